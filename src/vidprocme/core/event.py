@@ -1,0 +1,25 @@
+"""Something that happened. Append-only, numbered by the queue, written by the script that made it happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidprocme.core.ids import JobId, TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the house's diary.
+
+    kind: `job.submitted`, `job.ended`, `job.cancelled`, `job.retried`, or `task.<state>` (`task.ready`, `task.running` ...).
+    id: the stream's id (`<ms>-<n>`); resume with it. `data` holds what a reader needs without asking: `stage`, `holder`,
+    `token`, `outcome`, `code`.
+    """
+
+    id: str
+    at_ms: int
+    kind: str
+    job: JobId
+    task: TaskId | None = None
+    data: dict[str, Any] = field(default_factory=dict)

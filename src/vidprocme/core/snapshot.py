@@ -1,0 +1,70 @@
+"""What the scheduler sees and what it answers. Plain data on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, PlaceLoad, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A task near the front of its line."""
+
+    task: TaskId
+    ready_ms: int  # since when it could run
+    needs: tuple[Need, ...]
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Tasks that can stand for each other: same bin, tenant and shape. `heads` are the oldest, at most 8."""
+
+    bin: Bin
+    tenant: str
+    shape: str
+    length: int
+    oldest_ms: int
+    heads: tuple[Head, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.bin}|{self.tenant}|{self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The waiting lines and what is free, as one pool sees it."""
+
+    lines: Mapping[str, Line] = field(default_factory=dict)  # by Line.key
+    places: Mapping[str, PlaceLoad] = field(default_factory=dict)  # by Place.id
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """This task, on this place, now. `reason` is a code with its terms, for people."""
+
+    task: TaskId
+    place: str
+    resources: Resources
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a task waits: a stable code, and a sentence with the numbers."""
+
+    code: str  # BIN_BEHIND, NO_PLACE_FREE, NO_SUCH_PLACE, DRAINING ...
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now. Every head that was not placed has a reason."""
+
+    placements: tuple[Placement, ...] = ()
+    reasons: Mapping[TaskId, Reason] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Starts an attempt on its place and hands back its outcome."""

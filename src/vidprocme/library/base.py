@@ -1,0 +1,94 @@
+"""Seams of what we keep. Stages and the loop know these, not the folders and databases behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+from vidprocme.core.ids import JobId, VideoId
+from vidprocme.core.job import Artifact
+from vidprocme.core.media import Caption
+
+
+class Blobs(Protocol):
+    """Content by its sha256. Putting the same thing twice keeps it once."""
+
+    def put_file(self, path: Path, name: str) -> Artifact:
+        """Keep a file's bytes (the file itself stays where it is)."""
+        ...
+
+    def put_bytes(self, data: bytes, name: str) -> Artifact: ...
+
+    def has(self, sha256: str) -> bool: ...
+
+    def read(self, sha256: str) -> bytes:
+        """All bytes of a blob.
+
+        Raises:
+            Retryable: BLOB_MISSING, no such blob (here, now).
+        """
+        ...
+
+    def fetch(self, sha256: str, path: Path) -> None:
+        """Write a blob to `path`, by a temporary name and a rename."""
+        ...
+
+    def local_path(self, sha256: str) -> Path | None:
+        """Where the blob lies as a file, when the store is a folder; it must not be changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecord:
+    """What the catalog shows of a video: derived from a job's published results, can be rebuilt."""
+
+    id: VideoId
+    job: JobId
+    name: str
+    state: str
+    created_ms: int
+    duration: Fraction | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    document: dict[str, Any] = field(default_factory=dict)  # renditions, degraded, error: public JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A moment that a search found. `snippet` marks the found words with [ ]."""
+
+    video: VideoId
+    job: JobId
+    name: str
+    start: Fraction
+    end: Fraction
+    text: str
+    snippet: str
+    score: float  # higher is better
+
+
+class SearchIndex(Protocol):
+    """The searchable timeline. One writer at a time; readers never wait for it."""
+
+    def project(self, video: VideoRecord, captions: Sequence[Caption] | None, event_id: str) -> None:
+        """Write one video (captions None: leave those there alone) and the id of the last event, in one transaction."""
+        ...
+
+    def last_event(self) -> str:
+        """Where a follower goes on; "0" for a new index."""
+        ...
+
+    def set_last_event(self, event_id: str) -> None: ...
+
+    def clear(self) -> None:
+        """Forget everything, for a rebuild."""
+        ...
+
+    def search(self, words: str, limit: int = 20) -> list[Hit]: ...
+
+    def videos(self, limit: int = 100) -> list[VideoRecord]: ...
+
+    def close(self) -> None: ...

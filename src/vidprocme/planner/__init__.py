@@ -1,0 +1,1 @@
+"""From a video and a wish to a graph of tasks. Pure."""

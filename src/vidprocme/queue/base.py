@@ -1,0 +1,300 @@
+"""The seam between the house and its queue: what a queue promises, without a word of Redis.
+
+Promises (the contract suite in tests/queue/test_contract.py holds every implementation to them):
+- once `submit` has answered, the job is never lost;
+- a task is in exactly one place: a line, the delayed set, leased, or ended;
+- a lease's token only grows; whatever an attempt says under an old token is refused and changes nothing;
+- publishing is nothing but the fenced settle that stores the outcome's manifest;
+- everything may be said twice: ids are deterministic, settle and enqueue are idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from vidprocme.core.errors import ErrorInfo
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Outcome, Task, TaskState
+from vidprocme.core.resources import Resources
+from vidprocme.core.snapshot import Line
+
+ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
+HEADS = 8  # heads that a turn returns for each line
+LINES = 64  # lines that a turn returns, in rotation when there are more
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`created` is False when the idempotency key was taken: `job` is then the one that has it."""
+
+    job: JobId
+    created: bool
+
+
+class Next(StrEnum):
+    """What becomes of a task whose attempt is settled."""
+
+    SUCCEED = "succeed"
+    RETRY = "retry"  # delayed by `delay_ms`, one try used
+    LOST = "lost"  # delayed by `delay_ms`, no try used; counted apart under Limits.lost
+    HAND_BACK = "hand_back"  # ready at once, nothing used: a drain
+    FAIL = "fail"  # will never work
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap."""
+
+    lease: Lease
+    next: Next
+    outcome: Outcome
+    delay_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A placement as the queue needs it: lease this ready task to me."""
+
+    task: TaskId
+    place: str
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A granted claim: the attempt to start, and the lease it runs under. `inputs` are inside the attempt."""
+
+    attempt: Attempt
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The answer to one turn.
+
+    stale: settlements that were refused because the lease was no longer theirs.
+    claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
+    lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
+    lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
+    next_due_ms: when the earliest delayed task is due; None when none is delayed.
+    """
+
+    stale: tuple[Lease, ...] = ()
+    claimed: tuple[Claimed, ...] = ()
+    lines: tuple[Line, ...] = ()
+    lines_total: int = 0
+    next_due_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BeatAnswer:
+    """What a beat tells: leases that are somebody else's now, and attempts a person wants cancelled."""
+
+    lost: tuple[Lease, ...] = ()
+    cancel: tuple[Lease, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolInfo:
+    """A pool process as the others see it. `pid_started` is the kernel's start time of the pid (ticks since boot)."""
+
+    id: str
+    host: str
+    boot: str
+    pid: int
+    pid_started: int
+    started_ms: int
+    places: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task with what changes about it."""
+
+    task: Task
+    state: TaskState
+    tries: int  # used up
+    lost: int
+    holder: str | None = None
+    place: str | None = None
+    due_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    outcome: Outcome | None = None  # the last settled one
+    progress: float = 0.0  # 0..1 of the running attempt
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt of the past, newest last."""
+
+    task: TaskId
+    token: int
+    number: int
+    holder: str
+    place: str
+    started_ms: int
+    ended_ms: int
+    next: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with the counts its state is derived from."""
+
+    job: Job
+    state: JobState
+    counts: Mapping[TaskState, int]
+    submitted_ms: int
+    ended_ms: int | None = None
+    cancel_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The server behind the queue, for doctor and health."""
+
+    name: str  # redis or valkey
+    version: str
+    persistence: str  # "aof everysec", "rdb", "none"
+    policy: str  # maxmemory policy
+    used_bytes: int
+    where: str  # address a person would recognise
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much waits and runs, for metrics and the overview."""
+
+    by_state: Mapping[TaskState, int] = field(default_factory=dict)
+    waiting_by_bin: Mapping[Bin, int] = field(default_factory=dict)
+    oldest_by_bin_ms: Mapping[Bin, int] = field(default_factory=dict)  # ready since
+    jobs_active: int = 0
+
+
+class Queue(Protocol):
+    """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
+
+    # -- producers -------------------------------------------------------------------------------------------------
+    def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
+        """Put a new job with its first tasks (at most ENQUEUE_BATCH) in, whole or not at all.
+
+        `key` is an idempotency key: while a job holds it, a second submit answers with that job.
+        """
+        ...
+
+    def job_by_key(self, key: str) -> JobId | None: ...
+
+    def cancel(self, job: JobId) -> bool:
+        """Cancel every waiting task at once and mark the running ones (their beat tells them). False: already ended."""
+        ...
+
+    def retry(self, job: JobId) -> int:
+        """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
+        ...
+
+    def forget_key(self, key: str) -> None:
+        """Free an idempotency key, so that the same wish makes a new job."""
+        ...
+
+    def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
+        """The same content at a new path: later attempts read it from there."""
+        ...
+
+    # -- pools -----------------------------------------------------------------------------------------------------
+    def join(self, pool: PoolInfo, presence_ms: int) -> None:
+        """Say that this pool exists; its presence ends `presence_ms` after the last beat."""
+        ...
+
+    def leave(self, pool: str) -> None: ...
+
+    def pools(self) -> tuple[PoolInfo, ...]:
+        """The pools whose presence holds."""
+        ...
+
+    def remembered_pools(self) -> tuple[PoolInfo, ...]:
+        """Every pool that joined and did not leave, present or not: the dead ones of a host are found among these."""
+        ...
+
+    def free_dead(self, pool: str) -> int:
+        """Make the leases of a pool that is known to be dead ready again at once (lost), and forget it."""
+        ...
+
+    def turn(self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], *, lease_ms: int) -> Turn:
+        """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
+        claim, and show the lines."""
+        ...
+
+    def beat(
+        self,
+        holder: str,
+        leases: Sequence[Lease],
+        *,
+        lease_ms: int,
+        presence_ms: int,
+        progress: Mapping[TaskId, float] | None = None,
+    ) -> BeatAnswer:
+        """Extend all leases and the presence in one call."""
+        ...
+
+    def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
+        """Put planned tasks in under the planning attempt's lease; those that exist are left alone. Returns how many are new.
+
+        More than ENQUEUE_BATCH tasks go in several calls. Raises LeaseLost when the lease is no longer held.
+        """
+        ...
+
+    def await_work(self, timeout_s: float) -> bool:
+        """Block until something became ready (True) or the time is up."""
+        ...
+
+    # -- readers ---------------------------------------------------------------------------------------------------
+    def job(self, job: JobId) -> JobView | None: ...
+
+    def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:
+        """Newest first; `active` only those that have not ended."""
+        ...
+
+    def tasks(self, job: JobId) -> tuple[TaskView, ...]:
+        """All tasks of a job, in planning order."""
+        ...
+
+    def task(self, task: TaskId) -> TaskView | None: ...
+
+    def attempts(self, task: TaskId) -> tuple[AttemptRecord, ...]: ...
+
+    def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
+        """Dead letters, newest first."""
+        ...
+
+    def events(self, after: str, limit: int = 500, block_ms: int = 0) -> tuple[Event, ...]:
+        """Events after a stream id ("0" = from the oldest kept), waiting up to block_ms for one."""
+        ...
+
+    def oldest_event(self) -> str | None:
+        """The id of the oldest event still kept: a reader behind it must rebuild."""
+        ...
+
+    def depth(self) -> Depth: ...
+
+    def counters(self) -> Mapping[str, int]:
+        """Totals since the data folder began: `task.<stage>.<outcome kind>`, `job.<state>` and the like."""
+        ...
+
+    def server(self) -> ServerInfo: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why a server cannot be used, for doctor."""
+
+    error: ErrorInfo

@@ -1,0 +1,1 @@
+"""A cluster in memory under the same policy as the live loop. Pure and seeded."""

@@ -1,0 +1,1 @@
+"""Everything that talks to ffmpeg and to the libav libraries."""

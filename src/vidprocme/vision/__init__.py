@@ -1,0 +1,1 @@
+"""Frames in, words out: vision-language models behind the Describer protocol."""
