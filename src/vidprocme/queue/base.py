@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Outcome, Task, TaskState
@@ -291,10 +290,3 @@ class Queue(Protocol):
     def server(self) -> ServerInfo: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """Why a server cannot be used, for doctor."""
-
-    error: ErrorInfo
