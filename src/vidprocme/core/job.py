@@ -142,11 +142,13 @@ class Recipe:
     every_s: Fraction = Fraction(1)  # sampling: the frame on screen at 0, every_s, 2*every_s ...
     frame_width_px: int = 640
     model: str | None = None  # id in the model registry; None = no captions
+    model_on_server: bool = False  # that model answers from a server somebody runs, not from files here
     model_missing: bool = False  # captions were wished for, but there is no model
     prompt: str = "Describe this frame."
     video_crf: int = 23
     video_preset: str = "veryfast"
     audio_kbit: int = 128
+    chunk_s: int = 20  # wished length of a chunk; sources of up to 30 s are never cut
 
 
 @dataclass(frozen=True, slots=True)
