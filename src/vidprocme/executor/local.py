@@ -1,0 +1,337 @@
+"""Attempts as processes of this machine: a fork server for the CPU's, one resident worker for each model place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vidprocme.core.errors import ErrorInfo, Fate
+from vidprocme.core.ids import AttemptId
+from vidprocme.core.job import Attempt, Outcome, OutcomeKind
+from vidprocme.core.resources import Place, PlaceKind
+from vidprocme.core.wire import from_wire, to_wire
+from vidprocme.executor.base import Finished, Progress, Report
+from vidprocme.executor.channel import Channel, pair
+from vidprocme.stages.context import StageSettings
+
+TERM_AFTER_S = 0.5
+KILL_AFTER_S = 1.5
+# ffmpeg and the model client watch their own progress by Limits.stall_s; this is for a process that hangs around them.
+STALL_GRACE_S = 15.0
+OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+@dataclass
+class _Running:
+    """An attempt on its way. `worker` is the fork server's name of the process that runs it."""
+
+    attempt: Attempt
+    worker: str
+    scratch: Path
+    started_s: float
+    heard_s: float
+    stopping: OutcomeKind | None = None
+    stop_at: list[tuple[float, int]] = field(default_factory=list)  # (when, signal), soonest first
+    outcome: Outcome | None = None
+
+
+@dataclass
+class _Worker:
+    """A process of the fork server: one attempt's own, or a place's resident."""
+
+    name: str
+    channel: Channel
+    log: Path
+    resident_of: str | None = None
+
+
+class LocalExecutor:
+    """See executor.base.Executor. One thread calls everything but `wake`."""
+
+    def __init__(self, places: Sequence[Place], settings: StageSettings, scratch: Path, *, model_threads: int) -> None:
+        self._places = {place.id: place for place in places}
+        self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[AttemptId, _Running] = {}
+        self._workers: dict[str, _Worker] = {}
+        self._ready: list[Report] = []
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._count = 0
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, "wake")
+        self._closed = False
+
+    def start(self) -> None:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        # Sequenced packets: one message a call, so that a descriptor never arrives with somebody else's line.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._control = ours
+        self._selector.register(ours, selectors.EVENT_READ, "control")
+
+    def places(self) -> Sequence[Place]:
+        return tuple(self._places.values())
+
+    def submit(self, attempt: Attempt) -> None:
+        place = self._places.get(attempt.place)
+        if place is None or self._control is None:
+            self._ready.append(Finished(attempt.id, _lost("UNPLACEABLE", f"There is no place {attempt.place} here.")))
+            return
+        folder = self._scratch / re.sub(r"[^A-Za-z0-9._-]", "_", attempt.id)
+        now = time.monotonic()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            worker = self._resident(place.id) if place.kind is not PlaceKind.CPU else self._spawn("attempt", None)
+        except OSError as error:
+            self._ready.append(Finished(attempt.id, _lost("NOT_STARTED", f"The attempt could not be started: {error}")))
+            return
+        self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now)
+        order = {
+            "attempt": to_wire(attempt),
+            "settings": to_wire(self._settings),
+            "scratch": str(folder),
+            "threads": self._model_threads,
+        }
+        worker.channel.send({"run": order})  # a worker that is gone already is noticed by its end
+
+    def cancel(self, attempt: AttemptId, *, lost: bool = False) -> None:
+        self._stop(attempt, OutcomeKind.LOST if lost else OutcomeKind.CANCELLED)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        deadline = time.monotonic() + timeout_s
+        while not self._ready:
+            wait = (
+                min([deadline, *(when for r in self._running.values() for when, _ in r.stop_at[:1])]) - time.monotonic()
+            )
+            events = self._selector.select(max(0.0, min(wait, 1.0)))
+            woken = False
+            for key, _ in events:
+                woken |= self._handle(key.data)
+            self._watch(time.monotonic())
+            if woken or time.monotonic() >= deadline:
+                break
+        reports, self._ready = self._ready, []
+        return reports
+
+    def wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"x")
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._control is not None:
+            self._selector.unregister(self._control)
+            self._control.close()  # its end tells the fork server to kill every group
+        if self._server is not None:
+            try:
+                self._server.wait(5)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        for worker in self._workers.values():
+            worker.channel.close()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def _spawn(self, kind: str, place: str | None) -> _Worker:
+        if self._control is None:
+            raise OSError("the executor was not started")
+        self._count += 1
+        name = f"{kind}-{self._count}"
+        log = self._scratch / f"{name}.log"
+        channel, theirs = pair()
+        try:
+            message = json.dumps({"start": name, "kind": kind, "log": str(log)}).encode()
+            socket.send_fds(self._control, [message], [theirs.fileno()])
+        except OSError:
+            channel.close()
+            raise
+        finally:
+            theirs.close()
+        worker = _Worker(name, channel, log, place)
+        self._workers[name] = worker
+        self._selector.register(channel, selectors.EVENT_READ, worker)
+        return worker
+
+    def _resident(self, place: str) -> _Worker:
+        found = next((w for w in self._workers.values() if w.resident_of == place and not w.channel.closed), None)
+        return found or self._spawn("resident", place)
+
+    def _signal(self, worker: str, number: int) -> None:
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.sendall(json.dumps({"signal": worker, "number": int(number)}).encode())
+
+    def _stop(self, attempt: AttemptId, kind: OutcomeKind) -> None:
+        running = self._running.get(attempt)
+        if running is None or running.stopping is not None:
+            return
+        running.stopping = kind
+        now = time.monotonic()
+        running.stop_at = [(now + TERM_AFTER_S, signal.SIGTERM), (now + KILL_AFTER_S, signal.SIGKILL)]
+        worker = self._workers.get(running.worker)
+        if worker is not None:
+            worker.channel.send({"cancel": attempt, "lost": kind is OutcomeKind.LOST})
+
+    def _watch(self, now: float) -> None:
+        """Kill what was asked to stop and did not, and ask what hangs to stop."""
+        for running in list(self._running.values()):
+            while running.stop_at and running.stop_at[0][0] <= now:
+                self._signal(running.worker, running.stop_at.pop(0)[1])
+            limits = running.attempt.task.limits
+            hangs = now - running.heard_s > limits.stall_s + STALL_GRACE_S
+            overtime = limits.wall_s and now - running.started_s > limits.wall_s
+            if (hangs or overtime) and running.stopping is None:
+                self._stop(running.attempt.id, OutcomeKind.TIMEOUT)
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _handle(self, source: Any) -> bool:
+        """Take in what one source has to say; True when it was a wake."""
+        if source == "wake":
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            return True
+        if source == "control":
+            self._hear_server()
+        else:
+            self._hear_worker(source)
+        return False
+
+    def _hear_worker(self, worker: _Worker) -> None:
+        for message in worker.channel.receive(0):
+            if "warm" in message and worker.resident_of:
+                place = self._places[worker.resident_of]
+                self._places[place.id] = replace(place, warm=tuple(message["warm"]))
+                continue
+            running = self._running.get(message.get("attempt", ""))
+            if running is None:
+                continue
+            running.heard_s = time.monotonic()
+            if "outcome" in message:
+                running.outcome = from_wire(Outcome, message["outcome"])
+                if worker.resident_of:
+                    self._finish(running)
+            else:
+                self._ready.append(Progress(running.attempt.id, message["progress"], message.get("note", "")))
+        if worker.channel.closed:
+            self._selector.unregister(worker.channel)
+            worker.channel.close()
+
+    def _hear_server(self) -> None:
+        assert self._control is not None
+        data = self._control.recv(1 << 16)
+        if not data:
+            self._server_died()
+            return
+        message = json.loads(data)
+        if "ended" in message:
+            self._worker_ended(message["ended"], message["status"])
+
+    def _worker_ended(self, name: str, status: int) -> None:
+        worker = self._workers.pop(name, None)
+        if worker is None:
+            return
+        if not worker.channel.closed or worker.channel.sock.fileno() >= 0:
+            self._hear_all(worker)
+        if worker.resident_of:
+            self._places[worker.resident_of] = replace(self._places[worker.resident_of], warm=())
+        for running in [r for r in self._running.values() if r.worker == name]:
+            if running.outcome is None:
+                running.outcome = _outcome_of_end(status, running, worker.log)
+            self._finish(running)
+        if not worker.resident_of:
+            worker.log.unlink(missing_ok=True)
+
+    def _hear_all(self, worker: _Worker) -> None:
+        """What the worker said before it ended may still lie in the socket."""
+        while worker.channel.sock.fileno() >= 0:
+            self._hear_worker(worker)
+
+    def _finish(self, running: _Running) -> None:
+        outcome = running.outcome
+        assert outcome is not None
+        del self._running[running.attempt.id]
+        if running.stopping is not None and outcome.kind is not OutcomeKind.OK:
+            outcome = replace(outcome, kind=running.stopping)
+            if running.stopping is OutcomeKind.TIMEOUT:
+                outcome = replace(outcome, error=_timeout_error(running))
+        shutil.rmtree(running.scratch, ignore_errors=True)
+        self._ready.append(Finished(running.attempt.id, outcome))
+
+    def _server_died(self) -> None:
+        """The fork server was killed: every child died with it. Lost, not failed; and a new server starts."""
+        assert self._control is not None and self._server is not None
+        self._selector.unregister(self._control)
+        self._control.close()
+        self._server.wait()
+        for name in list(self._workers):
+            self._worker_ended(name, signal.SIGKILL)
+        self.start()
+
+
+def _outcome_of_end(status: int, running: _Running, log: Path) -> Outcome:
+    """What the end of a process without an outcome means for its attempt."""
+    tail = _tail(log)
+    evidence: dict[str, Any] = {"log": tail}
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        evidence["signal"] = signal.Signals(number).name
+        if number in OWN_FAULT:
+            text = f"The process of this attempt crashed ({evidence['signal']}) in stage {running.attempt.task.stage}."
+            error = ErrorInfo(
+                "PROCESS_CRASHED", text, "It is tried again; a file that crashes twice is set aside.", evidence
+            )
+            return Outcome(OutcomeKind.FAILED, error=error)
+        return Outcome(
+            OutcomeKind.LOST,
+            error=ErrorInfo("PROCESS_KILLED", "The process was killed from outside.", "", evidence, Fate.LOST),
+        )
+    evidence["exit_status"] = os.waitstatus_to_exitcode(status)
+    text = "The process of this attempt ended without an answer."
+    return Outcome(
+        OutcomeKind.FAILED, error=ErrorInfo("INTERNAL", text, "Please report this with the evidence.", evidence)
+    )
+
+
+def _timeout_error(running: _Running) -> ErrorInfo:
+    limits = running.attempt.task.limits
+    text = f"No progress for {limits.stall_s:g} s in stage {running.attempt.task.stage}; it was stopped."
+    return ErrorInfo("STALLED", text, "It is tried again.", {"stall_s": limits.stall_s, "wall_s": limits.wall_s})
+
+
+def _lost(code: str, text: str) -> Outcome:
+    return Outcome(OutcomeKind.LOST, error=ErrorInfo(code, text, "It is tried again.", {}, Fate.LOST))
+
+
+def _tail(log: Path, lines: int = 20) -> list[str]:
+    try:
+        return log.read_text(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []

@@ -1,0 +1,88 @@
+"""The child's side: run one attempt (or, as a resident worker, one after another) and say how it went.
+
+No Redis here. A child gets its attempt as data, writes in its scratch folder, puts its outputs into the blobs, and answers
+with progress and one Outcome.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from vidprocme.core.errors import Cancelled, LeaseLost
+from vidprocme.core.job import Attempt
+from vidprocme.core.wire import from_wire, to_wire
+from vidprocme.executor.channel import Channel
+from vidprocme.stages.context import Context, StageSettings
+from vidprocme.stages.shelf import ModelShelf
+from vidprocme.stages.table import run
+from vidprocme.vision.base import Describer
+
+__all__ = ["Channel", "serve_attempt", "serve_resident"]
+
+
+def serve_attempt(channel: Channel) -> None:
+    """One attempt, then the end."""
+    signal.signal(signal.SIGTERM, _cancelled_by_signal)
+    for message in channel.receive(None):
+        if "run" in message:
+            _run(channel, message["run"], None)
+    channel.close()
+
+
+def serve_resident(channel: Channel) -> None:
+    """Attempts one after another, models kept warm between them. Ends with the pool, or by a signal."""
+    shelf = ModelShelf()
+    signal.signal(signal.SIGTERM, _cancelled_by_signal)
+    try:
+        while not channel.closed:
+            for message in channel.receive(None):
+                if "run" in message:
+                    settings = from_wire(StageSettings, message["run"]["settings"])
+                    threads = message["run"]["threads"]
+                    shelf.use(Path(settings.data), threads)
+                    _run(channel, message["run"], shelf.describer)
+                    channel.send({"warm": list(shelf.warm())})
+    except Cancelled:
+        pass
+    finally:
+        shelf.close()
+
+
+def _run(channel: Channel, order: dict[str, Any], describers: Callable[[str], Describer] | None) -> None:
+    attempt = from_wire(Attempt, order["attempt"])
+    scratch = Path(order["scratch"])
+    scratch.mkdir(parents=True, exist_ok=True)
+    reporter = _Reporter(channel, attempt.id)
+    context = Context(attempt, from_wire(StageSettings, order["settings"]), scratch, reporter, describers)
+    outcome = run(context)
+    shutil.rmtree(scratch, ignore_errors=True)
+    channel.send({"outcome": to_wire(outcome), "attempt": attempt.id})
+
+
+class _Reporter:
+    """Sends progress, and turns a cancel that came meanwhile into an exception where the stage stands."""
+
+    def __init__(self, channel: Channel, attempt: str) -> None:
+        self.channel, self.attempt = channel, attempt
+        # The vision client may report from several threads at once.
+        self._lock = threading.Lock()
+
+    def __call__(self, fraction: float, note: str = "") -> None:
+        with self._lock:
+            self.channel.send({"progress": fraction, "note": note, "attempt": self.attempt})
+            messages = self.channel.receive(0)
+        for message in messages:
+            if message.get("cancel") == self.attempt:
+                raise LeaseLost if message.get("lost") else Cancelled
+        if self.channel.closed:
+            raise Cancelled("the pool is gone")
+
+
+def _cancelled_by_signal(_number: int, _frame: FrameType | None) -> None:
+    raise Cancelled("stopped by SIGTERM")
