@@ -27,10 +27,11 @@ _KIND_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Able:
-    """The places that could hold a list of needs, were they empty."""
+    """The places that could hold a list of needs, were they empty, and those needs that some open one could hold."""
 
     open: frozenset[str]
     draining: frozenset[str]
+    needs: tuple[Need, ...]
 
 
 class Explainer:
@@ -51,7 +52,8 @@ class Explainer:
         return self._reasons[key]
 
     def _explain(self, needs: tuple[Need, ...], bin_: Bin) -> Reason:
-        able, words = self._places_for(needs), _kinds(needs)
+        able = self._places_for(needs)
+        words = _kinds(able.needs)
         if not able.open and not able.draining:
             return Reason(
                 NO_SUCH_PLACE, f"No place could ever hold it: it needs {_needs(needs)}; {self._largest(needs)}."
@@ -71,14 +73,16 @@ class Explainer:
             )
         n = len(able.open)
         text = f"The only {words} place that could hold it is busy" if n == 1 else f"All {n} {words} places are busy"
-        return Reason(NO_PLACE_FREE, f"{text}: none has {_needs(needs)} free.")
+        return Reason(NO_PLACE_FREE, f"{text}: none has {_needs(able.needs)} free.")
 
     def _places_for(self, needs: tuple[Need, ...]) -> _Able:
         if needs not in self._able:
             able = [place for place in self._places if any(_could_hold(place, need) for need in needs)]
+            open_ = [place for place in able if not place.draining]
             self._able[needs] = _Able(
-                frozenset(place.id for place in able if not place.draining),
+                frozenset(place.id for place in open_),
                 frozenset(place.id for place in able if place.draining),
+                tuple(need for need in needs if any(_could_hold(place, need) for place in open_ or able)),
             )
         return self._able[needs]
 
