@@ -1,0 +1,148 @@
+"""Blobs in a bucket (S3, GCS, Azure), through obstore. The folder of blobs.py is the same thing on a disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import MemoryStore, ObjectStore, from_url
+
+from vidprocme.core.errors import BadWish, Retryable
+from vidprocme.core.job import Artifact
+from vidprocme.library.blobs import BLOCK_BYTES, Stored, hash_file, is_sha256, key, missing, writing_aside
+
+LEAST_PART_BYTES = 5 << 20  # of a multipart upload; S3 refuses less
+
+
+def open_store(url: str) -> ObjectStore:
+    """The bucket at a URL; settings that the URL does not carry come from the environment.
+
+    Raises:
+        BadWish: BAD_BLOB_STORE.
+    """
+    if url.startswith("memory://"):
+        return MemoryStore()
+    try:
+        return from_url(url)
+    except (BaseError, ValueError) as error:
+        raise BadWish(
+            "BAD_BLOB_STORE",
+            f"Blobs cannot be kept at {url!r}: {_first_line(error)}.",
+            "Check the URL, and the credentials in the environment (AWS_..., GOOGLE_...).",
+            {"where": url},
+        ) from error
+
+
+class ObstoreBlobs:
+    """Blobs as objects of a bucket. An upload is conditional on absence, so a blob once there is never rewritten."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put_file(self, path: Path, name: str) -> Artifact:
+        sha256, size = hash_file(path)
+        if not self.has(sha256):
+            self._upload(sha256, path, size)
+        return Artifact(name, sha256, size)
+
+    def put_bytes(self, data: bytes, name: str) -> Artifact:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.has(sha256):
+            self._upload(sha256, data, len(data))
+        return Artifact(name, sha256, len(data))
+
+    def adopt(self, path: Path, name: str) -> Artifact:
+        artifact = self.put_file(path, name)
+        path.unlink(missing_ok=True)
+        return artifact
+
+    def has(self, sha256: str) -> bool:
+        name = key(sha256)
+        with reaching():
+            try:
+                obstore.head(self._store, name)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def read(self, sha256: str) -> bytes:
+        name = key(sha256)
+        with reaching():
+            try:
+                return bytes(obstore.get(self._store, name).bytes())
+            except FileNotFoundError:
+                raise missing(sha256) from None
+
+    def fetch(self, sha256: str, path: Path) -> None:
+        with writing_aside(path) as file:
+            for block in self._blocks(sha256):
+                file.write(block)
+
+    def local_path(self, sha256: str) -> Path | None:
+        key(sha256)
+        return None
+
+    def verify(self, sha256: str) -> bool:
+        digest = hashlib.sha256()
+        for block in self._blocks(sha256):
+            digest.update(block)
+        return digest.hexdigest() == sha256
+
+    def delete(self, sha256: str) -> bool:
+        there = self.has(sha256)
+        with reaching():
+            if there:
+                obstore.delete(self._store, key(sha256))
+        return there
+
+    def stored(self) -> Iterator[Stored]:
+        with reaching():
+            for page in obstore.list(self._store):
+                for item in page:
+                    name = item["path"].replace("/", "")
+                    if is_sha256(name):
+                        yield Stored(name, item["size"], int(item["last_modified"].timestamp() * 1000))
+
+    def sweep_aside(self, older_than_s: float = 3600) -> int:
+        """0: unfinished uploads are ended by the bucket's own lifecycle rule."""
+        del older_than_s
+        return 0
+
+    def _blocks(self, sha256: str) -> Iterator[bytes]:
+        with reaching():
+            try:
+                result = obstore.get(self._store, key(sha256))
+            except FileNotFoundError:
+                raise missing(sha256) from None
+            for block in result.stream(min_chunk_size=BLOCK_BYTES):
+                yield bytes(block)
+
+    def _upload(self, sha256: str, content: Path | bytes, size: int) -> None:
+        with reaching():
+            if size > LEAST_PART_BYTES:  # in parts: conditions are not possible, and equal bytes may replace each other
+                obstore.put(self._store, key(sha256), content)
+                return
+            with contextlib.suppress(AlreadyExistsError):
+                obstore.put(self._store, key(sha256), content, mode="create", use_multipart=False)
+
+
+@contextlib.contextmanager
+def reaching() -> Iterator[None]:
+    """A bucket that does not answer becomes Retryable BLOBS_UNREACHABLE."""
+    try:
+        yield
+    except BaseError as error:
+        raise Retryable(
+            "BLOBS_UNREACHABLE",
+            f"The store of blobs did not answer as it should: {_first_line(error)}.",
+            "Check the bucket, its credentials and the network.",
+            {"type": type(error).__name__},
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
