@@ -1,0 +1,229 @@
+"""Between nouns and what the scripts say: arguments out, replies in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from vidprocme.core import wire
+from vidprocme.core.errors import Fatal
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import (
+    TERMINAL,
+    AfterRule,
+    Attempt,
+    Bin,
+    Job,
+    Lease,
+    Outcome,
+    OutcomeKind,
+    Task,
+    TaskState,
+    job_state,
+)
+from vidprocme.core.resources import Need
+from vidprocme.core.snapshot import Head, Line
+from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, Settlement, TaskView
+from vidprocme.queue.keys import line_name, split_line
+
+TEXT_MOST = 1 << 20  # bytes of one task or outcome; what is larger belongs into a blob
+
+TASK_FIELDS = (
+    "spec",
+    "state",
+    "tries",
+    "lost",
+    "holder",
+    "place",
+    "due",
+    "started",
+    "ended",
+    "outcome",
+    "progress",
+)
+JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", *(f"n.{state}" for state in TaskState))
+
+
+def text_of(noun: Task | Job | Outcome) -> str:
+    """A noun as it is stored.
+
+    Raises:
+        Fatal: QUEUE_TOO_LARGE.
+    """
+    text = wire.dumps(noun)
+    if len(text) > TEXT_MOST:
+        what = type(noun).__name__.lower()
+        raise Fatal(
+            "QUEUE_TOO_LARGE",
+            f"This {what} has {len(text)} bytes; the queue takes up to {TEXT_MOST}.",
+            "Large results belong into the attempt's files, not into its result.",
+            {"bytes": len(text)},
+        )
+    return text
+
+
+def task_args(tasks: Sequence[Task]) -> list[str]:
+    """Three arguments a task: id, spec, and what the scripts need to know of it without reading the spec.
+
+    Raises:
+        Fatal: QUEUE_BAD_TASK, the same id twice, or a name that a line cannot carry.
+    """
+    if len({task.id for task in tasks}) != len(tasks):
+        raise Fatal("QUEUE_BAD_TASK", "Two tasks of one batch have the same id.", evidence={"tasks": len(tasks)})
+    args: list[str] = []
+    for task in tasks:
+        if "|" in task.tenant:
+            raise Fatal("QUEUE_BAD_TASK", f"A tenant's name cannot have a '|': {task.tenant!r}.")
+        meta = {
+            "job": task.job,
+            "stage": task.stage,
+            "bin": task.bin,
+            "line": line_name(task),
+            "head": json.dumps([task.model, wire.to_wire(task.needs)], separators=(",", ":")),
+            "rule": AfterRule(task.after_rule),
+            "fatal": int(task.fatal_to_job),
+            "tries": task.limits.tries,
+            "lost": task.limits.lost,
+            "after": list(dict.fromkeys(task.after)),
+        }
+        args += [task.id, text_of(task), json.dumps(meta, separators=(",", ":"))]
+    return args
+
+
+def settlement_args(settlement: Settlement) -> list[str | int]:
+    outcome = settlement.outcome
+    code = outcome.error.code if outcome.error else ""
+    lease = settlement.lease
+    delay_ms = max(0, settlement.delay_ms)
+    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+
+
+def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
+    """One granted claim of a turn's reply."""
+    position, token, until_ms, number, spec, job_text, uri, mtime, inputs = reply
+    claim = claims[int(position) - 1]
+    task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
+    lease = Lease(task.id, holder, int(token), int(until_ms))
+    attempt = Attempt(
+        id=lease.attempt,
+        task=task,
+        job=job,
+        number=int(number),
+        token=lease.token,
+        place=claim.place,
+        resources=claim.resources,
+        inputs=_inputs_from(inputs),
+    )
+    return Claimed(attempt, lease)
+
+
+def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
+    """Outcomes of the predecessors; one that was cancelled before it ever ran has a bare cancelled outcome."""
+    inputs: dict[TaskId, Outcome] = {}
+    for task, state, outcome in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        if outcome:
+            inputs[TaskId(task)] = wire.loads(Outcome, outcome)
+        elif state == TaskState.CANCELLED:
+            inputs[TaskId(task)] = Outcome(OutcomeKind.CANCELLED)
+    return inputs
+
+
+def job_from(text: str, uri: str | None, mtime: str | None) -> Job:
+    """A stored job, with its source where it was last found."""
+    job = _job(text)
+    if not uri:
+        return job
+    return replace(job, source=replace(job.source, uri=uri, mtime_ns=int(mtime or 0)))
+
+
+@lru_cache(maxsize=256)
+def _job(text: str) -> Job:
+    return wire.loads(Job, text)
+
+
+def line_from(reply: Sequence[Any]) -> Line:
+    """One line of a turn's reply."""
+    name, length, flat = reply
+    bin_, tenant, shape = split_line(name)
+    heads = tuple(
+        Head(TaskId(task), int(score) // 1000, *_head(head))
+        for task, score, head in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    )
+    return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
+
+
+@lru_cache(maxsize=1024)
+def _head(text: str) -> tuple[tuple[Need, ...], str | None]:
+    model, needs = json.loads(text)
+    return tuple(wire.from_wire(Need, need) for need in needs), model
+
+
+def task_view(fields: Sequence[str | None]) -> TaskView | None:
+    """A task from TASK_FIELDS; None when there is none."""
+    row = dict(zip(TASK_FIELDS, fields, strict=True))
+    if row["spec"] is None:
+        return None
+    outcome = row["outcome"]
+    state = TaskState(row["state"] or "")
+    return TaskView(
+        task=wire.loads(Task, row["spec"]),
+        state=state,
+        tries=int(row["tries"] or 0),
+        lost=int(row["lost"] or 0),
+        holder=row["holder"],
+        place=row["place"],
+        due_ms=_whole(row["due"]),
+        started_ms=_whole(row["started"]),
+        ended_ms=_whole(row["ended"]) if state in TERMINAL else None,
+        outcome=wire.loads(Outcome, outcome) if outcome else None,
+        progress=float(row["progress"] or 0.0),
+    )
+
+
+def job_view(fields: Sequence[str | None]) -> JobView | None:
+    """A job from JOB_FIELDS; None when there is none."""
+    row = dict(zip(JOB_FIELDS, fields, strict=True))
+    text = row["job"]
+    if text is None:
+        return None
+    counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
+    counts = {state: n for state, n in counts.items() if n}
+    return JobView(
+        job=job_from(text, row["uri"], row["mtime"]),
+        state=job_state(counts),
+        counts=counts,
+        submitted_ms=int(row["submitted"] or 0),
+        ended_ms=_whole(row["ended"]),
+        cancel_asked=row["cancel"] is not None,
+    )
+
+
+def attempt_record(task: TaskId, text: str) -> AttemptRecord:
+    row = json.loads(text)
+    return AttemptRecord(
+        task=task,
+        token=int(row["token"]),
+        number=int(row["number"]),
+        holder=row["holder"],
+        place=row["place"],
+        started_ms=int(row["started"]),
+        ended_ms=int(row["ended"]),
+        next=row["next"],
+        outcome=wire.loads(Outcome, row["outcome"]),
+    )
+
+
+def event_from(id_: str, fields: Mapping[str, str]) -> Event:
+    data: dict[str, Any] = {k: v for k, v in fields.items() if k not in ("kind", "job", "task", "at")}
+    if "token" in data:
+        data["token"] = int(data["token"])
+    task = fields.get("task")
+    return Event(id_, int(fields["at"]), fields["kind"], JobId(fields["job"]), TaskId(task) if task else None, data)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text else None

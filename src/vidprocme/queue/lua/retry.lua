@@ -1,0 +1,39 @@
+-- Give a job's failed, dead and cancelled tasks fresh tries. Succeeded ones are never touched; past attempts stay on record.
+-- ARGV: 1 job.
+-- Reply: how many tasks got fresh tries; -1 when there is no such job.
+local job = ARGV[1]
+local key = P .. 'job:' .. job
+if call('EXISTS', key) == 0 then return -1 end
+local fresh, waiting = {}, {}
+for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
+  local task = load(id)
+  if task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then fresh[#fresh + 1] = task
+  elseif task.state == 'blocked' then waiting[#waiting + 1] = task end
+end
+if #fresh == 0 then return 0 end
+call('HDEL', key, 'cancel', 'doom', 'ended')
+JOBS[job] = {stop = false}
+call('ZADD', P .. 'active', call('ZSCORE', P .. 'jobs', job), job)
+emit('job.retried', job, nil, {tasks = #fresh})
+
+-- First who is fresh, then who waits for whom: a predecessor that is fresh itself is still to come.
+local is_fresh = {}
+for _, task in ipairs(fresh) do is_fresh[task.id] = true end
+local function still_missing(task)
+  local missing = 0
+  for _, id in ipairs(cjson.decode(task.after)) do
+    if is_fresh[id] or met(task.rule, load(id)) ~= 'yes' then missing = missing + 1 end
+  end
+  return missing
+end
+for _, task in ipairs(waiting) do call('HSET', task.key, 'missing', still_missing(task)) end
+local missing = {}
+for i, task in ipairs(fresh) do missing[i] = still_missing(task) end
+for i, task in ipairs(fresh) do
+  task.tries, task.lost, task.score, task.missing = 0, 0, 0, missing[i]
+  call('HSET', task.key, 'tries', 0, 'lost', 0, 'missing', missing[i])
+  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score')
+  move(task, missing[i] == 0 and 'ready' or 'blocked')
+end
+finale()
+return #fresh

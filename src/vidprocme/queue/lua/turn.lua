@@ -1,0 +1,104 @@
+-- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
+-- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
+--   call gets its own claims again), 7 number of settlements, then per settlement: task, token, next, outcome (wire JSON),
+--   kind of outcome, error code or '', delay ms; then per claim: task, place.
+-- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, spec, job, uri or '', mtime or '',
+--   {task, state, outcome or '' ...}} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
+--   next due ms or '', next cursor}.
+local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local settlements = tonumber(ARGV[7])
+local at = 8
+
+-- A server at its memory limit refuses a script's first write if it could grow; after a shrinking one it lets the rest
+-- through. So work that is done can always be settled, while new jobs are refused.
+call('DEL', P .. 'none')
+
+local stale = {}
+for position = 1, settlements do
+  local task, token = load(ARGV[at]), ARGV[at + 1]
+  if holds(task, holder, token) then
+    finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
+  elseif not (task and task.settled == token and call('HGET', task.key, 'swept') ~= token) then
+    stale[#stale + 1] = position
+  end
+  at = at + 7
+end
+
+local function sweep(id)
+  local task = load(id)
+  if task.state ~= 'running' then return end
+  call('HSET', task.key, 'swept', task.token)
+  lose(task, LOST_DELAY_MS)
+end
+for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id) end
+-- A pool that joined and whose presence ended is dead before its leases are. The caller is alive: it is calling.
+for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
+  if other ~= holder and call('HEXISTS', P .. 'pools', other) == 1 and call('EXISTS', P .. 'pool:' .. other) == 0 then
+    for _, id in ipairs(call('SRANDMEMBER', P .. 'held:' .. other, SWEEP)) do sweep(id) end
+  end
+end
+
+for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+  move(load(id), 'ready')
+end
+release()
+
+local claimed = {}
+local function grant(position, task, until_ms)
+  local got = call('HMGET', task.key, 'spec', 'token')
+  local job = call('HMGET', P .. 'job:' .. task.job, 'job', 'uri', 'mtime')
+  local inputs = {}
+  for _, id in ipairs(cjson.decode(task.after)) do
+    local before = call('HMGET', P .. 'task:' .. id, 'state', 'outcome')
+    inputs[#inputs + 1] = id
+    inputs[#inputs + 1] = before[1] or ''
+    inputs[#inputs + 1] = before[2] or ''
+  end
+  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, got[1], job[1], job[2] or '', job[3] or '', inputs}
+end
+local position = 0
+for i = at, #ARGV, 2 do
+  position = position + 1
+  local task = load(ARGV[i])
+  if task and task.state == 'ready' then
+    task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
+    task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
+    call('HSET', task.key, 'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
+      'started', task.started, 'call', name, 'score', whole(task.score))
+    move(task, 'running', {['until'] = NOW + lease_ms, holder = holder, token = task.token, place = task.place})
+    grant(position, task, task['until'])
+  elseif task and task.state == 'running' and task.holder == holder and task.call == name then
+    grant(position, task, task['until'])
+  end
+end
+
+local total = call('ZCARD', P .. 'lines')
+local names
+if total <= most_lines then
+  names, cursor = call('ZRANGE', P .. 'lines', 0, -1), 0
+else
+  cursor = cursor % total
+  names = call('ZRANGE', P .. 'lines', cursor, cursor + most_lines - 1)
+  for _, more in ipairs(call('ZRANGE', P .. 'lines', 0, most_lines - #names - 1)) do
+    if #names < most_lines then names[#names + 1] = more end
+  end
+  cursor = (cursor + most_lines) % total
+end
+local lines = {}
+for _, line in ipairs(names) do
+  local heads = call('ZRANGE', P .. 'line:' .. line, 0, most_heads - 1, 'WITHSCORES')
+  local shown = {}
+  for i = 1, #heads, 2 do
+    shown[#shown + 1] = heads[i]
+    shown[#shown + 1] = heads[i + 1]
+    shown[#shown + 1] = call('HGET', P .. 'task:' .. heads[i], 'head')
+  end
+  lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+end
+
+finale()
+-- Nothing is ready: what rings would only wake somebody for nothing.
+if total == 0 then call('DEL', P .. 'wake') end
+local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+return {stale, claimed, lines, total, due[2] or '', cursor}

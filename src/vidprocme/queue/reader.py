@@ -1,0 +1,154 @@
+"""What readers ask of the queue: plain commands, no script, nothing changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import redis
+
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Bin, TaskState
+from vidprocme.queue import codec, connect
+from vidprocme.queue.base import AttemptRecord, Depth, JobView, ServerInfo, TaskView
+from vidprocme.queue.keys import Keys, split_line
+
+PAGE = 500  # tasks or lines read in one pipeline
+
+
+class QueueReader:
+    """The reading half of RedisQueue."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, where: str, *, ours: bool = False) -> None:
+        self._client, self._keys, self._where, self._ours = client, keys, where, ours
+
+    @property
+    def client(self) -> redis.Redis:
+        """The client underneath, for records and series on the same server."""
+        return self._client
+
+    @property
+    def keys(self) -> Keys:
+        return self._keys
+
+    @property
+    def where(self) -> str:
+        return self._where
+
+    def _pipeline(self, commands: Iterable[Sequence[str | int]]) -> list[Any]:
+        """Several commands in one round trip."""
+        with connect.translated(self._where), self._client.pipeline(transaction=False) as pipe:
+            add: Any = pipe.execute_command  # untyped in redis-py
+            for command in commands:
+                add(*command)
+            return pipe.execute()
+
+    def _command(self, *command: str | int) -> Any:
+        send: Any = self._client.execute_command  # untyped in redis-py
+        with connect.translated(self._where):
+            return send(*command)
+
+    # -- jobs and tasks --------------------------------------------------------------------------------------------
+    def job_by_key(self, key: str) -> JobId | None:
+        found = self._command("HGET", self._keys.of("keys"), key)
+        return JobId(found) if found else None
+
+    def job(self, job: JobId) -> JobView | None:
+        return codec.job_view(self._command("HMGET", self._keys.job(job), *codec.JOB_FIELDS))
+
+    def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:
+        if limit <= 0:
+            return ()
+        key = self._keys.of("active" if active else "jobs")
+        ids = self._command("ZREVRANGE", key, 0, limit - 1)
+        rows = self._pipeline(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
+        return tuple(view for row in rows if (view := codec.job_view(row)))
+
+    def tasks(self, job: JobId) -> tuple[TaskView, ...]:
+        ids = self._command("LRANGE", self._keys.job_tasks(job), 0, -1)
+        views: list[TaskView] = []
+        for at in range(0, len(ids), PAGE):
+            page = ids[at : at + PAGE]
+            rows = self._pipeline(("HMGET", self._keys.task(TaskId(id_)), *codec.TASK_FIELDS) for id_ in page)
+            views += [view for row in rows if (view := codec.task_view(row))]
+        return tuple(views)
+
+    def task(self, task: TaskId) -> TaskView | None:
+        return codec.task_view(self._command("HMGET", self._keys.task(task), *codec.TASK_FIELDS))
+
+    def attempts(self, task: TaskId) -> tuple[AttemptRecord, ...]:
+        rows = self._command("LRANGE", self._keys.attempts(task), 0, -1)
+        return tuple(codec.attempt_record(task, row) for row in rows)
+
+    def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
+        if limit <= 0:
+            return ()
+        return tuple(TaskId(id_) for id_ in self._command("ZREVRANGE", self._keys.of("dead"), 0, limit - 1))
+
+    # -- events ----------------------------------------------------------------------------------------------------
+    def events(self, after: str, limit: int = 500, block_ms: int = 0) -> tuple[Event, ...]:
+        key = self._keys.of("ev")
+        deadline = time.monotonic() + block_ms / 1000
+        while True:
+            left_ms = int((deadline - time.monotonic()) * 1000)
+            wait_ms = min(left_ms, int(connect.BLOCK_MOST_S * 1000))
+            with connect.translated(self._where):
+                # XREAD BLOCK 0 would wait for ever: no block at all when the time is up.
+                reply = self._client.xread({key: after}, count=limit, block=wait_ms if wait_ms > 0 else None)
+            if reply:
+                ((_, entries),) = cast(list[tuple[str, list[tuple[str, dict[str, str]]]]], reply)
+                return tuple(codec.event_from(id_, fields) for id_, fields in entries)
+            if wait_ms <= 0:
+                return ()
+
+    def oldest_event(self) -> str | None:
+        entries = self._command("XRANGE", self._keys.of("ev"), "-", "+", "COUNT", 1)
+        return str(entries[0][0]) if entries else None
+
+    # -- numbers ---------------------------------------------------------------------------------------------------
+    def depth(self) -> Depth:
+        states, active, names = self._pipeline(
+            (
+                ("HGETALL", self._keys.of("states")),
+                ("ZCARD", self._keys.of("active")),
+                ("ZRANGE", self._keys.of("lines"), 0, -1),
+            )
+        )
+        waiting: dict[Bin, int] = {}
+        oldest: dict[Bin, int] = {}
+        for at in range(0, len(names), PAGE):
+            page = names[at : at + PAGE]
+            commands = [(self._keys.line(name), name) for name in page]
+            rows = self._pipeline(
+                command for key, _ in commands for command in (("ZCARD", key), ("ZRANGE", key, 0, 0, "WITHSCORES"))
+            )
+            for name, length, first in zip(page, rows[::2], rows[1::2], strict=True):
+                bin_ = Bin(split_line(name)[0])
+                waiting[bin_] = waiting.get(bin_, 0) + int(length)
+                if first:
+                    since_ms = _score_of(first) // 1000
+                    oldest[bin_] = min(oldest.get(bin_, since_ms), since_ms)
+        by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
+        return Depth(by_state, waiting, oldest, int(active))
+
+    def counters(self) -> Mapping[str, int]:
+        found = _pairs(self._command("HGETALL", self._keys.of("stat")))
+        return {name: int(n) for name, n in sorted(found.items())}
+
+    def server(self) -> ServerInfo:
+        return connect.examine(self._client, self._where, ours=self._ours)
+
+
+def _pairs(reply: Any) -> dict[str, str]:
+    """HGETALL's reply: redis-py gives a dict, or the flat list when the command went through a bare pipeline."""
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _score_of(first: Any) -> int:
+    """The score of the one member in a ZRANGE ... WITHSCORES reply, parsed (pairs) or not (flat)."""
+    score = first[0][1] if isinstance(first[0], list | tuple) else first[1]
+    return int(float(score))

@@ -1,0 +1,191 @@
+"""The Queue on Redis or Valkey >= 6.2: every change is one script, every script may be said twice.
+
+The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
+come from a pool.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis as redis_py
+
+from vidprocme.core import wire
+from vidprocme.core.errors import Fatal, LeaseLost
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Job, Lease, Task
+from vidprocme.queue import codec, connect
+from vidprocme.queue.base import (
+    ENQUEUE_BATCH,
+    HEADS,
+    LINES,
+    BeatAnswer,
+    Claim,
+    PoolInfo,
+    Settlement,
+    Submitted,
+    Turn,
+)
+from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
+from vidprocme.queue.reader import QueueReader
+from vidprocme.queue.scripts import script
+
+
+class RedisQueue(QueueReader):
+    """queue.base.Queue on one Redis server. Made by `connect`; close it."""
+
+    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, *, ours: bool = False) -> None:
+        super().__init__(client, keys, where, ours=ours)
+        self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
+
+    @classmethod
+    def connect(cls, url: str, *, prefix: str = DEFAULT_PREFIX, ours: bool = False) -> RedisQueue:
+        """A queue on the server at `url` (redis://, rediss://, unix://, or a socket's path).
+
+        Args:
+            prefix: of every key; holds the hash tag. Two prefixes are two queues.
+            ours: the embedded server: its settings are ours and not judged.
+
+        Raises:
+            Retryable: QUEUE_UNREACHABLE.
+            Fatal: QUEUE_EVICTS, QUEUE_SERVER_TOO_OLD, QUEUE_DENIED; BadWish QUEUE_BAD_URL.
+        """
+        where = connect.masked(url)
+        client = connect.open_client(url)
+        try:
+            connect.examine(client, where, ours=ours)
+        except BaseException:
+            client.close()
+            raise
+        return cls(client, Keys(prefix), where, ours=ours)
+
+    def _run(self, name: str, *args: str | int | float) -> Any:
+        """Call a script by its hash; teach it to the server first when it does not know it."""
+        wanted = script(name)
+        with connect.translated(self._where):
+            try:
+                return self._client.evalsha(wanted.sha1, 1, self._keys.prefix, *args)
+            except redis_py.exceptions.NoScriptError:
+                return self._client.eval(wanted.text, 1, self._keys.prefix, *args)
+
+    # -- producers -------------------------------------------------------------------------------------------------
+    def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
+        if not 1 <= len(first) <= ENQUEUE_BATCH:
+            raise Fatal("QUEUE_BAD_TASK", f"A job begins with 1 to {ENQUEUE_BATCH} tasks, not {len(first)}.")
+        strangers = [task.id for task in first if task.job != job.id]
+        if strangers:
+            raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
+        call = secrets.token_hex(8)
+        created, answer = self._run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
+        if created == -1:
+            raise Fatal("QUEUE_BAD_TASK", f"A task comes after {answer}, which does not exist.")
+        return Submitted(JobId(answer), created == 1)
+
+    def cancel(self, job: JobId) -> bool:
+        return bool(self._known(job, self._run("cancel", job)))
+
+    def retry(self, job: JobId) -> int:
+        return int(self._known(job, self._run("retry", job)))
+
+    def forget_key(self, key: str) -> None:
+        self._command("HDEL", self._keys.of("keys"), key)
+
+    def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
+        exists = self._command("EXISTS", self._keys.job(job))
+        self._known(job, 0 if exists else -1)
+        self._command("HSET", self._keys.job(job), "uri", uri, "mtime", mtime_ns)
+
+    def _known(self, job: JobId, answer: Any) -> int:
+        if int(answer) == -1:
+            raise Fatal("JOB_UNKNOWN", f"There is no job {job}.", "`vidprocme jobs` lists those there are.")
+        return int(answer)
+
+    # -- pools -----------------------------------------------------------------------------------------------------
+    def join(self, pool: PoolInfo, presence_ms: int) -> None:
+        self._pipeline(
+            (
+                ("SET", self._keys.presence(pool.id), pool.started_ms, "PX", presence_ms),
+                ("HSET", self._keys.of("pools"), pool.id, wire.dumps(pool)),
+            )
+        )
+
+    def leave(self, pool: str) -> None:
+        self.free_dead(pool)
+        self._cursors.pop(pool, None)
+
+    def pools(self) -> tuple[PoolInfo, ...]:
+        known = self.remembered_pools()
+        present = self._pipeline(("EXISTS", self._keys.presence(pool.id)) for pool in known)
+        return tuple(pool for pool, here in zip(known, present, strict=True) if here)
+
+    def remembered_pools(self) -> tuple[PoolInfo, ...]:
+        texts = self._command("HVALS", self._keys.of("pools"))
+        return tuple(
+            sorted((wire.loads(PoolInfo, text) for text in texts), key=lambda pool: (pool.started_ms, pool.id))
+        )
+
+    def free_dead(self, pool: str) -> int:
+        return int(self._run("free", pool))
+
+    def turn(self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], *, lease_ms: int) -> Turn:
+        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, HEADS, secrets.token_hex(8)]
+        args.append(len(settle))
+        for settlement in settle:
+            args += codec.settlement_args(settlement)
+        for claim in claims:
+            args += [claim.task, claim.place]
+        stale, claimed, lines, total, due, cursor = self._run("turn", *args)
+        self._cursors[holder] = int(cursor)
+        return Turn(
+            stale=tuple(settle[position - 1].lease for position in stale),
+            claimed=tuple(codec.claimed_from(row, claims, holder) for row in claimed),
+            lines=tuple(codec.line_from(row) for row in lines),
+            lines_total=int(total),
+            next_due_ms=int(float(due)) if due else None,
+        )
+
+    def beat(
+        self,
+        holder: str,
+        leases: Sequence[Lease],
+        *,
+        lease_ms: int,
+        presence_ms: int,
+        progress: Mapping[TaskId, float] | None = None,
+    ) -> BeatAnswer:
+        told = progress or {}
+        args: list[str | int] = [holder, lease_ms, presence_ms]
+        for lease in leases:
+            args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
+        lost, cancel = self._run("beat", *args)
+        return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel))
+
+    def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
+        new = 0
+        args = codec.task_args(tasks)
+        # At least one call, also for no tasks: the caller wants to know whether the lease is held.
+        for at in range(0, max(1, len(args)), 3 * ENQUEUE_BATCH):
+            batch = args[at : at + 3 * ENQUEUE_BATCH]
+            answer = int(self._run("enqueue", lease.task, lease.holder, lease.token, *batch))
+            if answer == -1:
+                raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
+            if answer == -2:
+                raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
+            new += answer
+        return new
+
+    def await_work(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            # A blocked connection is taken from the pool for as long: every waiting thread has its own. A timeout of 0
+            # would wait for ever.
+            wait_s = max(0.01, min(left_s, connect.BLOCK_MOST_S))
+            if self._command("BLPOP", self._keys.of("wake"), f"{wait_s:.3f}"):
+                return True
+        return False
+
+    def close(self) -> None:
+        self._client.close()

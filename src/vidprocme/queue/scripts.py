@@ -1,0 +1,85 @@
+"""The scripts: read from lua/, completed with the tables of core, sent by their hash.
+
+One table in the world: the transitions a script allows are rendered from core.job.TRANSITIONS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from vidprocme.core import wire
+from vidprocme.core.errors import ErrorInfo, Fate
+from vidprocme.core.job import TERMINAL, TRANSITIONS, Outcome, OutcomeKind
+
+EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
+ATTEMPTS_KEPT = 50  # of each task
+WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
+SERIES_KEPT_S = 48 * 3600
+LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
+SWEEP_MOST = 32  # leases (and pools) one turn looks after
+PROMOTE_MOST = 128  # delayed tasks one turn makes ready
+
+LOST_OUTCOME = Outcome(
+    OutcomeKind.LOST,
+    error=ErrorInfo(
+        "POOL_LOST",
+        "The pool that ran this task vanished before it could say how the attempt ended.",
+        "Nothing to do unless it happens again and again; then look at that machine's log and memory.",
+        fate=Fate.LOST,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text as the server gets it, and the hash it is called by."""
+
+    name: str
+    text: str
+    sha1: str
+
+
+@cache
+def script(name: str) -> Script:
+    """The script lua/<name>.lua with its prelude."""
+    folder = resources.files("vidprocme.queue") / "lua"
+    body = (folder / f"{name}.lua").read_text(encoding="utf-8")
+    text = prelude() + "\n" + body
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@cache
+def prelude() -> str:
+    """lua/_lib.lua with its marks replaced."""
+    text = (resources.files("vidprocme.queue") / "lua" / "_lib.lua").read_text(encoding="utf-8")
+    for mark, value in _marks().items():
+        text = text.replace(f"@{mark}@", value)
+    return text
+
+
+def _marks() -> dict[str, str]:
+    return {
+        "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
+        "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
+        "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
+        "EVENTS": str(EVENTS_KEPT),
+        "ATTEMPTS": str(ATTEMPTS_KEPT),
+        "WAKE": str(WAKE_TOKENS),
+        "SERIES_S": str(SERIES_KEPT_S),
+        "LOST_DELAY_MS": str(LOST_DELAY_MS),
+        "SWEEP": str(SWEEP_MOST),
+        "PROMOTE": str(PROMOTE_MOST),
+    }
+
+
+def _table(items: dict[str, str]) -> str:
+    # Sorted: the same tables must give the same hash in every process.
+    return "{" + ", ".join(f"[{_quote(key)}] = {items[key]}" for key in sorted(items)) + "}"
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
