@@ -10,7 +10,7 @@ Promises (the contract suite in tests/queue/test_contract.py holds every impleme
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -70,6 +70,7 @@ class Claimed:
 
     attempt: Attempt
     lease: Lease
+    lost: int = 0  # attempts of this task that were lost before
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +227,22 @@ class Queue(Protocol):
         """Make the leases of a pool that is known to be dead ready again at once (lost), and forget it."""
         ...
 
-    def turn(self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], *, lease_ms: int) -> Turn:
+    def turn(
+        self,
+        holder: str,
+        settle: Sequence[Settlement],
+        claims: Sequence[Claim],
+        *,
+        lease_ms: int,
+        jobs: Collection[JobId] | None = None,
+    ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
-        claim, and show the lines."""
+        claim, and show the lines.
+
+        `jobs`: show only lines and heads made of ready tasks of these jobs (a pool that serves its own jobs alone must
+        see them behind any number of others', so they come from each job's own set of ready tasks, not from a walk along
+        the lines); None shows all. Everything else the turn does is for all jobs.
+        """
         ...
 
     def beat(

@@ -13,8 +13,7 @@ from vidprocme.core.errors import Fatal
 from vidprocme.core.job import Artifact, Attempt, Outcome, Stage
 from vidprocme.core.media import MediaInfo
 from vidprocme.core.wire import from_wire
-from vidprocme.library.base import Blobs
-from vidprocme.library.blobs import open_blobs
+from vidprocme.library.blobs import BlobStore, open_blobs
 from vidprocme.transcoder.ffmpeg import Ffmpeg, find
 from vidprocme.vision.base import Describer
 
@@ -49,7 +48,7 @@ class Context:
     frames_decoded: int = 0
 
     @cached_property
-    def blobs(self) -> Blobs:
+    def blobs(self) -> BlobStore:
         return open_blobs(self.settings.blobs)
 
     @cached_property

@@ -34,7 +34,7 @@ def run(context: Context) -> Outcome:
     )
     manifest, files_made = [], []
     for file in done.files:
-        artifact = context.blobs.put_file(file.path, f"{file.name}.mp4")
+        artifact = context.blobs.adopt(file.path, f"{file.name}.mp4")
         manifest.append(artifact)
         files_made.append(
             RenditionFile(

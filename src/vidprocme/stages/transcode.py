@@ -40,7 +40,7 @@ def run(context: Context) -> Outcome:
         stall_s=context.attempt.task.limits.stall_s,
     )
     context.frames_decoded += done.frames_decoded
-    manifest = [context.blobs.put_file(path, f"{name}.mp4") for name, path in done.files.items()]
+    manifest = [context.blobs.adopt(path, f"{name}.mp4") for name, path in done.files.items()]
     manifest.append(context.blobs.put_bytes(array("q", done.pts).tobytes(), PTS_NAME))
     frames, packed = keep_frames(context, media, chunk.index, done.frames)
     return Outcome(
@@ -62,4 +62,4 @@ def keep_frames(
         named.append((time, f"{chunk:05d}-{number:04d}.jpg", path))
     target = context.scratch / FRAMES_NAME
     pack([(name, path) for _, name, path in named], target)
-    return [[to_wire(time), name] for time, name, _ in named], (context.blobs.put_file(target, FRAMES_NAME),)
+    return [[to_wire(time), name] for time, name, _ in named], (context.blobs.adopt(target, FRAMES_NAME),)

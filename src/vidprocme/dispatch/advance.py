@@ -1,0 +1,57 @@
+"""Plan before settle: what follows from an attempt is in the queue before the attempt is settled.
+
+A crash anywhere in between loses the lease; the task runs again, plans the same tasks under the same ids, and nothing is
+doubled or forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vidprocme.core.clock import Rng
+from vidprocme.core.errors import LeaseLost, describe_exception
+from vidprocme.core.job import Outcome, OutcomeKind, Stage, Task
+from vidprocme.core.wire import index_from_bytes
+from vidprocme.library.base import Blobs
+from vidprocme.planner.graph import plan_next
+from vidprocme.queue.base import ENQUEUE_BATCH, Claimed, Next, Queue, Settlement
+from vidprocme.scheduler.retry import next_step
+
+# Named moments at which a test can stop the world: see wiring.failpoint.
+Failpoint = Callable[[str], None]
+
+
+def advance(
+    queue: Queue, blobs: Blobs, claimed: Claimed, outcome: Outcome, lost_before: int, rng: Rng, at: Failpoint
+) -> Settlement | None:
+    """Enqueue what follows from `outcome`, and say how to settle it. None: the lease is lost, there is nothing to say.
+
+    Raises:
+        Retryable: the queue or the blobs are out of reach; call again, everything here may be repeated.
+    """
+    at("before-plan")
+    if outcome.kind is OutcomeKind.OK:
+        try:
+            tasks = _plan(blobs, claimed, outcome)
+        except ValueError as error:  # what probe wrote cannot be planned: the attempt failed, not the loop
+            tasks, outcome = (), replace(outcome, kind=OutcomeKind.FAILED, error=describe_exception(error))
+        at("planned")
+        try:
+            for start in range(0, len(tasks), ENQUEUE_BATCH):
+                queue.enqueue(claimed.lease, tasks[start : start + ENQUEUE_BATCH])
+                at("enqueued-batch")
+        except LeaseLost:
+            return None
+    at("before-settle")
+    attempt = claimed.attempt
+    step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
+    return Settlement(claimed.lease, Next(step.next.value), outcome, step.delay_ms)
+
+
+def _plan(blobs: Blobs, claimed: Claimed, outcome: Outcome) -> tuple[Task, ...]:
+    attempt = claimed.attempt
+    if attempt.task.stage is not Stage.PROBE:
+        return plan_next(attempt.job, attempt.task, outcome, None)
+    index = index_from_bytes(blobs.read(outcome.manifest[0].sha256))
+    return plan_next(attempt.job, attempt.task, outcome, index)

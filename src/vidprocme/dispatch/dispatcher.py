@@ -1,0 +1,248 @@
+"""The live loop of a pool: look, decide, claim, start, record.
+
+One thread, one selector: it waits in the executor's `poll` for reports, and is woken by the doorbell (something became
+ready) and by the beat (a lease was lost, a person cancelled). The deciding is pure and somebody else's (scheduler.policy).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from vidprocme.core.clock import Clock, Rng
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.core.ids import AttemptId, JobId
+from vidprocme.core.job import Lease, Outcome, OutcomeKind
+from vidprocme.core.snapshot import Placement, Plan, Snapshot
+from vidprocme.dispatch.advance import Failpoint, advance
+from vidprocme.dispatch.leases import LeaseKeeper
+from vidprocme.dispatch.pool import free_dead_of_this_host
+from vidprocme.executor.base import Executor, Finished, Progress
+from vidprocme.library.base import Blobs
+from vidprocme.queue.base import Claim, Claimed, Next, PoolInfo, Queue, Settlement, Turn
+from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
+from vidprocme.scheduler.policy import PolicyConfig, decide
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """Times of the loop. A lease outlives many missed beats; a presence three."""
+
+    lease_ms: int = 15_000
+    beat_ms: int = 1_000
+    presence_ms: int = 3_000
+    turn_every_s: float = 1.0  # the longest time between two turns: they sweep and promote
+    pause_s: float = 0.5  # after the queue could not be reached
+
+
+class Dispatcher:
+    """One pool. `run` until told to stop; `drain` from any thread."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        executor: Executor,
+        blobs: Blobs,
+        pool: PoolInfo,
+        *,
+        clock: Clock,
+        rng: Rng,
+        config: LoopConfig | None = None,
+        policy: PolicyConfig | None = None,
+        only: Callable[[], Collection[JobId]] | None = None,
+        at: Failpoint = lambda _name: None,
+    ) -> None:
+        self._queue, self._executor, self._blobs, self._pool = queue, executor, blobs, pool
+        self._clock, self._rng, self._at = clock, rng, at
+        self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
+        self._only = only
+        self._running: dict[AttemptId, Claimed] = {}
+        self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
+        self._handing_back: set[AttemptId] = set()
+        self._snapshot = Snapshot()
+        self.plan = Plan()
+        self._draining = threading.Event()
+        self._rung = threading.Event()
+        self._over = threading.Event()
+        self._last_turn_s = float("-inf")
+        self._due_ms: int | None = None
+        self._beat = LeaseKeeper(
+            queue,
+            pool.id,
+            beat_ms=self._config.beat_ms,
+            lease_ms=self._config.lease_ms,
+            presence_ms=self._config.presence_ms,
+            wake=self._ring,
+        )
+        self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._executor.start()
+        self._queue.join(self._pool, self._config.presence_ms)
+        free_dead_of_this_host(self._queue)
+        self._beat.start()
+        self._doorbell.start()
+
+    def run(self, done: Callable[[], bool]) -> None:
+        """Step until `done()` says so, or a drain has finished."""
+        while not done() and not (self._draining.is_set() and not self._running and not self._ended):
+            self.step(self._config.turn_every_s)
+
+    def drain(self) -> None:
+        """No new attempts; the running ones end. Safe from a signal handler."""
+        self._draining.set()
+        self._ring()
+
+    def hand_back(self) -> None:
+        """Stop the running attempts and give their tasks back, uncharged. Call after `drain`, from the loop's thread."""
+        for attempt in self._running:
+            self._handing_back.add(attempt)
+            self._executor.cancel(attempt, lost=True)
+
+    @property
+    def busy(self) -> int:
+        return len(self._running)
+
+    def close(self) -> None:
+        """Stop everything of this pool. Leases that are still held are given back."""
+        self._over.set()
+        self._draining.set()
+        try:
+            if self._running:
+                self.hand_back()
+                deadline = time.monotonic() + 5
+                while (self._running or self._ended) and time.monotonic() < deadline:
+                    self.step(0.2)
+            self._beat.stop()
+            self._queue.leave(self._pool.id)
+        except VidprocmeError:
+            pass  # the queue is gone: presence and leases end by themselves
+        finally:
+            self._beat.stop()
+            self._executor.close()
+            self._doorbell.join(5)
+
+    # -- one step --------------------------------------------------------------------------------------------------
+
+    def step(self, timeout_s: float) -> None:
+        """Wait for something to happen, take it in, and give out what can start."""
+        for report in self._executor.poll(self._wait_s(timeout_s)):
+            match report:
+                case Progress(attempt, fraction):
+                    if attempt in self._running:
+                        self._beat.progress(self._running[attempt].lease.task, fraction)
+                case Finished(attempt, outcome):
+                    self._take_in(attempt, outcome)
+        self._obey()
+        now = time.monotonic()
+        late = now - self._last_turn_s >= self._config.turn_every_s
+        if self._ended or self._rung.is_set() or late or self._is_due():
+            self._rung.clear()
+            try:
+                self._turns()
+                self._last_turn_s = time.monotonic()
+            except VidprocmeError as error:
+                if error.fate != "retry":
+                    raise
+                self._over.wait(self._config.pause_s)
+
+    def _turns(self) -> None:
+        """Settle, look, decide, claim: a round trip each, until nothing more can start."""
+        settlements = self._settlements()
+        claims: tuple[Placement, ...] = ()
+        while True:
+            asked = [Claim(p.task, p.place, p.resources) for p in claims]
+            turn = self._queue.turn(
+                self._pool.id, settlements, asked, lease_ms=self._config.lease_ms, jobs=self._only and self._only()
+            )
+            if settlements:
+                self._at("settled")
+            for settlement in settlements:
+                self._beat.drop(settlement.lease)
+            self._ended = self._ended[len(settlements) :]
+            settlements = []
+            self._start(turn, claims)
+            self._see(turn)
+            if self._draining.is_set():
+                return
+            self.plan = decide(self._snapshot, self._clock.now_ms(), self._policy)
+            claims = self.plan.placements
+            if not claims:
+                return
+            self._snapshot = placed_all(self._snapshot, claims)
+
+    def _settlements(self) -> list[Settlement]:
+        """Plan and enqueue what follows from the ended attempts, then say how to settle them."""
+        settlements = []
+        for claimed, outcome in list(self._ended):
+            if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
+                settlements.append(Settlement(claimed.lease, Next.HAND_BACK, outcome))
+                continue
+            settlement = advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
+            if settlement is None:
+                self._ended.remove((claimed, outcome))
+                self._beat.drop(claimed.lease)
+            else:
+                settlements.append(settlement)
+        return settlements
+
+    def _start(self, turn: Turn, claims: Collection[Placement]) -> None:
+        granted = {claimed.lease.task for claimed in turn.claimed}
+        for placement in claims:
+            if placement.task not in granted:
+                self._snapshot = finished(self._snapshot, placement.place, placement.resources)
+        for claimed in turn.claimed:
+            self._running[claimed.attempt.id] = claimed
+            self._beat.keep(claimed.lease)
+            self._executor.submit(claimed.attempt)
+
+    def _see(self, turn: Turn) -> None:
+        self._due_ms = turn.next_due_ms
+        self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
+        self._snapshot = with_places(self._snapshot, self._executor.places())
+
+    def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:
+        claimed = self._running.pop(attempt, None)
+        if claimed is not None:
+            self._snapshot = finished(self._snapshot, claimed.attempt.place, claimed.attempt.resources)
+            self._ended.append((claimed, outcome))
+
+    def _obey(self) -> None:
+        """Stop what the beat says is lost or cancelled."""
+        lost, cancel = self._beat.heard()
+        for lease in lost:
+            self._executor.cancel(lease.attempt, lost=True)
+            self._forget(lease)
+        for lease in cancel:
+            self._executor.cancel(lease.attempt)
+
+    def _forget(self, lease: Lease) -> None:
+        """A lost lease is not beaten for any more; its attempt's end will be refused as stale."""
+        self._beat.drop(lease)
+
+    def _wait_s(self, timeout_s: float) -> float:
+        if self._rung.is_set() or self._ended:
+            return 0.0
+        if self._due_ms is None:
+            return timeout_s
+        return min(timeout_s, max(0.0, (self._due_ms - self._clock.now_ms()) / 1000))
+
+    def _is_due(self) -> bool:
+        return self._due_ms is not None and self._clock.now_ms() >= self._due_ms
+
+    def _ring(self) -> None:
+        self._rung.set()
+        self._executor.wake()
+
+    def _listen(self) -> None:
+        """The doorbell: wait for work on a connection of its own."""
+        while not self._over.is_set():
+            try:
+                if self._queue.await_work(1.0) and not self._over.is_set():
+                    self._ring()
+            except VidprocmeError:
+                self._over.wait(self._config.pause_s)

@@ -1,0 +1,77 @@
+"""The beat: one thread says every second that this pool lives and what it still works on.
+
+It runs beside the loop, so that nothing the loop does (planning a long video, waiting for a disk) can lose a lease. What it
+hears (leases lost, attempts to cancel) waits for the loop, which is woken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Lease
+from vidprocme.queue.base import Queue
+
+
+class LeaseKeeper:
+    """Extends the leases it was given until they are dropped."""
+
+    def __init__(
+        self, queue: Queue, holder: str, *, beat_ms: int, lease_ms: int, presence_ms: int, wake: Callable[[], None]
+    ) -> None:
+        self._queue, self._holder, self._wake = queue, holder, wake
+        self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
+        self._lock = threading.Lock()
+        self._leases: dict[TaskId, Lease] = {}
+        self._progress: dict[TaskId, float] = {}
+        self._lost: list[Lease] = []
+        self._cancel: list[Lease] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def keep(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases[lease.task] = lease
+
+    def drop(self, lease: Lease) -> None:
+        with self._lock:
+            if self._leases.get(lease.task) == lease:
+                del self._leases[lease.task]
+                self._progress.pop(lease.task, None)
+
+    def progress(self, task: TaskId, fraction: float) -> None:
+        with self._lock:
+            self._progress[task] = fraction
+
+    def heard(self) -> tuple[list[Lease], list[Lease]]:
+        """Leases lost and leases to cancel since the last call."""
+        with self._lock:
+            answer = self._lost, self._cancel
+            self._lost, self._cancel = [], []
+        return answer
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._beat_s):
+            with self._lock:
+                leases, progress = tuple(self._leases.values()), dict(self._progress)
+            try:
+                answer = self._queue.beat(
+                    self._holder, leases, lease_ms=self._lease_ms, presence_ms=self._presence_ms, progress=progress
+                )
+            except VidprocmeError:
+                continue  # the queue is away; the next beat tries again, and fencing holds meanwhile
+            if answer.lost or answer.cancel:
+                with self._lock:
+                    self._lost += answer.lost
+                    self._cancel += answer.cancel
+                self._wake()
