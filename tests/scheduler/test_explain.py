@@ -1,0 +1,113 @@
+"""Each code in the case it names, in a sentence that carries the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+
+from tests.scheduler.strategies import snapshots
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
+from vidprocme.core.snapshot import Head, Line, Reason, Snapshot
+from vidprocme.scheduler.policy import PolicyConfig, decide
+
+CONFIG = PolicyConfig()
+GIB = 2**30
+NEED = Need(PlaceKind.CPU, Resources(cpu_milli=2000, memory_bytes=GIB))
+PLACE = Place("p", "node", PlaceKind.CPU, Resources(cpu_milli=4000, memory_bytes=8 * GIB), slots=4)
+FULL = PlaceLoad(PLACE, Resources(cpu_milli=1000, memory_bytes=8 * GIB), 3)
+
+
+def line(task: str, *needs: Need, bin_: Bin = Bin.NORMAL, length: int = 1) -> Line:
+    return Line(bin_, "ann", task, length, 0, (Head(TaskId(task), 0, needs),))
+
+
+def why(loads: list[PlaceLoad], *lines: Line) -> Reason:
+    """The reason of the last line's head."""
+    snapshot = Snapshot({one.key: one for one in lines}, {load.place.id: load for load in loads})
+    return decide(snapshot, 0, CONFIG).reasons[lines[-1].heads[0].task]
+
+
+def test_no_place_of_the_kind() -> None:
+    gpu = Need(PlaceKind.GPU, Resources(gpu_milli=500, vram_bytes=8 * GIB))
+
+    assert why([FULL], line("t", gpu)) == Reason(
+        "NO_SUCH_PLACE",
+        "No place could ever hold it: it needs 50 % of a GPU, 8.0 GiB GPU memory on a GPU place; there is no GPU place.",
+    )
+
+
+def test_every_place_too_small_names_the_need_and_the_most_there_is() -> None:
+    reason = why([FULL], line("t", Need(PlaceKind.CPU, Resources(cpu_milli=16_000))))
+
+    assert reason.code == "NO_SUCH_PLACE"
+    assert "16 cores on a CPU place" in reason.text and "4 cores, 8.0 GiB memory" in reason.text
+
+
+def test_a_place_without_slots_could_never_hold_it() -> None:
+    assert why([PlaceLoad(replace(PLACE, slots=0), PLACE.resources, 0)], line("t", NEED)).code == "NO_SUCH_PLACE"
+
+
+def test_all_places_busy() -> None:
+    other = replace(FULL, place=replace(PLACE, id="q"))
+
+    assert why([FULL, other], line("t", NEED)) == Reason(
+        "NO_PLACE_FREE", "All 2 CPU places are busy: none has 2 cores, 1.0 GiB memory on a CPU place free."
+    )
+
+
+def test_only_places_that_could_hold_it_are_counted() -> None:
+    small = PlaceLoad(replace(PLACE, id="small", resources=Resources(cpu_milli=500)), Resources(cpu_milli=500), 4)
+
+    assert why([FULL, small], line("t", NEED)).text.startswith("The only CPU place that could hold it is busy")
+
+
+def test_draining() -> None:
+    reason = why([PlaceLoad(replace(PLACE, draining=True), PLACE.resources, 4)], line("t", NEED))
+
+    assert reason == Reason("DRAINING", "1 CPU place could hold it, but is draining and takes nothing new.")
+
+
+def test_a_draining_place_does_not_hide_that_another_is_busy() -> None:
+    drains = PlaceLoad(replace(PLACE, id="q", draining=True), PLACE.resources, 4)
+
+    assert why([FULL, drains], line("t", NEED)).code == "NO_PLACE_FREE"
+
+
+def test_more_urgent_bins_are_counted_with_the_tasks_that_are_not_heads() -> None:
+    reason = why([FULL], line("urgent", NEED, bin_=Bin.URGENT, length=12), line("t", NEED))
+
+    assert reason == Reason("BIN_BEHIND", "12 tasks of more urgent bins are placed first on CPU places.")
+
+
+def test_urgent_tasks_that_want_other_places_are_not_in_the_way() -> None:
+    gpu = Need(PlaceKind.GPU, Resources(gpu_milli=1))
+
+    assert why([FULL], line("urgent", gpu, bin_=Bin.URGENT), line("t", NEED)).code == "NO_PLACE_FREE"
+
+
+def test_less_urgent_tasks_are_not_in_the_way() -> None:
+    assert why([FULL], line("bulk", NEED, bin_=Bin.BULK), line("t", NEED)).code == "NO_PLACE_FREE"
+
+
+@given(snapshots())
+def test_the_code_is_true_of_the_snapshot(snapshot: Snapshot) -> None:
+    """NO_SUCH_PLACE exactly when no place could hold it empty; DRAINING exactly when all that could are draining."""
+    reasons = decide(snapshot, 0, CONFIG).reasons
+    for one in snapshot.lines.values():
+        for head in one.heads:
+            if head.task not in reasons:
+                continue
+            able = [
+                load.place
+                for load in snapshot.places.values()
+                if load.place.slots > 0
+                and any(
+                    need.kind is load.place.kind and need.resources.fits(load.place.resources) for need in head.needs
+                )
+            ]
+            code = reasons[head.task].code
+            assert (code == "NO_SUCH_PLACE") == (not able)
+            assert (code == "DRAINING") == (bool(able) and all(place.draining for place in able))

@@ -1,0 +1,144 @@
+"""The protocol of the study, the same for the same seed, and as close to its cluster as its own shapes allow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vidprocme.core.errors import BadWish
+from vidprocme.simulator.chance import Chance
+from vidprocme.simulator.replay import replay
+from vidprocme.simulator.report import MARKS, Mark, Report
+from vidprocme.simulator.trace import NodeSpec, Shape, synthetic
+from vidprocme.simulator.workload import arrivals
+from vidprocme.simulator.world import SimNode
+
+GOLDEN_TOTALS = (48, 270, 600, 428, 172)
+GOLDEN_MARKS = [7.819, 4.956, 3.481, 3.444, 3.296, 3.185]
+HALF, WHOLE = Shape(1, 1, 1, 500), Shape(1, 1, 1, 1000)
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    nodes, pods = synthetic(7)
+
+    assert replay(nodes, pods, 1) == replay(nodes, pods, 1)
+    assert replay(nodes, pods, 1) != replay(nodes, pods, 2)
+    assert replay(nodes[::-1], pods, 1) == replay(nodes, pods, 1)
+
+
+def test_this_seed_gives_this_report_on_every_machine() -> None:
+    """Numbers written down once: another machine, Python or dictionary order must not move them."""
+    nodes, pods = synthetic(7)
+    report = replay(nodes, pods, 42)
+
+    assert (report.nodes, report.gpus, report.pods, report.placed, report.dropped) == GOLDEN_TOTALS
+    assert [round(mark.unallocated_percent, 3) for mark in report.marks] == GOLDEN_MARKS
+
+
+def test_it_is_first_fit_as_written_down_in_four_lines() -> None:
+    """The search remembers where it got to; walking every node for every pod must give the same."""
+    nodes, pods = synthetic(3, nodes=30, pods=150)  # few enough to be filled up to exactly 130 %
+    report = replay(nodes, pods, 5)
+
+    plain = [SimNode(spec) for spec in sorted(nodes, key=lambda spec: spec.name)]
+    order = arrivals(pods, sum(spec.gpus for spec in nodes) * 1000, Chance(5))
+    placed = 0
+    for pod in order:
+        node = next((node for node in plain if node.holds(pod)), None)
+        if node is not None:
+            node.place(pod)
+            placed += 1
+    free = sum(node.free_gpu_milli for node in plain)
+    capacity = sum(spec.gpus for spec in nodes) * 1000
+    assert report.placed == placed and report.dropped == len(order) - placed > 0
+    assert report.marks[-1].unallocated_percent == pytest.approx(100 * free / capacity)
+
+
+def test_shares_that_tile_the_gpus_leave_nothing() -> None:
+    report = replay([NodeSpec("n", 10**6, 10**6, 4, "T4")], [HALF] * 8, 0)
+
+    assert [mark.arrived_percent for mark in report.marks] == list(MARKS)
+    assert report.marks[-1] == Mark(130, 0.0, 8, 3)
+
+
+def test_scarce_cores_leave_gpus_unallocated() -> None:
+    report = replay([NodeSpec("n", 2, 10**6, 4, "T4")], [WHOLE] * 4, 0)
+
+    assert report.marks[-1].unallocated_percent == 50.0
+    assert (report.placed, report.dropped) == (2, report.pods - 2)
+
+
+def test_arrivals_are_all_pods_shuffled_then_drawn_until_the_requests_suffice() -> None:
+    pods = [Shape(i, 0, 1, 1000) for i in range(20)]
+    order = arrivals(pods, 40_000, Chance(1))
+
+    assert sorted(pod.cpu_milli for pod in order[:20]) == list(range(20))
+    assert [pod.cpu_milli for pod in order[:20]] != list(range(20))
+    assert len(order) == 52  # 130 % of 40 GPUs
+    assert all(pod in pods for pod in order)
+
+
+def test_a_trace_that_asks_for_more_than_the_goal_is_shuffled_only() -> None:
+    pods = [Shape(i, 0, 1, 1000) for i in range(20)]
+
+    assert len(arrivals(pods, 1_000, Chance(1))) == 20
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pods"),
+    [
+        ([NodeSpec("n", 1, 1, 0, "")], [WHOLE]),
+        ([NodeSpec("n", 1, 1, 1, "T4")], [Shape(1, 1)]),
+        ([NodeSpec("n", 1, 1, 1, "T4")], []),
+        ([], [WHOLE]),
+    ],
+)
+def test_what_could_never_end_is_refused(nodes: list[NodeSpec], pods: list[Shape]) -> None:
+    with pytest.raises(BadWish) as caught:
+        replay(nodes, pods, 0)
+    assert caught.value.code == "BAD_TRACE"
+
+
+def test_an_unknown_policy_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(BadWish) as caught:
+        replay([NodeSpec("n", 1, 1, 1, "T4")], [WHOLE], 0, policy="best")
+    assert caught.value.code == "NO_SUCH_POLICY" and "first-fit" in caught.value.hint
+
+
+def test_progress_ends_at_the_end() -> None:
+    nodes, pods = synthetic(7)
+    said: list[tuple[int, int]] = []
+
+    report = replay(nodes, pods, 1, on_progress=lambda done, total: said.append((done, total)))
+
+    assert said[-1] == (report.pods, report.pods)
+    assert [done for done, _ in said] == sorted({done for done, _ in said})
+
+
+def test_the_table_fits_a_terminal_and_the_json_a_script() -> None:
+    report = Report(
+        "first-fit", 42, 1213, 6212, 10762, 8309, 2453, (Mark(92, 8.0, 7657, 0), Mark(130, 5.4859, 8309, 2453))
+    )
+
+    assert max(len(line) for line in report.table().splitlines()) <= 80
+    assert "5.49 %" in report.table()
+    assert json.loads(json.dumps(report.json()))["marks"][1] == {
+        "arrived_percent": 130,
+        "unallocated_percent": 5.486,
+        "placed": 8309,
+        "dropped": 2453,
+    }
+
+
+def test_chance_is_splitmix64() -> None:
+    """The first numbers of the published generator for the seed 1234567."""
+    chance = Chance(1234567)
+
+    assert [chance.bits64() for _ in range(5)] == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
