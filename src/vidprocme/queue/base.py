@@ -295,6 +295,10 @@ class Queue(Protocol):
         """The id of the oldest event still kept: a reader behind it must rebuild."""
         ...
 
+    def newest_event(self) -> str | None:
+        """The id of the newest event; None when there never was one."""
+        ...
+
     def depth(self) -> Depth: ...
 
     def counters(self) -> Mapping[str, int]:

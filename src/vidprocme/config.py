@@ -1,0 +1,97 @@
+"""Settings: defaults < file < environment < flags. Read once, by whoever starts a process; plain data afterwards."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vidprocme.core.errors import BadWish
+
+PREFIX = "VIDPROCME_"
+FILE_NAME = "vidprocme.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, with its default. The environment's name is VIDPROCME_ and the field in capitals."""
+
+    data: Path = Path()  # data folder; default: the platform's place for a program's data
+    redis_url: str = ""  # "": the embedded server
+    redis_server: str = ""  # a server binary for the embedded server
+    redis_linger_s: float = 5.0  # the embedded server stops this long after its last user
+    blobs: str = ""  # folder or bucket URL; "": inside the data folder
+    ffmpeg: str = ""  # a binary; "": the system's, if it is good, else the one that came along
+    cores: int = 0  # cores for attempts; 0: all this process may use
+    model_threads: int = 0  # cores of one engine; 0: all but one
+    sim_gpus: int = 0  # simulated GPUs
+    model: str = ""  # id of the model for captions; "": the only or first real one in the registry
+    lease_ms: int = 15_000
+    beat_ms: int = 1_000
+    presence_ms: int = 3_000
+    log_level: str = "warning"
+    host: str = "127.0.0.1"
+    port: int = 8484
+    failpoint: str = ""  # "name" or "name:n": kill -9 itself at the nth passing of that point (for tests)
+
+
+def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Args:
+        flags: fields given on the command line; None values are not given.
+        environment: os.environ, or another one in tests.
+
+    Raises:
+        BadWish: CONFIG_INVALID, with the file or variable and what is wrong with it.
+    """
+    env = os.environ if environment is None else environment
+    settings = Settings(data=_platform_data(env))
+    known = {field.name: field for field in fields(Settings)}
+    path = Path(env.get(f"{PREFIX}CONFIG", FILE_NAME))
+    if path.is_file():
+        settings = _apply(settings, _read(path), str(path))
+    elif f"{PREFIX}CONFIG" in env:
+        raise _invalid(f"{PREFIX}CONFIG names {path}, which is not a file.")
+    given = {name: env[PREFIX + name.upper()] for name in known if env.get(PREFIX + name.upper(), "") != ""}
+    settings = _apply(settings, given, "the environment")
+    chosen = {name: value for name, value in (flags or {}).items() if value is not None}
+    settings = _apply(settings, chosen, "the command line")
+    return replace(settings, data=settings.data.expanduser().absolute())
+
+
+def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings:
+    changes: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in Settings.__dataclass_fields__:
+            raise _invalid(f"{where} has a setting {name!r}, which does not exist.")
+        kind = type(getattr(settings, name))
+        try:
+            changes[name] = Path(value) if isinstance(getattr(settings, name), Path) else kind(value)
+        except (TypeError, ValueError):
+            raise _invalid(f"{where}: {name} = {value!r} is not a {kind.__name__}.") from None
+    settings = replace(settings, **changes)
+    for name in ("cores", "model_threads", "sim_gpus", "port", "redis_linger_s"):
+        if getattr(settings, name) < 0:
+            raise _invalid(f"{where}: {name} must not be negative.")
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _invalid(f"{path} cannot be read: {error}") from error
+
+
+def _platform_data(env: Mapping[str, str]) -> Path:
+    base = env.get("XDG_DATA_HOME") or str(Path(env.get("HOME", "~")) / ".local" / "share")
+    return Path(base) / "vidprocme"
+
+
+def _invalid(message: str) -> BadWish:
+    names = ", ".join(field.name for field in fields(Settings))
+    return BadWish("CONFIG_INVALID", message, f"Settings: {names}.")

@@ -1,0 +1,130 @@
+"""What a person may ask of the house: submit, describe, cancel, retry. Each is one call that either happened or did not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vidprocme.core import wire
+from vidprocme.core.clock import Clock
+from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.ids import JobId, new_job_id
+from vidprocme.core.job import Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.planner.graph import describe_tasks, first_tasks
+from vidprocme.queue.base import JobView, Queue
+
+FRAMES_NAME = "frames.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of a wish. `state` is the job's as it was found: `created` False means the same wish was known."""
+
+    job: JobId
+    created: bool
+    retried: int = 0
+
+
+class Control:
+    """The verbs, over the queue. The recipe is checked before it comes here."""
+
+    def __init__(self, queue: Queue, clock: Clock) -> None:
+        self._queue, self._clock = queue, clock
+
+    def submit(
+        self,
+        source: Source,
+        recipe: Recipe,
+        *,
+        bin_: Bin = Bin.NORMAL,
+        tenant: str = "default",
+    ) -> Submission:
+        """A job for this content and recipe: a new one, or the one there is.
+
+        The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
+        gets fresh tries; one that waits for its file reads it from where it is now.
+        """
+        job = self._job(source, recipe, bin_, tenant)
+        return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
+
+    def describe(self, job: JobId, recipe: Recipe) -> Submission:
+        """A job that captions the frames an earlier job kept, with another model or prompt.
+
+        Raises:
+            BadWish: JOB_UNKNOWN, JOB_UNFINISHED, NO_MODEL; Fatal: NO_FRAMES_KEPT.
+        """
+        view = self._queue.job(job)
+        if view is None:
+            raise BadWish("JOB_UNKNOWN", f"There is no job {job}.", "`vidprocme jobs ls` shows those there are.")
+        if recipe.model is None:
+            raise BadWish(
+                "NO_MODEL", "Describing needs a model.", "Name one with --model; `vidprocme models ls` shows them."
+            )
+        if view.job.reuses is not None:
+            return self.describe(view.job.reuses, recipe)
+        chunks = self._kept_frames(job)
+        new = replace(self._job(view.job.source, recipe, view.job.bin, view.job.tenant), reuses=job)
+        wish = f"{job}|{recipe.model}|{recipe.prompt}"
+        key = "describe:" + hashlib.sha256(wish.encode()).hexdigest()
+        return self._enter(new, describe_tasks(new, chunks), key)
+
+    def cancel(self, job: JobId) -> bool:
+        """Waiting tasks at once, running ones within 1.5 s; what was published stays. False: it had ended already."""
+        return self._queue.cancel(job)
+
+    def retry(self, job: JobId) -> int:
+        """Fresh tries for what failed, died or was cancelled. Returns how many tasks."""
+        return self._queue.retry(job)
+
+    def _job(self, source: Source, recipe: Recipe, bin_: Bin, tenant: str) -> Job:
+        now_ms = self._clock.now_ms()
+        return Job(new_job_id(now_ms, os.urandom(10)), source, recipe, bin_, tenant, now_ms)
+
+    def _enter(self, job: Job, tasks: Sequence[Task], key: str) -> Submission:
+        submitted = self._queue.submit(job, tasks, key=key)
+        if submitted.created:
+            return Submission(submitted.job, True)
+        view = self._queue.job(submitted.job)
+        if view is None:  # trimmed by retention: the key is free for a new one
+            self._queue.forget_key(key)
+            return Submission(self._queue.submit(job, tasks, key=key).job, True)
+        self._rebind(view, job.source)
+        retried = 0
+        if view.state in (JobState.FAILED, JobState.CANCELLED):
+            retried = self._queue.retry(submitted.job)
+        return Submission(submitted.job, False, retried)
+
+    def _rebind(self, view: JobView, source: Source) -> None:
+        old = view.job.source
+        if view.state is not JobState.SUCCEEDED and (old.uri, old.mtime_ns) != (source.uri, source.mtime_ns):
+            self._queue.rebind_source(view.job.id, source.uri, source.mtime_ns)
+
+    def _kept_frames(self, job: JobId) -> list[dict[str, object]]:
+        chunks: list[dict[str, object]] = []
+        unfinished = False
+        for view in self._queue.tasks(job):
+            if view.task.stage not in (Stage.TRANSCODE, Stage.FRAMES):
+                continue
+            if view.outcome is None or view.outcome.kind is not OutcomeKind.OK:
+                unfinished = True
+                continue
+            archive = next((a.sha256 for a in view.outcome.manifest if a.name == FRAMES_NAME), None)
+            if archive is not None:
+                chunks.append({"zip": archive, "frames": view.outcome.result["frames"]})
+        if unfinished:
+            raise BadWish(
+                "JOB_UNFINISHED", f"Job {job} has not finished its frames.", "Wait for it, or retry it first."
+            )
+        if not chunks:
+            raise Fatal(
+                "NO_FRAMES_KEPT", f"Job {job} kept no frames that could be described.", "Process the video again."
+            )
+        return chunks
+
+
+def _key(verb: str, sha256: str, recipe: Recipe) -> str:
+    # Whether a missing model was wished for changes only a sentence, not the work.
+    text = wire.dumps(replace(recipe, model_missing=False))
+    return f"{verb}:{sha256}:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,148 @@
+"""Projects published results into the search index, by following the queue's events. One writer per machine.
+
+The index is derived: whatever is missing or broken in it can be made again from the queue and the blobs (`rebuild`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId, video_id
+from vidprocme.dispatch.results import JobResult, collect, media_document
+from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
+from vidprocme.queue.base import Queue
+
+# Events after which what a job shows can have changed.
+TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "task.succeeded"})
+
+
+class Follower:
+    """Follows the events on a thread of its own, while it holds the machine's lock."""
+
+    def __init__(self, queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
+        self._queue, self._blobs, self._open_index, self._lock = queue, blobs, open_index, lock
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread. Events that are not projected yet are, next time."""
+        self._over.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("a") as lock:
+            while not self._over.is_set():
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self._over.wait(1.0)  # another process of this machine follows
+            if self._over.is_set():
+                return
+            with contextlib.closing(self._open_index()) as index:
+                while not self._over.is_set():
+                    try:
+                        follow(self._queue, self._blobs, index, block_ms=500)
+                    except VidprocmeError:
+                        self._over.wait(1.0)
+
+
+def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
+    """Project everything that has happened so far, unless another process of this machine is doing so."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        with contextlib.closing(open_index()) as index:
+            while follow(queue, blobs, index, block_ms=0):
+                pass
+
+
+def follow(queue: Queue, blobs: Blobs, index: SearchIndex, *, block_ms: int) -> bool:
+    """Project one batch of events. False when there was none.
+
+    Behind a trimmed stream the events in between are gone, so everything is projected anew.
+    """
+    after = index.last_event()
+    oldest = queue.oldest_event()
+    if after != "0" and oldest is not None and _before(after, oldest):
+        rebuild(queue, blobs, index)
+        return True
+    events = queue.events(after, 500, block_ms)
+    if not events:
+        return False
+    for job in _jobs_of(events):
+        _project(queue, blobs, index, job, after)
+    index.set_last_event(events[-1].id)
+    return True
+
+
+def rebuild(
+    queue: Queue, blobs: Blobs, index: SearchIndex, on_progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Make the index again from what the queue and the blobs hold. Returns how many videos."""
+    # The mark is read first: what happens during the rebuild is projected again afterwards, which changes nothing.
+    mark = queue.newest_event() or "0"
+    index.clear()
+    jobs = queue.jobs(limit=1_000_000)
+    for number, view in enumerate(reversed(jobs)):
+        _project(queue, blobs, index, view.job.id, mark)
+        if on_progress is not None:
+            on_progress(number + 1, len(jobs))
+    index.set_last_event(mark)
+    return len(jobs)
+
+
+def record_of(result: JobResult) -> VideoRecord:
+    """A job's result as the catalog shows it."""
+    view, media = result.view, result.media
+    return VideoRecord(
+        id=video_id(view.job.source.sha256),
+        job=view.job.id,
+        name=view.job.source.name,
+        state=view.state.value,
+        created_ms=view.submitted_ms,
+        duration=media.duration if media else None,
+        width_px=media.video.width_px if media else None,
+        height_px=media.video.height_px if media else None,
+        document={
+            "media": media_document(media) if media else None,
+            "renditions": [r.name for r in result.renditions],
+            "degraded": list(result.degraded),
+            "error": result.error.public() if result.error else None,
+        },
+    )
+
+
+def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
+    """The jobs that changed, each once, in order; a describe or index that ended shows its captions at once."""
+    telling = [
+        event.job
+        for event in events
+        if event.kind in TELLING
+        and (event.kind != "task.succeeded" or event.data.get("stage") in ("probe", "describe", "index", "join"))
+    ]
+    return list(dict.fromkeys(telling))
+
+
+def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:
+    if queue.job(job) is None:
+        return  # trimmed or deleted meanwhile
+    result = collect(queue, blobs, job)
+    index.project(record_of(result), result.captions or None, event_id)
+
+
+def _before(left: str, right: str) -> bool:
+    return tuple(map(int, left.split("-"))) < tuple(map(int, right.split("-")))

@@ -1,0 +1,167 @@
+"""What came out of a job, gathered from its tasks' published outcomes. Read-only; the same for files, HTTP and the index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from vidprocme.core.errors import ErrorInfo, Fatal
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import JobState, Outcome, OutcomeKind, Stage, TaskState
+from vidprocme.core.media import Caption, MediaInfo, RenditionFile, seconds
+from vidprocme.core.wire import from_wire
+from vidprocme.library.base import Blobs
+from vidprocme.queue.base import JobView, Queue, TaskView
+
+NO_MODEL = "captions: no model"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """A kept frame: its true time, and where its JPEG lies (a member of a chunk's zip)."""
+
+    time: Fraction
+    archive: str  # sha256 of the zip
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """A job as it stands. `error` is what made it fail; `degraded` names what is less than was wished for."""
+
+    view: JobView
+    media: MediaInfo | None
+    renditions: tuple[RenditionFile, ...]
+    frames: tuple[FrameRef, ...]
+    captions: tuple[Caption, ...]
+    degraded: tuple[str, ...]
+    error: ErrorInfo | None
+
+
+def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
+    """Everything a job has published so far.
+
+    Raises:
+        Fatal: JOB_UNKNOWN.
+    """
+    view = queue.job(job)
+    if view is None:
+        raise Fatal("JOB_UNKNOWN", f"There is no job {job}.", "`vidprocme jobs ls` shows those there are.")
+    tasks = queue.tasks(job)
+    base = queue.tasks(view.job.reuses) if view.job.reuses else tasks
+    media = next((from_wire(MediaInfo, o.result["media"]) for o in _ok(base, Stage.PROBE)), None)
+    renditions = tuple(from_wire(RenditionFile, item) for o in _ok(base, Stage.JOIN) for item in o.result["renditions"])
+    frames = _frames(base)
+    captions, wordless = _captions(tasks, frames, media, blobs)
+    degraded = [note for view_ in base if view_.outcome for note in view_.outcome.result.get("degraded", [])]
+    if view.job.recipe.model_missing and view.job.recipe.model is None:
+        degraded.append(NO_MODEL)
+    if wordless:
+        degraded.append(_wordless_note(wordless))
+    return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), _error(view, tasks))
+
+
+def media_document(media: MediaInfo) -> dict[str, Any]:
+    """MediaInfo as people and scripts see it: times in seconds, sizes in pixels and bytes."""
+    video, audio = media.video, media.audio
+    return {
+        "format": media.format,
+        "size_bytes": media.size_bytes,
+        "duration_s": seconds(media.duration),
+        "start_s": seconds(media.origin),
+        "frames": media.frames,
+        "exact": media.exact,
+        "video": {
+            "codec": video.codec,
+            "width_px": video.width_px,
+            "height_px": video.height_px,
+            "rotation_deg": video.rotation_deg,
+            "pix_fmt": video.pix_fmt,
+            "frame_rate": round(float(video.frame_rate), 6) if video.frame_rate else None,
+            "interlaced": video.interlaced,
+            "hdr": video.hdr,
+        },
+        "audio": audio
+        and {
+            "codec": audio.codec,
+            "sample_rate_hz": audio.sample_rate_hz,
+            "channels": audio.channels,
+            "start_s": seconds(audio.start),
+        },
+    }
+
+
+def caption_document(caption: Caption) -> dict[str, Any]:
+    return {
+        "start_s": seconds(caption.start),
+        "end_s": seconds(caption.end),
+        "text": caption.text,
+        "frame_pts_s": seconds(caption.frame_time),
+        "model": caption.model,
+    }
+
+
+def _ok(tasks: Sequence[TaskView], stage: Stage) -> list[Outcome]:
+    return [
+        view.outcome
+        for view in tasks
+        if view.task.stage is stage and view.state is TaskState.SUCCEEDED and view.outcome is not None
+    ]
+
+
+def _frames(tasks: Sequence[TaskView]) -> tuple[FrameRef, ...]:
+    found = []
+    for stage in (Stage.TRANSCODE, Stage.FRAMES):
+        for outcome in _ok(tasks, stage):
+            archive = next((a.sha256 for a in outcome.manifest if a.name == "frames.zip"), "")
+            found += [FrameRef(Fraction(time), archive, name) for time, name in outcome.result["frames"]]
+    return tuple(sorted(found, key=lambda frame: frame.time))
+
+
+def _captions(
+    tasks: Sequence[TaskView], frames: Sequence[FrameRef], media: MediaInfo | None, blobs: Blobs
+) -> tuple[tuple[Caption, ...], list[Fraction]]:
+    """Captions in order, each shown until the next frame; and the times of frames that should have words and have none."""
+    described: dict[Fraction, dict[str, Any]] = {}
+    asked = False
+    for view in tasks:
+        if view.task.stage is not Stage.DESCRIBE:
+            continue
+        asked = True
+        if view.outcome is None or view.outcome.kind is not OutcomeKind.OK:
+            continue
+        for item in json.loads(blobs.read(view.outcome.manifest[0].sha256)):
+            described[Fraction(item["time"])] = item
+    times = [frame.time for frame in frames]
+    ends = [*times[1:], media.duration if media else (times[-1] if times else Fraction(0))]
+    captions, wordless = [], []
+    for time, end in zip(times, ends, strict=True):
+        item = described.get(time)
+        if item is not None and item["text"] is not None:
+            captions.append(Caption(time, max(end, time), item["text"], time, item["model"]))
+        elif asked:
+            wordless.append(time)
+    return tuple(captions), wordless
+
+
+def _wordless_note(times: Sequence[Fraction]) -> str:
+    shown = ", ".join(f"{seconds(time)} s" for time in times[:5]) + (" ..." if len(times) > 5 else "")
+    return f"captions: {len(times)} frame{'s' if len(times) > 1 else ''} without words (at {shown})"
+
+
+def _error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
+    if view.state is JobState.CANCELLED:
+        return ErrorInfo(
+            "CANCELLED", "The job was cancelled.", f"`vidprocme jobs retry {view.job.id}` goes on with it."
+        )
+    if view.state is not JobState.FAILED:
+        return None
+    for task in tasks:
+        if task.state in (TaskState.FAILED, TaskState.DEAD):
+            error = (task.outcome and task.outcome.error) or ErrorInfo("INTERNAL", f"Stage {task.task.stage} failed.")
+            evidence = {**error.evidence, "stage": task.task.stage.value, "task": task.task.id, "tries": task.tries}
+            return replace(error, evidence=evidence)
+    return ErrorInfo("INTERNAL", "The job failed, and no task says why.", "Please report this.")
