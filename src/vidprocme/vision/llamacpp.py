@@ -1,0 +1,247 @@
+"""A model's files as a Describer: llama.cpp in a process of its own, spoken to over loopback HTTP.
+
+Its own process, because a fault in C++ or a full memory must not take the worker along, and because killing it is the one
+way to be sure of its memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vidprocme.core.errors import Fatal, Retryable
+from vidprocme.vision.base import FrameResult, ModelInfo
+from vidprocme.vision.openai_http import OpenAiHttp
+from vidprocme.vision.registry import RegisteredModel
+
+T = TypeVar("T")
+
+LOAD_S = 120.0
+_LAST_WORDS = 40  # lines of the engine's log that are kept for evidence
+_END_S = 1.0  # the engine has no state to save: after this it is killed
+
+
+class LlamaCpp:
+    """One model in one engine process, which is started by `load` (or by `describe`, when it is gone) and ended by `close`."""
+
+    def __init__(self, model: RegisteredModel, *, threads: int, slots: int = 1, load_s: float = LOAD_S) -> None:
+        """
+        Args:
+            threads: cores that the engine may use.
+            slots: frames in flight at once; each has its own context and costs memory.
+            load_s: how long loading may take, in seconds.
+        """
+        self._model, self._threads, self._slots, self._load_s = model, max(1, threads), max(1, slots), load_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._reader: threading.Thread | None = None
+        self._http: OpenAiHttp | None = None
+        self._info: ModelInfo | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process, while there is one."""
+        return self._process.pid if self._process else None
+
+    def load(self) -> ModelInfo:
+        """Start the engine unless it runs, wait until it serves, and check that the model sees.
+
+        Raises:
+            Fatal: MODEL_MISSING, MODEL_BROKEN, NO_MULTIMODAL, MODEL_BLIND.
+            Retryable: MODEL_CRASHED, MODEL_TIMEOUT.
+        """
+        if self._info is not None and self._process is not None and self._process.poll() is None:
+            return self._info
+        self.close()
+        self._check_files()
+        api_key = secrets.token_urlsafe(24)
+        try:
+            ready = self._start(api_key)
+            self._http = OpenAiHttp(
+                self._model.id,
+                f"{ready['address']}/v1",
+                api_key,
+                slots=self._slots,
+                weights_sha256=self._model.weights_sha256,
+            )
+            seen = self._guarded(self._http.load)
+        except BaseException:
+            self.close()
+            raise
+        self._info = replace(seen, engine="llamacpp", device=ready["device"], version=ready["version"])
+        return self._info
+
+    def describe(
+        self, frames: Sequence[bytes], prompt: str, *, on_done: Callable[[int], None] | None = None
+    ) -> list[FrameResult]:
+        """One result for every frame, in order.
+
+        Raises:
+            Retryable: MODEL_CRASHED, the engine died; the next call starts it again. MODEL_TIMEOUT.
+        """
+        self.load()
+        http = self._http
+        assert http is not None
+        return self._guarded(lambda: http.describe(frames, prompt, on_done=on_done))
+
+    def close(self) -> None:
+        http, process, reader = self._http, self._process, self._reader
+        self._http = self._process = self._reader = self._info = None
+        if http is not None:
+            http.close()
+        if process is None:
+            return
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()  # its sign to go
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
+        if reader is not None:
+            reader.join(_END_S)
+
+    def _start(self, api_key: str) -> dict[str, str]:
+        """What the engine said when it was ready: address, device, version."""
+        self._log = deque(maxlen=_LAST_WORDS)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vidprocme.vision.engine"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is its owner's to answer
+            env=_bare_environment(),
+        )
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        self._process = process
+        self._reader = threading.Thread(target=_keep, args=(process.stderr, self._log), daemon=True, name="engine-log")
+        self._reader.start()
+        config = {
+            "text": self._model.path,
+            "mmproj": self._model.mmproj,
+            "threads": self._threads,
+            "slots": self._slots,
+            "context_tokens": self._model.context_tokens,
+            "api_key": api_key,
+        }
+        with contextlib.suppress(BrokenPipeError):  # it died at once: the missing answer tells
+            process.stdin.write(json.dumps(config).encode() + b"\n")
+            process.stdin.flush()
+        line = self._first_line(process)
+        try:
+            ready: dict[str, str] = json.loads(line)
+        except ValueError:
+            raise self._crashed() from None
+        if "error" in ready:
+            raise Fatal(
+                "MODEL_BROKEN",
+                f"llama.cpp cannot load the model {self._model.id}: {ready['error']}",
+                "Check that the files are whole and belong together; download or convert them again.",
+                self._evidence(),
+            )
+        return ready
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
+        """The engine's line, or b"" when it ended without one."""
+        assert process.stdout is not None
+        deadline = time.monotonic() + self._load_s
+        fd = process.stdout.fileno()
+        line = b""
+        while not line.endswith(b"\n"):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not select.select([fd], [], [], left_s)[0]:
+                raise Retryable(
+                    "MODEL_TIMEOUT",
+                    f"The model {self._model.id} was not loaded after {self._load_s:.0f} s.",
+                    "The disk may be busy, or the model too large for this machine's memory.",
+                    self._evidence(),
+                )
+            data = os.read(fd, 65536)
+            if not data:
+                return b""
+            line += data
+        return line
+
+    def _guarded(self, call: Callable[[], T]) -> T:
+        """Run `call`; when it fails because the engine died, say that instead."""
+        try:
+            return call()
+        except Retryable as error:
+            if error.code != "MODEL_SERVER_DOWN" or not self._ended():
+                raise
+            crash = self._crashed()
+            self.close()
+            raise crash from error
+
+    def _ended(self) -> bool:
+        """Has the engine ended? A connection breaks a moment before its process can be waited for."""
+        assert self._process is not None
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _crashed(self) -> Retryable:
+        if self._ended() and self._reader is not None:
+            self._reader.join(_END_S)  # its last words
+        evidence = self._evidence()
+        code = evidence["exit_code"]
+        how = evidence.get("signal") or f"exit code {code}"
+        return Retryable(
+            "MODEL_CRASHED",
+            f"The engine of the model {self._model.id} ended by itself ({how}).",
+            "It is started again. If it happens often, the machine may be short of memory: use a smaller model.",
+            evidence,
+        )
+
+    def _evidence(self) -> dict[str, Any]:
+        code = self._process.poll() if self._process else None
+        evidence: dict[str, Any] = {"model": self._model.id, "exit_code": code, "last_lines": list(self._log)}
+        if code is not None and code < 0:
+            evidence["signal"] = signal.Signals(-code).name
+        return evidence
+
+    def _check_files(self) -> None:
+        for path in filter(None, (self._model.path, self._model.mmproj)):
+            if not Path(path).is_file():
+                raise Fatal(
+                    "MODEL_MISSING",
+                    f"A file of the model {self._model.id} is gone: {path}",
+                    "Put it back, or remove the model and add it again.",
+                    {"model": self._model.id, "path": path},
+                )
+
+
+def _keep(stream: Any, log: deque[str]) -> None:
+    """Keep the last lines of what the engine logs; an overlong line is cut. Ends with the stream."""
+    with stream:
+        for line in stream:
+            log.append(line.decode(errors="replace").rstrip()[:400])
+
+
+def _bare_environment() -> dict[str, str]:
+    """The engine's environment: no PATH (llama.cpp would start ffmpeg on bytes it cannot read), and nobody's secrets."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("LD_", "CUDA_", "GGML_", "LC_", "LANG", "PYTHON"))
+    }
+    # Also without an installed package: the engine must find the code that its owner runs.
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    return kept | {"PATH": ""}
