@@ -111,6 +111,7 @@ class PoolInfo:
     started_ms: int
     places: int = 0
     draining: bool = False
+    own_jobs_only: bool = False  # a run that serves the jobs it made and nobody else's
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,203 @@
+"""A Redis server of our own for one data folder, shared by everybody who uses the folder.
+
+The first user starts a keeper (keeper.py), which holds the server; every user holds a shared lock. Five seconds after the
+last one has gone, however it went, the server stops.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
+from vidprocme.core.wire import from_wire
+from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, tail
+
+WATCH_S = 0.5  # how often a user looks whether the keeper lives
+LINGER_VARIABLE = "VIDPROCME_REDIS_LINGER_S"
+
+
+class EmbeddedServer:
+    """A running server, for as long as this is open. Close it, or use it in a `with`."""
+
+    def __init__(self, folder: Path, users: IO[bytes], facts: dict[str, Any], configured: str | None) -> None:
+        self._folder, self._users, self._configured = folder, users, configured
+        self.socket = str(facts["socket"])
+        self.name = str(facts["server"])  # redis or valkey
+        self.version = str(facts["version"])
+        self.binary = str(facts["binary"])
+        self._closing = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="vidprocme-redis-watch", daemon=True)
+        self._watcher.start()
+
+    @property
+    def url(self) -> str:
+        """The address for RedisQueue.connect(url, ours=True)."""
+        return f"unix://{self.socket}"
+
+    def close(self) -> None:
+        """Stop using it. Safe to call twice."""
+        self._closing.set()
+        if self._watcher is not threading.current_thread():
+            self._watcher.join()
+        if not self._users.closed:
+            # Said aloud: closing alone would not free it when a forked child still has the file.
+            fcntl.flock(self._users, fcntl.LOCK_UN)
+            self._users.close()
+
+    def __enter__(self) -> EmbeddedServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        """Start a new keeper when the old one was killed. (A server that dies is its keeper's affair.)"""
+        pause_s = WATCH_S
+        while not self._closing.wait(pause_s):
+            if _keeper_lives(self._folder):
+                pause_s = WATCH_S
+                continue
+            try:
+                with _locked(self._folder / "start.lock", time.monotonic() + 5):
+                    _ensure_keeper(self._folder, self._configured, time.monotonic() + 30)
+            except VidprocmeError:
+                pause_s = min(
+                    pause_s * 2, 30.0
+                )  # its reason is in keeper.log; the queue's own calls say it is unreachable
+
+
+def open(data: Path, *, configured_binary: str | None = None, wait_s: float = 15.0) -> EmbeddedServer:  # noqa: A001
+    """The data folder's server, started when nobody uses it yet.
+
+    Args:
+        data: the data folder; the server's files go into its `redis` folder.
+        configured_binary: a server program that a person chose; None = find one.
+        wait_s: how long to wait for it.
+
+    Raises:
+        Fatal: QUEUE_NO_SERVER, QUEUE_SERVER_TOO_OLD, QUEUE_DATA_MISSING, QUEUE_DATA_DAMAGED, QUEUE_SOCKET_UNSAFE.
+        Retryable: QUEUE_START_FAILED, QUEUE_START_SLOW (both quote the log).
+    """
+    deadline = time.monotonic() + wait_s
+    folder = data.resolve() / "redis"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    users = (folder / "users.lock").open("ab")
+    try:
+        _lock(users, fcntl.LOCK_SH, folder, deadline)
+        with _locked(folder / "start.lock", deadline):
+            _ensure_keeper(folder, configured_binary, deadline)
+        return EmbeddedServer(folder, users, _facts(folder, deadline), configured_binary)
+    except BaseException:
+        users.close()
+        raise
+
+
+def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> None:
+    """Start a keeper unless one lives; the caller holds start.lock."""
+    if _keeper_lives(folder):
+        return
+    (folder / "keeper.json").unlink(missing_ok=True)
+    # -P: the current folder is no place for our modules; the path is ours as this process found it.
+    argv = [sys.executable, "-P", "-m", "vidprocme.queue.keeper", str(folder)]
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    argv += ["--linger", os.environ.get(LINGER_VARIABLE, str(LINGER_S))]
+    if configured:
+        argv += ["--binary", configured]
+    log_path = folder / "keeper.log"
+    if log_path.exists() and log_path.stat().st_size > LOG_MOST_BYTES:
+        log_path.replace(folder / "keeper.log.1")
+    with log_path.open("ab") as log:
+        with subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            close_fds=True,
+            start_new_session=True,
+            env=environment,
+        ) as launcher:
+            assert launcher.stdout
+            # The launcher ends at once; the keeper behind it has the pipe and says one line.
+            ready, _, _ = select.select([launcher.stdout], [], [], max(0.1, deadline - time.monotonic()))
+            line = launcher.stdout.readline() if ready else b""
+    if not ready:
+        raise _slow(folder)
+    if not line:
+        raise _failed(folder)
+    said = json.loads(line)
+    if said is not None:
+        info = from_wire(ErrorInfo, said)
+        kind = Fatal if info.fate is Fate.NEVER else Retryable
+        raise kind(info.code, info.message, info.hint, info.evidence)
+
+
+def _facts(folder: Path, deadline: float) -> dict[str, Any]:
+    """What the keeper published, once the server answers."""
+    while True:
+        try:
+            facts: dict[str, Any] = json.loads((folder / "keeper.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            facts = {}
+        if facts and ask(Path(facts["socket"]), "PING") == "+PONG":
+            return facts
+        if time.monotonic() > deadline:
+            raise _slow(folder)
+        time.sleep(0.02)  # another process's server: there is nothing to wait on but its socket
+
+
+def _keeper_lives(folder: Path) -> bool:
+    with (folder / "keeper.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@contextmanager
+def _locked(path: Path, deadline: float) -> Iterator[None]:
+    with path.open("ab") as file:
+        _lock(file, fcntl.LOCK_EX, path.parent, deadline)
+        yield
+
+
+def _lock(file: IO[bytes], kind: int, folder: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise _slow(folder) from None
+            time.sleep(0.02)
+
+
+def _slow(folder: Path) -> Retryable:
+    return Retryable(
+        "QUEUE_START_SLOW",
+        "The Redis server of this data folder did not answer in time; it may still be reading a large file.",
+        f"Try again in a moment. Its log: {folder / 'keeper.log'}.",
+        {"tail": tail(folder / "keeper.log")},
+    )
+
+
+def _failed(folder: Path) -> Retryable:
+    return Retryable(
+        "QUEUE_START_FAILED",
+        "The process that keeps the Redis server ended before the server answered.",
+        f"Its log: {folder / 'keeper.log'}.",
+        {"tail": tail(folder / "keeper.log")},
+    )
