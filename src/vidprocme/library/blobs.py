@@ -227,7 +227,7 @@ class FolderBlobs:
 
     def stored(self) -> Iterator[Stored]:
         for folder in self.root.glob("[0-9a-f][0-9a-f]"):
-            for entry in os.scandir(folder):
+            for entry in folder.iterdir():
                 name = folder.name + entry.name
                 if not is_sha256(name):
                     continue
