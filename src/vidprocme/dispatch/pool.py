@@ -10,7 +10,7 @@ from vidprocme.core.ids import ulid
 from vidprocme.queue.base import PoolInfo, Queue
 
 
-def this_pool(now_ms: int, places: int = 0) -> PoolInfo:
+def this_pool(now_ms: int, places: int = 0, *, own_jobs_only: bool = False) -> PoolInfo:
     """A new identity for this process. The pid with its start time cannot be mistaken for a later process's."""
     return PoolInfo(
         id=f"pool_{ulid(now_ms, os.urandom(10))}",
@@ -20,6 +20,7 @@ def this_pool(now_ms: int, places: int = 0) -> PoolInfo:
         pid_started=_started(os.getpid()) or 0,
         started_ms=now_ms,
         places=places,
+        own_jobs_only=own_jobs_only,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from vidprocme.core.errors import Fatal
 from vidprocme.core.job import Artifact, Attempt, Outcome, Stage
@@ -91,7 +92,7 @@ class Context:
         kind, _, rest = source.uri.partition(":")
         if kind == "blob":
             return self.file_of(Artifact(source.name, rest, source.size_bytes))
-        path = Path(unquote(urlsplit(source.uri).path))
+        path = Path(os.fsdecode(unquote_to_bytes(urlsplit(source.uri).path)))
         try:
             stat = path.stat()
         except OSError as error:

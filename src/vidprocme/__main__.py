@@ -1,0 +1,3 @@
+from vidprocme.cli.main import main
+
+main()

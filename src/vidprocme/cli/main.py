@@ -1,0 +1,93 @@
+"""`vidprocme`: the verbs, each imported when it is asked for, because start-up time is felt at every call."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from vidprocme import __version__
+from vidprocme.core.errors import BadWish, VidprocmeError
+
+# verb -> (module, attribute, what it does)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "process": ("vidprocme.cli.process", "process", "Take videos through the whole pipeline, here and now."),
+    "up": ("vidprocme.cli.up", "up", "Run the server and a pool; Ctrl-C drains."),
+    "worker": ("vidprocme.cli.up", "worker", "Run one more pool for the same queue."),
+    "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one, cancel or retry it."),
+    "describe": ("vidprocme.cli.describe", "describe", "Add captions to a video that was processed without."),
+    "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
+    "models": ("vidprocme.cli.models", "models", "List and add vision-language models."),
+    "doctor": ("vidprocme.cli.doctor", "doctor", "Check this machine, each line with its fix."),
+    "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
+    "sim": ("vidprocme.cli.sim", "sim", "Simulate a GPU cluster under the live policy."),
+}
+
+EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module, attribute, _ = VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, _, text) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, message="vidprocme %(version)s")
+@click.option("--data", metavar="DIR", help="Data folder (default: $VIDPROCME_DATA, else the platform's).")
+@click.pass_context
+def root(ctx: click.Context, data: str | None) -> None:
+    """Turn videos into something you can watch anywhere and search by what is in them.
+
+    Start with:  vidprocme process VIDEO --out DIR
+    """
+    ctx.obj = {"data": data}
+
+
+def fail(error: VidprocmeError) -> int:
+    """Say what is wrong, on stderr; returns the exit status."""
+    click.echo(f"error {error.code}: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    if isinstance(error, BadWish):
+        return EXIT_USAGE
+    return EXIT_UNREACHABLE if error.code.startswith("QUEUE_") else EXIT_FAILED
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The program's entry: exit status 0 done, 1 something failed, 2 usage, 3 no queue, 130 interrupted."""
+    try:
+        result: Any = root.main(args=argv, prog_name="vidprocme", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except VidprocmeError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Options that several verbs share, and the way from a command line to a House."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from vidprocme.config import load
+from vidprocme.wiring import House
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RECIPE_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.option("--model", metavar="ID", help="Model for the captions; `none` for none, `demo` for the demo model."),
+    click.option("--preset", metavar="NAME", help="web (720p, 480p, 360p), small, full, or frames (no renditions)."),
+    click.option(
+        "--renditions", metavar="LIST", help="Such as 1080p,480p; never larger than the source. `none`: none."
+    ),
+    click.option("--every", metavar="S", help="Seconds between kept frames (default 1)."),
+    click.option("--frame-width", metavar="PX", help="Width of the kept frames (default 640)."),
+    click.option("--prompt", metavar="TEXT", help="What the model is asked for each frame."),
+    click.option("--crf", metavar="N", help="x264 quality, 0..51, smaller is better (default 23)."),
+    click.option("--video-preset", metavar="NAME", help="x264 preset (default veryfast)."),
+    click.option("--audio-kbit", metavar="N", help="AAC bit rate (default 128)."),
+    click.option("--chunk", metavar="S", help="Wished length of a chunk of a long video (default 20)."),
+)
+
+
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
+    """Several click options as one decorator, in the order given."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def house_of(ctx: click.Context, **flags: Any) -> House:
+    """The House of this call: settings from file, environment and flags."""
+    return House(load({"data": (ctx.obj or {}).get("data"), **flags}))

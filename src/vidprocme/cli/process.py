@@ -1,0 +1,227 @@
+"""`vidprocme process`: videos in, files out, without a server. Each input is a real job in the data folder's queue."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from vidprocme.cli.deliver import deliver
+from vidprocme.cli.inputs import Input, expand
+from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
+from vidprocme.cli.progress import ProgressLines
+from vidprocme.cli.summary import leftovers_line, summary
+from vidprocme.core.errors import VidprocmeError, describe_exception
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import JobState, Recipe
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.follower import Follower, catch_up
+from vidprocme.dispatch.results import collect
+from vidprocme.dispatch.watch import progress_of
+from vidprocme.wiring import House
+
+LOOK_EVERY_S = 0.5
+STEP_S = 0.25
+ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--out", "out", required=True, type=click.Path(path_type=Path), help="Folder for what comes out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each input on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@with_options(RECIPE_OPTIONS)
+@click.pass_context
+def process(
+    ctx: click.Context, /, files: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **wish: str | None
+) -> int:
+    """Take videos through the whole pipeline here and now, without a server.
+
+    FILE is a video, a folder of videos, or a glob. Writes DIR/<name>/ with a file for each rendition, frames/, captions
+    and result.json. Run the same command again after a stop: it goes on where it was.
+    """
+    with house_of(ctx) as house:
+        recipe = house.recipe({key: value for key, value in wish.items() if value is not None})
+        out.mkdir(parents=True, exist_ok=True)
+        return Run(house, recipe, out, as_json=as_json, quiet=quiet).run(expand(files))
+
+
+@dataclass
+class _Item:
+    """One input on its way."""
+
+    input: Input
+    job: JobId | None = None
+    known: bool = False  # the result was there already
+    started_s: float = field(default_factory=time.monotonic)
+    delivery: Future[dict[str, Any]] | None = None
+    document: dict[str, Any] | None = None
+
+
+class Run:
+    """One call of the verb, from the first submit to the last file."""
+
+    def __init__(self, house: House, recipe: Recipe, out: Path, *, as_json: bool, quiet: bool) -> None:
+        self._house, self._recipe, self._out, self._as_json = house, recipe, out, as_json
+        self._lines = ProgressLines(quiet=quiet)
+        self._items: list[_Item] = []
+        self._jobs: set[JobId] = set()
+        self._printed = 0
+        self._stop = False
+
+    def run(self, inputs: Sequence[Input]) -> int:
+        """Exit status: 0 all succeeded, 1 any failed, 130 interrupted."""
+        self._items = [_Item(item) for item in inputs]
+        queue = self._house.queue
+        before = {view.job.id for view in queue.jobs(limit=1000, active=True)}
+        with ExitStack() as stack:
+            workers = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="process"))
+            follower = Follower(queue, self._house.blobs, self._house.open_index, self._house.follower_lock)
+            follower.start()
+            stack.callback(follower.stop)
+            stack.enter_context(self._interruptible())
+            submitting = workers.submit(self._submit_all)
+            self._work(workers, submitting, stack)
+            submitting.result()
+        self._lines.close()
+        if self._stop:
+            self._lines.say("Stopped. What is finished is kept: run the same command again to go on.")
+            return EXIT_INTERRUPTED
+        catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock)
+        left = leftovers_line(before - self._jobs)
+        if left:
+            self._lines.say(left)
+        return EXIT_FAILED if any(_failed(item) for item in self._items) else 0
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def _work(self, workers: ThreadPoolExecutor, submitting: Future[None], stack: ExitStack) -> None:
+        """Until every item is delivered. A live pool of the data folder does the work; else this run brings its own."""
+        own: Dispatcher | None = None
+        looked_s = 0.0
+        while not self._stop and not (submitting.done() and all(item.document for item in self._items)):
+            if own is None and self._has_open_jobs() and not self._others_work():
+                own = stack.enter_context(self._house.pool(only=lambda: frozenset(self._jobs)))
+            if own is not None:
+                own.step(STEP_S)
+            else:
+                time.sleep(0.05)
+            if time.monotonic() - looked_s >= (LOOK_EVERY_S if own or self._jobs else 0.05):
+                looked_s = time.monotonic()
+                self._look(workers)
+            if submitting.done() and submitting.exception():
+                return  # its exception is raised by the caller
+        self._print_ready()
+
+    def _has_open_jobs(self) -> bool:
+        return any(item.job and item.delivery is None for item in self._items)
+
+    def _others_work(self) -> bool:
+        return any(not pool.own_jobs_only and not pool.draining for pool in self._house.queue.pools())
+
+    def _look(self, workers: ThreadPoolExecutor) -> None:
+        """Show progress, and hand out what has ended."""
+        for item in self._items:
+            if item.delivery is not None:
+                if item.delivery.done() and item.document is None:
+                    item.document = item.delivery.result()
+            elif item.job is not None:
+                view = self._house.queue.job(item.job)
+                if view is not None and view.state in ENDED:
+                    item.delivery = workers.submit(self._deliver, item, item.job)
+                if view is not None and view.state is not JobState.QUEUED and not item.known:
+                    progress = progress_of(self._house.queue.tasks(item.job))
+                    self._lines.update(item.input.path.name, progress, time.monotonic() - item.started_s)
+        self._print_ready()
+
+    # -- one item --------------------------------------------------------------------------------------------------
+
+    def _submit_all(self) -> None:
+        for item in self._items:
+            if self._stop:
+                return
+            item.started_s = time.monotonic()
+            try:
+                if item.input.error is not None:
+                    raise item.input.error
+                source = self._house.source_of(item.input.path)
+                submission = self._house.control.submit(source, self._recipe)
+            except VidprocmeError as error:
+                if error.code.startswith("QUEUE_"):
+                    raise
+                item.document = _failed_document(item, error)
+                continue
+            except OSError as error:
+                item.document = _failed_document(item, error)
+                continue
+            view = self._house.queue.job(submission.job)
+            item.known = not submission.created and view is not None and view.state is JobState.SUCCEEDED
+            self._jobs.add(submission.job)
+            item.job = submission.job
+
+    def _deliver(self, item: _Item, job: JobId) -> dict[str, Any]:
+        """Write the files. What goes wrong here is this item's error, and the others go on."""
+        elapsed_s = time.monotonic() - item.started_s
+        try:
+            result = collect(self._house.queue, self._house.blobs, job)
+            return deliver(result, self._house.blobs, self._out / item.input.folder, item.input.given, elapsed_s)
+        except Exception as error:
+            return _failed_document(item, error)
+
+    def _print_ready(self) -> None:
+        """Documents in the order of the inputs, each as soon as those before it are out."""
+        while self._printed < len(self._items) and self._items[self._printed].document:
+            item = self._items[self._printed]
+            document = item.document
+            assert document is not None
+            self._printed += 1
+            self._lines.close()
+            if self._as_json:
+                click.echo(json.dumps(document, ensure_ascii=False))
+            else:
+                click.echo(summary(document, self._out / item.input.folder, known=item.known))
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and TERM end the loop at its next step; attempts are handed back, uncharged."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _failed(item: _Item) -> bool:
+    return item.document is None or item.document["state"] != JobState.SUCCEEDED
+
+
+def _failed_document(item: _Item, error: BaseException) -> dict[str, Any]:
+    return {
+        "source": item.input.given,
+        "job": item.job,
+        "state": "failed",
+        "media": None,
+        "renditions": [],
+        "frames": [],
+        "captions": [],
+        "degraded": [],
+        "error": describe_exception(error).public(),
+        "elapsed_s": round(time.monotonic() - item.started_s, 3),
+    }

@@ -1,0 +1,85 @@
+"""How a run shows where it is, on stderr: one line that is rewritten on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TextIO
+
+from vidprocme.dispatch.watch import JobProgress, StageProgress
+
+# Without a terminal a line is written when a stage ends, and this often in between.
+PLAIN_EVERY_S = 10.0
+
+
+class ProgressLines:
+    """For the jobs of one run. Call `update` as often as you like."""
+
+    def __init__(self, out: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._out = out or sys.stderr
+        self._quiet = quiet
+        self._live = not quiet and self._out.isatty()
+        self._ended: set[tuple[str, str]] = set()
+        self._said_s: dict[str, float] = {}
+        self._drawn = False
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if not self._quiet:
+            self._clear()
+            self._out.write(text + "\n")
+            self._out.flush()
+
+    def update(self, name: str, progress: JobProgress, elapsed_s: float) -> None:
+        """One job's progress: a line for each stage that ended, and where the others are."""
+        if self._quiet:
+            return
+        for stage in progress.stages:
+            if stage.done == stage.total and (name, stage.stage) not in self._ended:
+                self._ended.add((name, stage.stage))
+                self.say(f"{name}: {stage.stage} done{_parts(stage)} after {clock(elapsed_s)}")
+        text = f"{name}: {_running(progress)}{_eta(progress, elapsed_s)}"
+        if self._live:
+            self._clear()
+            self._out.write(text[: shutil.get_terminal_size().columns - 1])
+            self._out.flush()
+            self._drawn = True
+        elif time.monotonic() - self._said_s.setdefault(name, time.monotonic()) >= PLAIN_EVERY_S:
+            self._said_s[name] = time.monotonic()
+            self.say(text)
+
+    def close(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+            self._drawn = False
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `12:40`, `1:02:03`."""
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def _running(progress: JobProgress) -> str:
+    parts = [_part(stage) for stage in progress.stages if stage.done < stage.total and (stage.running or stage.done)]
+    return "  ".join(parts) or "waiting"
+
+
+def _part(stage: StageProgress) -> str:
+    return f"{stage.stage} {stage.fraction:.0%}"
+
+
+def _parts(stage: StageProgress) -> str:
+    return f" ({stage.total} parts)" if stage.total > 1 else ""
+
+
+def _eta(progress: JobProgress, elapsed_s: float) -> str:
+    eta_s = progress.eta_s(elapsed_s)
+    return "" if eta_s is None else f"  eta {clock(eta_s + 0.999)}"

@@ -1,0 +1,261 @@
+"""The only place that picks implementations and connects them. Settings in, a House out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from vidprocme.config import Settings
+from vidprocme.core.clock import SystemClock
+from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import Recipe, Source
+from vidprocme.dispatch.control import Control
+from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
+from vidprocme.planner.recipe import make_recipe
+from vidprocme.queue.base import Queue
+
+if TYPE_CHECKING:
+    from vidprocme.core.resources import Place
+    from vidprocme.dispatch.dispatcher import Dispatcher
+    from vidprocme.library.index import SqliteIndex
+    from vidprocme.stages.context import StageSettings
+
+AUTO = "auto"
+NONE = "none"
+
+
+class House:
+    """Everything of one data folder, made when it is first needed. Close it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self._exits = contextlib.ExitStack()
+
+    def close(self) -> None:
+        self._exits.close()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> Path:
+        """The data folder, made when missing.
+
+        Raises:
+            Fatal: DATA_UNWRITABLE.
+        """
+        folder = self.settings.data
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Fatal(
+                "DATA_UNWRITABLE",
+                f"The data folder {folder} cannot be made: {error.strerror}.",
+                "Choose another one with VIDPROCME_DATA or --data.",
+                {"path": str(folder)},
+            ) from error
+        return folder
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue: on the server of `redis_url`, or on the embedded one of the data folder."""
+        from vidprocme.queue.redis import RedisQueue
+
+        if self.settings.redis_url:
+            queue = RedisQueue.connect(self.settings.redis_url)
+        else:
+            from vidprocme.queue import embedded
+
+            server = embedded.open(
+                self.data,
+                configured_binary=self.settings.redis_server or None,
+                linger_s=self.settings.redis_linger_s,
+            )
+            self._exits.callback(server.close)
+            queue = RedisQueue.connect(f"unix://{quote(str(server.socket))}", ours=True)
+        self._exits.callback(queue.close)
+        return queue
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        return open_blobs(self.blobs_url)
+
+    @property
+    def blobs_url(self) -> str:
+        return self.settings.blobs or str(self.data / "blobs")
+
+    @property
+    def index_path(self) -> Path:
+        return self.data / "library" / "index.sqlite"
+
+    @property
+    def follower_lock(self) -> Path:
+        return self.data / "library" / "follower.lock"
+
+    def open_index(self) -> SqliteIndex:
+        """A connection to the search index; the caller closes it."""
+        from vidprocme.library.index import SqliteIndex
+
+        self.index_path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteIndex(self.index_path)
+
+    @cached_property
+    def control(self) -> Control:
+        return Control(self.queue, self.clock)
+
+    # -- wishes ----------------------------------------------------------------------------------------------------
+
+    def recipe(self, wish: Mapping[str, str]) -> Recipe:
+        """A checked recipe; `model` may be an id, `none`, or `auto` (the default): the real model there is, if any.
+
+        Raises:
+            BadWish: see planner.recipe; Fatal: MODEL_UNKNOWN.
+        """
+        from vidprocme.vision.registry import Registry
+
+        fields = dict(wish)
+        wanted = fields.pop("model", AUTO) or AUTO
+        recipe = make_recipe(fields)
+        if wanted == NONE:
+            return recipe
+        registry = Registry(self.data)
+        model = registry.default(self.settings.model or None) if wanted == AUTO else registry.get(wanted)
+        if model is None:
+            return replace(recipe, model_missing=True)
+        return replace(recipe, model=model.id, model_on_server=model.on_server)
+
+    def source_of(self, path: Path) -> Source:
+        """A file on this machine as a source: hashed, referenced in place, never copied.
+
+        Raises:
+            BadWish: FILE_MISSING, IS_A_DIRECTORY, FILE_UNREADABLE; EMPTY_FILE.
+        """
+        path = path.absolute()
+        name = path.name
+        if path.is_dir():
+            raise BadWish(
+                "IS_A_DIRECTORY",
+                f"{name} is a folder.",
+                "Give a video, or a folder that holds videos.",
+                {"path": str(path)},
+            )
+        try:
+            stat = path.stat()
+            if not path.is_file():
+                raise BadWish(
+                    "NOT_A_FILE", f"{name} is neither a file nor a folder.", "Give a video file.", {"path": str(path)}
+                )
+            if stat.st_size == 0:
+                raise BadWish(
+                    "EMPTY_FILE",
+                    f"{name} is empty (0 bytes).",
+                    "Check where it came from, and copy it again.",
+                    {"path": str(path)},
+                )
+            sha256, size = hash_file(path)
+        except FileNotFoundError as error:
+            raise BadWish(
+                "FILE_MISSING", f"There is no file {path}.", "Check the path.", {"path": str(path)}
+            ) from error
+        except PermissionError as error:
+            raise BadWish(
+                "FILE_UNREADABLE",
+                f"{name} may not be read: {error.strerror}.",
+                "Check its permissions.",
+                {"path": str(path)},
+            ) from error
+        return Source(f"file://{quote(os.fsencode(path))}", name, sha256, size, stat.st_mtime_ns)
+
+    # -- pools -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def pool(self, *, only: Callable[[], Collection[JobId]] | None = None) -> Iterator[Dispatcher]:
+        """A started pool of this process; `only`: it serves no other jobs than these."""
+        from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+        from vidprocme.dispatch.pool import this_pool
+        from vidprocme.executor.local import LocalExecutor
+
+        settings = self.settings
+        places = self.places()
+        pool = this_pool(self.clock.now_ms(), len(places), own_jobs_only=only is not None)
+        executor = LocalExecutor(
+            places, self.stage_settings(), self.data / "scratch" / pool.id, model_threads=self.model_threads
+        )
+        dispatcher = Dispatcher(
+            self.queue,
+            executor,
+            self.blobs,
+            pool,
+            clock=self.clock,
+            rng=random.Random(),
+            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms),
+            only=only,
+            at=failpoint(settings.failpoint),
+        )
+        try:
+            dispatcher.start()
+            yield dispatcher
+        finally:
+            dispatcher.close()
+
+    def places(self) -> tuple[Place, ...]:
+        """What this machine offers to attempts."""
+        import socket
+
+        from vidprocme.executor.devices import local_places
+        from vidprocme.vision.registry import Registry
+
+        servers = sum(1 for model in Registry(self.data).all() if model.on_server)
+        return local_places(
+            socket.gethostname(), cpu_cores=self.cores, sim_gpus=self.settings.sim_gpus, server_slots=servers
+        )
+
+    @property
+    def cores(self) -> int:
+        from vidprocme.executor.devices import cores
+
+        return self.settings.cores or cores()
+
+    @property
+    def model_threads(self) -> int:
+        return self.settings.model_threads or max(1, self.cores - 1)
+
+    def stage_settings(self) -> StageSettings:
+        from vidprocme.stages.context import StageSettings
+
+        return StageSettings(self.blobs_url, str(self.data / "cache"), str(self.data), self.settings.ffmpeg or None)
+
+
+def failpoint(setting: str) -> Callable[[str], None]:
+    """A function that kills this process at the nth passing of a named point: `settled`, or `enqueued-batch:2`.
+
+    For tests of what a crash leaves behind. Without a setting it does nothing.
+    """
+    if not setting:
+        return lambda _name: None
+    name, _, count = setting.partition(":")
+    left = int(count or 1)
+
+    def at(passed: str) -> None:
+        nonlocal left
+        if passed == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return at
