@@ -54,8 +54,15 @@ def from_wire(kind: type[T], data: Any) -> T:
 
 
 def dumps(value: Any) -> str:
-    """A noun as one line of JSON with its version."""
-    return json.dumps({"v": VERSION, "d": to_wire(value)}, separators=(",", ":"), ensure_ascii=False)
+    """A noun as one line of JSON with its version. It can always be encoded as UTF-8."""
+    envelope = {"v": VERSION, "d": to_wire(value)}
+    text = json.dumps(envelope, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A file name that is not UTF-8 reaches us with lone surrogates (os.fsdecode); as escapes they survive.
+        return json.dumps(envelope, separators=(",", ":"))
+    return text
 
 
 def loads(kind: type[T], text: str | bytes) -> T:
@@ -66,16 +73,11 @@ def loads(kind: type[T], text: str | bytes) -> T:
     """
     try:
         envelope = json.loads(text)
-        version = envelope["v"]
+        _check_version(envelope["v"])
+        data = envelope["d"]
     except (ValueError, KeyError, TypeError) as error:
         raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error}") from error
-    if version > VERSION:
-        raise Fatal(
-            "WIRE_VERSION",
-            f"stored data has version {version}; this vidprocme reads up to {VERSION}.",
-            "Update vidprocme on this machine.",
-        )
-    return from_wire(kind, envelope["d"])
+    return from_wire(kind, data)
 
 
 def index_to_bytes(index: FrameIndex) -> bytes:
@@ -93,13 +95,34 @@ def index_to_bytes(index: FrameIndex) -> bytes:
 
 
 def index_from_bytes(data: bytes) -> FrameIndex:
+    """What `index_to_bytes` wrote.
+
+    Raises:
+        Fatal: WIRE_VERSION, a newer vidprocme wrote it; WIRE_MALFORMED, it is something else or was cut.
+    """
     head_bytes, _, body = data.partition(b"\n")
-    head = json.loads(head_bytes)
-    split = head["frames"] * 8
+    try:
+        head = json.loads(head_bytes)
+        _check_version(head["v"])
+        split = 8 * _decode(int, head["frames"])
+        if split < 0 or len(body) != split + 8 * _decode(int, head["keys"]):
+            raise ValueError(f"{len(body)} bytes do not hold {head['frames']} pictures and {head['keys']} keys")
+        time_base, end_pts = _decode(Fraction, head["time_base"]), _decode(int, head["end_pts"])
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise Fatal("WIRE_MALFORMED", f"this is no index of frames: {error}") from error
     pts, keys = array("q"), array("q")
     pts.frombytes(body[:split])
-    keys.frombytes(body[split : split + head["keys"] * 8])
-    return FrameIndex(Fraction(head["time_base"]), pts, keys, head["end_pts"])
+    keys.frombytes(body[split:])
+    return FrameIndex(time_base, pts, keys, end_pts)
+
+
+def _check_version(version: Any) -> None:
+    if _decode(int, version) > VERSION:
+        raise Fatal(
+            "WIRE_VERSION",
+            f"stored data has version {version}; this vidprocme reads up to {VERSION}.",
+            "Update vidprocme on this machine.",
+        )
 
 
 @cache
@@ -118,21 +141,29 @@ def _decode(kind: Any, data: Any) -> Any:
         return _decode_sequence(kind, origin, data)
     if origin in (dict, Mapping):
         key, item = typing.get_args(kind)
+        _expect(dict, data)
         return {_decode(key, k): _decode(item, v) for k, v in data.items()}
     if kind is Any:
         return data
     if dataclasses.is_dataclass(kind):
+        _expect(dict, data)
         hints = _fields(cast(type, kind))
         return cast(type, kind)(**{n: _decode(h, data[n]) for n, h in hints.items() if n in data})
     if kind is Fraction:
+        _expect(str, data)  # a JSON number has been through a float: no longer exact
         return Fraction(data)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
-    if kind is float and isinstance(data, int):
+    if kind is float and type(data) is int:
         return float(data)
-    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
-        raise TypeError(f"expected {kind.__name__}, found {type(data).__name__}")
+    _expect(kind, data)
     return data
+
+
+def _expect(kind: type, data: Any) -> None:
+    """Raises TypeError unless data is of that kind; a bool is not a number here."""
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise TypeError(f"expected {kind.__name__}, found {type(data).__name__}")
 
 
 def _decode_union(options: tuple[Any, ...], data: Any) -> Any:
@@ -145,8 +176,7 @@ def _decode_union(options: tuple[Any, ...], data: Any) -> Any:
 
 
 def _decode_sequence(kind: Any, origin: Any, data: Any) -> Any:
-    if not isinstance(data, list):
-        raise TypeError(f"expected a list, found {type(data).__name__}")
+    _expect(list, data)
     arguments = typing.get_args(kind)
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_decode(arguments[0], item) for item in data)
