@@ -37,7 +37,7 @@ class QueueReader:
     def where(self) -> str:
         return self._where
 
-    def _pipeline(self, commands: Iterable[Sequence[str | int]]) -> list[Any]:
+    def commands(self, commands: Iterable[Sequence[str | int]]) -> list[Any]:
         """Several commands in one round trip."""
         with connect.translated(self._where), self._client.pipeline(transaction=False) as pipe:
             add: Any = pipe.execute_command  # untyped in redis-py
@@ -45,47 +45,48 @@ class QueueReader:
                 add(*command)
             return pipe.execute()
 
-    def _command(self, *command: str | int) -> Any:
+    def command(self, *command: str | int) -> Any:
+        """One command of the server, its errors in our words. For this room; others have the methods below."""
         send: Any = self._client.execute_command  # untyped in redis-py
         with connect.translated(self._where):
             return send(*command)
 
     # -- jobs and tasks --------------------------------------------------------------------------------------------
     def job_by_key(self, key: str) -> JobId | None:
-        found = self._command("HGET", self._keys.of("keys"), key)
+        found = self.command("HGET", self._keys.of("keys"), key)
         return JobId(found) if found else None
 
     def job(self, job: JobId) -> JobView | None:
-        return codec.job_view(self._command("HMGET", self._keys.job(job), *codec.JOB_FIELDS))
+        return codec.job_view(self.command("HMGET", self._keys.job(job), *codec.JOB_FIELDS))
 
     def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:
         if limit <= 0:
             return ()
         key = self._keys.of("active" if active else "jobs")
-        ids = self._command("ZREVRANGE", key, 0, limit - 1)
-        rows = self._pipeline(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
+        ids = self.command("ZREVRANGE", key, 0, limit - 1)
+        rows = self.commands(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
         return tuple(view for row in rows if (view := codec.job_view(row)))
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
-        ids = self._command("LRANGE", self._keys.job_tasks(job), 0, -1)
+        ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
         views: list[TaskView] = []
         for at in range(0, len(ids), PAGE):
             page = ids[at : at + PAGE]
-            rows = self._pipeline(("HMGET", self._keys.task(TaskId(id_)), *codec.TASK_FIELDS) for id_ in page)
+            rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), *codec.TASK_FIELDS) for id_ in page)
             views += [view for row in rows if (view := codec.task_view(row))]
         return tuple(views)
 
     def task(self, task: TaskId) -> TaskView | None:
-        return codec.task_view(self._command("HMGET", self._keys.task(task), *codec.TASK_FIELDS))
+        return codec.task_view(self.command("HMGET", self._keys.task(task), *codec.TASK_FIELDS))
 
     def attempts(self, task: TaskId) -> tuple[AttemptRecord, ...]:
-        rows = self._command("LRANGE", self._keys.attempts(task), 0, -1)
+        rows = self.command("LRANGE", self._keys.attempts(task), 0, -1)
         return tuple(codec.attempt_record(task, row) for row in rows)
 
     def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
         if limit <= 0:
             return ()
-        return tuple(TaskId(id_) for id_ in self._command("ZREVRANGE", self._keys.of("dead"), 0, limit - 1))
+        return tuple(TaskId(id_) for id_ in self.command("ZREVRANGE", self._keys.of("dead"), 0, limit - 1))
 
     # -- events ----------------------------------------------------------------------------------------------------
     def events(self, after: str, limit: int = 500, block_ms: int = 0) -> tuple[Event, ...]:
@@ -104,12 +105,12 @@ class QueueReader:
                 return ()
 
     def oldest_event(self) -> str | None:
-        entries = self._command("XRANGE", self._keys.of("ev"), "-", "+", "COUNT", 1)
+        entries = self.command("XRANGE", self._keys.of("ev"), "-", "+", "COUNT", 1)
         return str(entries[0][0]) if entries else None
 
     # -- numbers ---------------------------------------------------------------------------------------------------
     def depth(self) -> Depth:
-        states, active, names = self._pipeline(
+        states, active, names = self.commands(
             (
                 ("HGETALL", self._keys.of("states")),
                 ("ZCARD", self._keys.of("active")),
@@ -121,7 +122,7 @@ class QueueReader:
         for at in range(0, len(names), PAGE):
             page = names[at : at + PAGE]
             commands = [(self._keys.line(name), name) for name in page]
-            rows = self._pipeline(
+            rows = self.commands(
                 command for key, _ in commands for command in (("ZCARD", key), ("ZRANGE", key, 0, 0, "WITHSCORES"))
             )
             for name, length, first in zip(page, rows[::2], rows[1::2], strict=True):
@@ -134,7 +135,7 @@ class QueueReader:
         return Depth(by_state, waiting, oldest, int(active))
 
     def counters(self) -> Mapping[str, int]:
-        found = _pairs(self._command("HGETALL", self._keys.of("stat")))
+        found = _pairs(self.command("HGETALL", self._keys.of("stat")))
         return {name: int(n) for name, n in sorted(found.items())}
 
     def server(self) -> ServerInfo:

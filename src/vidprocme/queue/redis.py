@@ -62,7 +62,7 @@ class RedisQueue(QueueReader):
             raise
         return cls(client, Keys(prefix), where, ours=ours)
 
-    def _run(self, name: str, *args: str | int | float) -> Any:
+    def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script by its hash; teach it to the server first when it does not know it."""
         wanted = script(name)
         with connect.translated(self._where):
@@ -79,24 +79,24 @@ class RedisQueue(QueueReader):
         if strangers:
             raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
         call = secrets.token_hex(8)
-        created, answer = self._run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
+        created, answer = self.run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
         if created == -1:
             raise Fatal("QUEUE_BAD_TASK", f"A task comes after {answer}, which does not exist.")
         return Submitted(JobId(answer), created == 1)
 
     def cancel(self, job: JobId) -> bool:
-        return bool(self._known(job, self._run("cancel", job)))
+        return bool(self._known(job, self.run("cancel", job)))
 
     def retry(self, job: JobId) -> int:
-        return int(self._known(job, self._run("retry", job)))
+        return int(self._known(job, self.run("retry", job)))
 
     def forget_key(self, key: str) -> None:
-        self._command("HDEL", self._keys.of("keys"), key)
+        self.command("HDEL", self._keys.of("keys"), key)
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
-        exists = self._command("EXISTS", self._keys.job(job))
+        exists = self.command("EXISTS", self._keys.job(job))
         self._known(job, 0 if exists else -1)
-        self._command("HSET", self._keys.job(job), "uri", uri, "mtime", mtime_ns)
+        self.command("HSET", self._keys.job(job), "uri", uri, "mtime", mtime_ns)
 
     def _known(self, job: JobId, answer: Any) -> int:
         if int(answer) == -1:
@@ -105,7 +105,7 @@ class RedisQueue(QueueReader):
 
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
-        self._pipeline(
+        self.commands(
             (
                 ("SET", self._keys.presence(pool.id), pool.started_ms, "PX", presence_ms),
                 ("HSET", self._keys.of("pools"), pool.id, wire.dumps(pool)),
@@ -118,17 +118,17 @@ class RedisQueue(QueueReader):
 
     def pools(self) -> tuple[PoolInfo, ...]:
         known = self.remembered_pools()
-        present = self._pipeline(("EXISTS", self._keys.presence(pool.id)) for pool in known)
+        present = self.commands(("EXISTS", self._keys.presence(pool.id)) for pool in known)
         return tuple(pool for pool, here in zip(known, present, strict=True) if here)
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
-        texts = self._command("HVALS", self._keys.of("pools"))
+        texts = self.command("HVALS", self._keys.of("pools"))
         return tuple(
             sorted((wire.loads(PoolInfo, text) for text in texts), key=lambda pool: (pool.started_ms, pool.id))
         )
 
     def free_dead(self, pool: str) -> int:
-        return int(self._run("free", pool))
+        return int(self.run("free", pool))
 
     def turn(self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], *, lease_ms: int) -> Turn:
         args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, HEADS, secrets.token_hex(8)]
@@ -137,7 +137,7 @@ class RedisQueue(QueueReader):
             args += codec.settlement_args(settlement)
         for claim in claims:
             args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor = self._run("turn", *args)
+        stale, claimed, lines, total, due, cursor = self.run("turn", *args)
         self._cursors[holder] = int(cursor)
         return Turn(
             stale=tuple(settle[position - 1].lease for position in stale),
@@ -160,7 +160,7 @@ class RedisQueue(QueueReader):
         args: list[str | int] = [holder, lease_ms, presence_ms]
         for lease in leases:
             args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
-        lost, cancel = self._run("beat", *args)
+        lost, cancel = self.run("beat", *args)
         return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
@@ -169,7 +169,7 @@ class RedisQueue(QueueReader):
         # At least one call, also for no tasks: the caller wants to know whether the lease is held.
         for at in range(0, max(1, len(args)), 3 * ENQUEUE_BATCH):
             batch = args[at : at + 3 * ENQUEUE_BATCH]
-            answer = int(self._run("enqueue", lease.task, lease.holder, lease.token, *batch))
+            answer = int(self.run("enqueue", lease.task, lease.holder, lease.token, *batch))
             if answer == -1:
                 raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
             if answer == -2:
@@ -183,7 +183,7 @@ class RedisQueue(QueueReader):
             # A blocked connection is taken from the pool for as long: every waiting thread has its own. A timeout of 0
             # would wait for ever.
             wait_s = max(0.01, min(left_s, connect.BLOCK_MOST_S))
-            if self._command("BLPOP", self._keys.of("wake"), f"{wait_s:.3f}"):
+            if self.command("BLPOP", self._keys.of("wake"), f"{wait_s:.3f}"):
                 return True
         return False
 
