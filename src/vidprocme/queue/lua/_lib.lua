@@ -6,7 +6,8 @@
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, score (us: its place in the line), due (ms),
---                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON), settled (token), call
+--                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
+--                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
 --   <p>att:<task>     list    ended attempts as JSON, oldest first, capped
 --   <p>lines          zset    names of lines that hold tasks, score 0
@@ -274,7 +275,7 @@ local function finish(task, next, outcome, kind, code, delay)
   if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
-  call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token)
+  call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
   task.settled = token
   count(task, kind, code)
   move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})

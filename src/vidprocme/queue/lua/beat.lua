@@ -13,9 +13,7 @@ for i = 4, #ARGV, 3 do
     call('HSET', task.key, 'until', NOW + lease_ms)
     if ARGV[i + 2] ~= '' then call('HSET', task.key, 'progress', ARGV[i + 2]) end
     if stopping(task.job) then cancel[#cancel + 1] = position end
-  elseif not (task and task.settled == ARGV[i + 1]) then
-    lost[#lost + 1] = position
-  elseif call('HGET', task.key, 'swept') == ARGV[i + 1] then
+  elseif not (task and task.settled == ARGV[i + 1]) or call('HGET', task.key, 'swept') == ARGV[i + 1] then
     lost[#lost + 1] = position
   end
 end

@@ -14,12 +14,13 @@ local at = 8
 -- through. So work that is done can always be settled, while new jobs are refused.
 call('DEL', P .. 'none')
 
+-- A settlement said twice (its reply was lost on the way) is no news, and not stale either.
 local stale = {}
 for position = 1, settlements do
   local task, token = load(ARGV[at]), ARGV[at + 1]
   if holds(task, holder, token) then
     finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
-  elseif not (task and task.settled == token and call('HGET', task.key, 'swept') ~= token) then
+  elseif not (task and task.settled == token and call('HGET', task.key, 'how') == ARGV[at + 2]) then
     stale[#stale + 1] = position
   end
   at = at + 7
