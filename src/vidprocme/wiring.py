@@ -18,6 +18,7 @@ from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Recipe, Source
+from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.planner.recipe import make_recipe
@@ -194,7 +195,7 @@ class House:
         places = self.places()
         pool = this_pool(self.clock.now_ms(), len(places), own_jobs_only=only is not None)
         executor = LocalExecutor(
-            places, self.stage_settings(), self.data / "scratch" / pool.id, model_threads=self.model_threads
+            places, to_wire(self.stage_settings()), self.data / "scratch" / pool.id, model_threads=self.model_threads
         )
         dispatcher = Dispatcher(
             self.queue,

@@ -25,7 +25,6 @@ from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor.base import Finished, Progress, Report
 from vidprocme.executor.channel import Channel, pair
-from vidprocme.stages.context import StageSettings
 
 TERM_AFTER_S = 0.5
 KILL_AFTER_S = 1.5
@@ -59,9 +58,12 @@ class _Worker:
 
 
 class LocalExecutor:
-    """See executor.base.Executor. One thread calls everything but `wake`."""
+    """See executor.base.Executor. One thread calls everything but `wake`.
 
-    def __init__(self, places: Sequence[Place], settings: StageSettings, scratch: Path, *, model_threads: int) -> None:
+    `settings` is what the attempts' processes get of the settings (stages.context.StageSettings, as on the wire).
+    """
+
+    def __init__(self, places: Sequence[Place], settings: dict[str, Any], scratch: Path, *, model_threads: int) -> None:
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -108,7 +110,7 @@ class LocalExecutor:
         self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now)
         order = {
             "attempt": to_wire(attempt),
-            "settings": to_wire(self._settings),
+            "settings": self._settings,
             "scratch": str(folder),
             "threads": self._model_threads,
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,10 +17,9 @@ from vidprocme.core.errors import Cancelled, LeaseLost
 from vidprocme.core.job import Attempt
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor.channel import Channel
-from vidprocme.stages.context import Context, StageSettings
+from vidprocme.stages.context import Context, Describers, StageSettings
 from vidprocme.stages.shelf import ModelShelf
 from vidprocme.stages.table import run
-from vidprocme.vision.base import Describer
 
 __all__ = ["Channel", "serve_attempt", "serve_resident"]
 
@@ -54,7 +52,7 @@ def serve_resident(channel: Channel) -> None:
         shelf.close()
 
 
-def _run(channel: Channel, order: dict[str, Any], describers: Callable[[str], Describer] | None) -> None:
+def _run(channel: Channel, order: dict[str, Any], describers: Describers | None) -> None:
     attempt = from_wire(Attempt, order["attempt"])
     scratch = Path(order["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,10 @@ from vidprocme.transcoder.ffmpeg import Ffmpeg, find
 from vidprocme.vision.base import Describer
 
 
+# The loaded model of an id: what a resident worker offers.
+Describers = Callable[[str], Describer]
+
+
 @dataclass(frozen=True, slots=True)
 class StageSettings:
     """The part of the settings that an attempt's process needs. Plain strings: it travels to that process."""
@@ -43,7 +47,7 @@ class Context:
     settings: StageSettings
     scratch: Path
     report: Report
-    describers: Callable[[str], Describer] | None = None  # only in a resident worker
+    describers: Describers | None = None  # only in a resident worker
 
     degraded: list[str] = field(default_factory=list)
     frames_decoded: int = 0

@@ -1,0 +1,62 @@
+# Verbs of the house. `make help` lists them. Assumed: python3 (3.11-3.14) with its venv module, and make.
+SHELL := /bin/sh
+PY := .venv/bin/python
+PYTHON ?= python3
+PARTS := system_redis system_ffmpeg corpus gpu
+LACKS = $(shell $(PYTHON) scripts/parts.py missing)
+
+.PHONY: help demo test test-all check lint types up bench locks clean
+
+help: ## what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
+	@$(PY) scripts/demo.py
+
+test: .venv/dev.stamp ## set everything up and pass the tests (<= 10 min); what this machine lacks is named
+	@$(PY) scripts/parts.py test
+
+test-all: .venv/dev.stamp ## everything; a missing part is an error
+	@$(PY) scripts/parts.py test-all
+
+check: .venv/dev.stamp lint types test ## format, lint, types, tests
+
+lint: .venv/dev.stamp ## format and lint
+	@.venv/bin/ruff format --check src tests scripts benchmarks
+	@.venv/bin/ruff check src tests scripts benchmarks
+
+types: .venv/dev.stamp ## strict types
+	@.venv/bin/mypy
+
+up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
+	@.venv/bin/vidprocme up
+
+bench: .venv/dev.stamp ## make bench NAME=pipeline
+	@$(PY) -m benchmarks $(NAME)
+
+locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
+	@for name in base build dev; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
+
+clean: ## remove what was built here (the environment too)
+	rm -rf .venv build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/made.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+	  || { echo "vidprocme needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.12, say."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# One stamp for each lock: the packages are installed once, and again when the lock changes.
+.venv/base.stamp: .venv/made.stamp requirements/base.lock requirements/build.lock pyproject.toml
+	@echo "Installing packages from requirements/base.lock ..."
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.lock -r requirements/build.lock
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/base.stamp requirements/dev.lock
+	@echo "Installing packages from requirements/dev.lock ..."
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,107 @@
+"""`vidprocme describe`: captions for a video that was processed without, from the frames that were kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from vidprocme.cli.deliver import deliver, document_of
+from vidprocme.cli.main import EXIT_FAILED
+from vidprocme.cli.options import house_of
+from vidprocme.cli.progress import ProgressLines
+from vidprocme.cli.summary import summary
+from vidprocme.core.errors import BadWish
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import JobState
+from vidprocme.dispatch.follower import catch_up
+from vidprocme.dispatch.results import JobResult, collect
+from vidprocme.dispatch.watch import progress_of
+from vidprocme.queue.base import JobView
+from vidprocme.wiring import House
+
+
+@click.command()
+@click.argument("video")
+@click.option("--model", metavar="ID", help="Model to use (default: the real one in the registry).")
+@click.option("--prompt", metavar="TEXT", help="What the model is asked for each frame.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the files again, with captions, under this folder.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def describe(
+    ctx: click.Context, video: str, model: str | None, prompt: str | None, out: Path | None, as_json: bool
+) -> int:
+    """Add captions to VIDEO: a job id (or its beginning), or the file that was processed."""
+    wish = {"model": model or "auto"} | ({"prompt": prompt} if prompt else {})
+    with house_of(ctx) as house:
+        recipe = house.recipe(wish)
+        view = find(house, video)
+        started_s = time.monotonic()
+        job = house.control.describe(view.job.id, recipe).job
+        result = _finish(house, job, ProgressLines(quiet=as_json))
+        catch_up(house.queue, house.blobs, house.open_index, house.follower_lock)
+        elapsed_s = time.monotonic() - started_s
+        folder = (out or Path()) / Path(view.job.source.name).stem
+        if out is not None:
+            document = deliver(result, house.blobs, folder, view.job.source.name, elapsed_s)
+        else:
+            document = document_of(result, view.job.source.name, folder, elapsed_s)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        text = summary(document, folder, known=False)
+        click.echo(text if out else "\n".join(text.splitlines()[:-1]))
+    return 0 if result.view.state is JobState.SUCCEEDED else EXIT_FAILED
+
+
+def find(house: House, video: str) -> JobView:
+    """The job that a person means.
+
+    Raises:
+        BadWish: JOB_UNKNOWN, JOB_AMBIGUOUS.
+    """
+    exact = house.queue.job(JobId(video))
+    if exact is not None:
+        return exact
+    jobs = house.queue.jobs(limit=10_000)
+    if video.startswith("job_"):
+        matches = [view for view in jobs if view.job.id.startswith(video)]
+        if len(matches) > 1:
+            raise BadWish("JOB_AMBIGUOUS", f"{len(matches)} jobs begin with {video}.", "Give more of the id.")
+    elif Path(video).is_file():
+        sha256 = house.source_of(Path(video)).sha256
+        matches = [view for view in jobs if view.job.source.sha256 == sha256 and view.job.reuses is None]
+    else:
+        matches = [view for view in jobs if view.job.source.name == video and view.job.reuses is None]
+    if not matches:
+        raise BadWish(
+            "JOB_UNKNOWN",
+            f"No job of this data folder is {video}, or was made from it.",
+            "Process the video first: vidprocme process VIDEO --out DIR",
+        )
+    return matches[0]
+
+
+def _finish(house: House, job: JobId, lines: ProgressLines) -> JobResult:
+    """Wait for the job; a live pool does the work, else this process brings its own."""
+    started_s = time.monotonic()
+    others = any(not pool.own_jobs_only for pool in house.queue.pools())
+    if others:
+        while not _ended(house, job, lines, started_s):
+            time.sleep(0.3)
+    else:
+        with house.pool(only=lambda: {job}) as pool:
+            while not _ended(house, job, lines, started_s):
+                pool.step(0.3)
+    lines.close()
+    return collect(house.queue, house.blobs, job)
+
+
+def _ended(house: House, job: JobId, lines: ProgressLines, started_s: float) -> bool:
+    view = house.queue.job(job)
+    if view is None:
+        return True
+    lines.update(view.job.source.name, progress_of(house.queue.tasks(job)), time.monotonic() - started_s)
+    return view.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
