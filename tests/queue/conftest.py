@@ -21,6 +21,15 @@ NUMBER = itertools.count()
 Connect = Callable[[], RedisQueue]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a server on the PATH when there is none, unless `-m` names it: then its absence is an error."""
+    if SYSTEM or "system_redis" in str(config.getoption("markexpr")):
+        return
+    left_out = [item for item in items if item.get_closest_marker("system_redis")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One server for tests to which any version is good."""
