@@ -52,8 +52,11 @@ class Scene:
     things: tuple[Thing, ...] = ()
 
 
-def random_scenes(seed: int, count: int) -> list[Scene]:
-    """`count` scenes, the same for the same seed, no two alike in a row; about half have two things."""
+def random_scenes(seed: int, count: int, *, skip: frozenset[tuple[int, ...]] = frozenset()) -> list[Scene]:
+    """`count` scenes, the same for the same seed, no two alike in a row; about half have two things.
+
+    `skip`: which cells may not be filled together, and nothing else filled, such as (0, 1).
+    """
     rng = random.Random(seed)
     scenes: list[Scene] = []
     while len(scenes) < count:
@@ -63,7 +66,8 @@ def random_scenes(seed: int, count: int) -> list[Scene]:
             for cell in sorted(rng.sample(range(9), number))
         )
         scene = Scene(rng.choice(BACKGROUNDS), things)
-        if not scenes or scenes[-1] != scene:
+        allowed = tuple(thing.cell for thing in things) not in skip
+        if allowed and (not scenes or scenes[-1] != scene):
             scenes.append(scene)
     return scenes
 
@@ -135,20 +139,25 @@ def _polar(centre: Point, radius: float, angle: float) -> Point:
 
 def _fill(rows: Sequence[bytearray], width_px: int, outline: Sequence[Point], colour: Sequence[int]) -> None:
     """Paint a polygon over the rows, edges blended by how much of a pixel it covers."""
+    solid = bytes(colour)
     top = max(0, math.floor(min(y for _, y in outline)))
     bottom = min(len(rows), math.ceil(max(y for _, y in outline)))
+    left = max(0, math.floor(min(x for x, _ in outline)))
+    right = min(width_px, math.ceil(max(x for x, _ in outline)))
     for y in range(top, bottom):
-        cover = [0.0] * width_px
+        cover = [0.0] * (right - left)
         for line in range(_SUBLINES):
-            for left, right in _crossings(outline, y + (line + 0.5) / _SUBLINES):
-                _cover(cover, max(0.0, left), min(float(width_px), right))
+            for start, end in _crossings(outline, y + (line + 0.5) / _SUBLINES):
+                _cover(cover, max(0.0, start - left), min(float(right - left), end - left))
         row = rows[y]
-        for x, share in enumerate(cover):
-            if share:
-                mix = min(1.0, share / _SUBLINES)
+        for x, covered in enumerate(cover, left):
+            if covered >= _SUBLINES - 1e-6:
+                row[3 * x : 3 * x + 3] = solid
+            elif covered:
+                share = covered / _SUBLINES
                 for channel in range(3):
                     at = 3 * x + channel
-                    row[at] = round(row[at] + (colour[channel] - row[at]) * mix)
+                    row[at] = round(row[at] + (colour[channel] - row[at]) * share)
 
 
 def _crossings(outline: Sequence[Point], y: float) -> Iterable[tuple[float, float]]:
@@ -163,8 +172,12 @@ def _crossings(outline: Sequence[Point], y: float) -> Iterable[tuple[float, floa
 
 def _cover(cover: list[float], left: float, right: float) -> None:
     """Add the stretch [left, right) to the covered share of each pixel."""
-    for x in range(int(left), min(len(cover), math.ceil(right))):
-        cover[x] += min(right, x + 1.0) - max(left, float(x))
+    first, last = int(left), min(len(cover), math.ceil(right)) - 1
+    for x in range(first + 1, last):
+        cover[x] += 1.0
+    for x in {first, last}:
+        if 0 <= x < len(cover):
+            cover[x] += max(0.0, min(right, x + 1.0) - max(left, float(x)))
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from vidprocme.vision.base import FrameResult
 
 _PANELS = ("panel-left.jpg", "panel-right.jpg")  # drawn by scripts/drawn.py: a red circle left, a blue square right
 
-# (weights, engine and its version) that were seen to see, in this process.
-_SEEING: set[tuple[str, str]] = set()
+# Keys of the models that were seen to see, in this process.
+_SEEING: set[str] = set()
 
 
 def panels() -> tuple[bytes, ...]:
@@ -28,22 +28,21 @@ def check_sight(
     model: str,
     ask: Callable[[bytes], FrameResult],
     *,
-    weights_sha256: str = "",
-    engine: str = "",
+    key: str = "",
     pictures: Sequence[bytes] | None = None,
 ) -> None:
     """Return when the model tells the pictures apart.
 
     Args:
         ask: describes one JPEG picture.
-        weights_sha256, engine: a pair that passed once is not asked again in this process; without a hash it always is.
+        key: names weights and engine; one that passed once is not asked again in this process. Empty: always asked, as a
+            server must be, whose model can change behind its address.
         pictures: other panels than ours.
 
     Raises:
         Fatal: MODEL_BLIND, the same words for different pictures; MODEL_BROKEN, no words for any of them.
     """
-    key = (weights_sha256, engine)
-    if weights_sha256 and pictures is None and key in _SEEING:
+    if key and pictures is None and key in _SEEING:
         return
     answers = [ask(picture) for picture in pictures or panels()]
     if all(answer.error is not None for answer in answers):
@@ -64,5 +63,5 @@ def check_sight(
             "takes pictures.",
             {"model": model, "answers": texts},
         )
-    if weights_sha256 and pictures is None:
+    if key and pictures is None:
         _SEEING.add(key)

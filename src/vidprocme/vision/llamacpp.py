@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 LOAD_S = 120.0
 _LAST_WORDS = 40  # lines of the engine's log that are kept for evidence
+# Beginnings of names: how to find libraries, which GPUs to use, where caches lie, which language.
+_PASSED_ON = ("LD_", "DYLD_", "CUDA_", "HIP_", "ROCR_", "GGML_", "OMP_", "HOME", "TMPDIR", "LC_", "LANG", "PYTHON")
 _END_S = 1.0  # the engine has no state to save: after this it is killed
 
 
@@ -75,13 +77,19 @@ class LlamaCpp:
                 f"{ready['address']}/v1",
                 api_key,
                 slots=self._slots,
-                weights_sha256=self._model.weights_sha256,
+                sight_key=f"{self._weights_key()} {ready['version']}",
             )
             seen = self._guarded(self._http.load)
         except BaseException:
             self.close()
             raise
-        self._info = replace(seen, engine="llamacpp", device=ready["device"], version=ready["version"])
+        self._info = replace(
+            seen,
+            engine="llamacpp",
+            device=ready["device"],
+            weights_sha256=self._model.weights_sha256,
+            version=ready["version"],
+        )
         return self._info
 
     def describe(
@@ -217,6 +225,11 @@ class LlamaCpp:
             evidence["signal"] = signal.Signals(-code).name
         return evidence
 
+    def _weights_key(self) -> str:
+        """Changes when the files do, or are other ones, which the hash from the time of adding would not show."""
+        stats = [(path, Path(path).stat()) for path in (self._model.path, self._model.mmproj) if path]
+        return " ".join([self._model.weights_sha256, *(f"{path}:{s.st_size}:{s.st_mtime_ns}" for path, s in stats)])
+
     def _check_files(self) -> None:
         for path in filter(None, (self._model.path, self._model.mmproj)):
             if not Path(path).is_file():
@@ -237,11 +250,7 @@ def _keep(stream: Any, log: deque[str]) -> None:
 
 def _bare_environment() -> dict[str, str]:
     """The engine's environment: no PATH (llama.cpp would start ffmpeg on bytes it cannot read), and nobody's secrets."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(("LD_", "CUDA_", "GGML_", "LC_", "LANG", "PYTHON"))
-    }
-    # Also without an installed package: the engine must find the code that its owner runs.
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    return kept | {"PATH": ""}
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    # Also when the package is not installed: the engine runs the code that its owner runs.
+    places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    return kept | {"PATH": "", "PYTHONPATH": os.pathsep.join(filter(None, places))}

@@ -37,7 +37,7 @@ class OpenAiHttp:
         *,
         name: str = "",
         slots: int | None = None,
-        weights_sha256: str = "",
+        sight_key: str = "",
         frame_s: float = FRAME_S,
         max_tokens: int = MAX_TOKENS,
     ) -> None:
@@ -48,10 +48,11 @@ class OpenAiHttp:
             name: what the server calls it; empty: the only one it has.
             slots: requests in flight; None: as many as the server says, else 1.
             frame_s: the least time limit for a frame, in seconds.
+            sight_key: what cannot change without changing whether the model sees; see `blind.check_sight`.
         """
         self._model, self._base_url, self._name = model, base_url.rstrip("/"), name
         self._slots_wished, self._slots = slots, slots or 1
-        self._weights_sha256, self._frame_s, self._max_tokens = weights_sha256, frame_s, max_tokens
+        self._sight_key, self._frame_s, self._max_tokens = sight_key, frame_s, max_tokens
         self._average_s = 0.0
         self._logprobs = True
         self._hung = 0
@@ -86,10 +87,9 @@ class OpenAiHttp:
         blind.check_sight(
             self._model,
             lambda picture: self._ask(picture, FRAME_CAPTION.text),
-            weights_sha256=self._weights_sha256,
-            engine=f"{version} {self._name}",
+            key=self._sight_key,
         )
-        return ModelInfo(self._model, "openai_http", self._base_url, self._weights_sha256, version)
+        return ModelInfo(self._model, "openai_http", self._base_url, version=version)
 
     def describe(
         self, frames: Sequence[bytes], prompt: str, *, on_done: Callable[[int], None] | None = None
@@ -108,7 +108,7 @@ class OpenAiHttp:
                     if on_done is not None:
                         on_done(count)
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # those in flight end with their own time limit
+                pool.shutdown(wait=False, cancel_futures=True)  # those not begun; the others are waited for
                 raise
         return [result for result in results if result is not None]
 
