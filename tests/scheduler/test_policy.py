@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,20 @@ def test_the_order_of_lines_places_and_heads_does_not_matter(snapshot: Snapshot,
     rng.shuffle(places)
 
     assert decide(Snapshot(dict(lines), dict(places)), 99, CONFIG) == decide(snapshot, 0, CONFIG)
+
+
+def test_ties_go_by_name_whatever_comes_first() -> None:
+    """Everything equal but the names: same age, same needs, same places, in every order they can come in."""
+    other = Need(PlaceKind.CPU, Resources(cpu_milli=1000, gpu_milli=1))
+    waiting = [
+        line({"a1": 0}, CORE, tenant="ann"),
+        line({"a2": 0}, other, tenant="ann"),
+        line({"b1": 0}, CORE, tenant="bob"),
+    ]
+    free = [place(name) for name in ("p", "q", "r")]
+    for lines in permutations(waiting):
+        for places in permutations(free):
+            assert where(plan_for(list(places), *lines)) == [("a1", "p"), ("b1", "q"), ("a2", "r")]
 
 
 @given(snapshots())
