@@ -198,5 +198,3 @@ def _call(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str
         preexec_fn=sandbox.before_exec(),  # noqa: PLW1509
         check=False,
     )
-
-

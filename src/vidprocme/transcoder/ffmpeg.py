@@ -240,9 +240,7 @@ def _failure(watch: _Watch, words: Sequence[str]) -> Retryable:
             evidence,
         )
     if watch.code == -signal.SIGXFSZ or "File too large" in text:
-        return Retryable(
-            "OUTPUT_TOO_LARGE", "ffmpeg wrote more than one file may hold and was stopped.", "", evidence
-        )
+        return Retryable("OUTPUT_TOO_LARGE", "ffmpeg wrote more than one file may hold and was stopped.", "", evidence)
     if watch.code < 0 and -watch.code in _OWN_SIGNALS:
         name = signal.Signals(-watch.code).name
         return Retryable("FFMPEG_CRASHED", f"ffmpeg crashed ({name}): {last}.", "", evidence)
