@@ -30,6 +30,21 @@ print(describer.pid, flush=True)
 sys.stdin.read()
 """
 
+SMALL_MACHINE = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+from vidprocme.vision.llamacpp import LlamaCpp
+from vidprocme.vision.registry import Registry
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+demo = Registry(Path(sys.argv[1])).get("demo")
+describer = LlamaCpp(replace(demo, context_tokens=100_000_000), threads=1)
+try:
+    describer.load()
+except Exception as error:
+    print(type(error).__name__, error.code, describer.pid)
+"""
+
 
 def test_load_tells_what_it_found(llama: LlamaCpp, registry: Registry) -> None:
     info = llama.load()
@@ -171,5 +186,41 @@ def test_a_broken_file_is_refused_with_the_engines_words(registry: Registry, tmp
         describer.load()
 
     assert caught.value.code == "MODEL_BROKEN"
+    assert "half.gguf" in caught.value.message or "data" in caught.value.message
     assert caught.value.evidence["last_lines"]
+    assert describer.pid is None
+
+
+def test_files_that_do_not_belong_together_are_refused_with_the_reason(registry: Registry) -> None:
+    demo = registry.get("demo")
+
+    with pytest.raises(Fatal) as caught:
+        LlamaCpp(replace(demo, path=demo.mmproj), threads=1).load()
+
+    assert caught.value.code == "MODEL_BROKEN"
+    assert "CLIP cannot be used as main model" in caught.value.message
+    assert caught.value.evidence["exit_code"] == 1
+
+
+def test_too_little_memory_is_worth_another_try(tmp_path: Path) -> None:
+    """The limit makes a context of many gigabytes fail at once; nothing is really taken."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_MACHINE, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env=environment,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout.decode().split() == ["Retryable", "MODEL_MEMORY", "None"]
+
+
+def test_a_load_that_takes_too_long_is_given_up(registry: Registry) -> None:
+    describer = LlamaCpp(registry.get("demo"), threads=1, load_s=0.001)
+
+    with pytest.raises(Retryable) as caught:
+        describer.load()
+
+    assert caught.value.code == "MODEL_TIMEOUT"
     assert describer.pid is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import select
 import signal
@@ -33,6 +34,7 @@ LOAD_S = 120.0
 _LAST_WORDS = 40  # lines of the engine's log that are kept for evidence
 # Beginnings of names: how to find libraries, which GPUs to use, where caches lie, which language.
 _PASSED_ON = ("LD_", "DYLD_", "CUDA_", "HIP_", "ROCR_", "GGML_", "OMP_", "HOME", "TMPDIR", "LC_", "LANG", "PYTHON")
+_LOG_HEAD = re.compile(r"^[\d.]+ [A-Z] ")  # time and level
 _END_S = 1.0  # the engine has no state to save: after this it is killed
 
 
@@ -156,13 +158,29 @@ class LlamaCpp:
         except ValueError:
             raise self._crashed() from None
         if "error" in ready:
-            raise Fatal(
-                "MODEL_BROKEN",
-                f"llama.cpp cannot load the model {self._model.id}: {ready['error']}",
-                "Check that the files are whole and belong together; download or convert them again.",
-                self._evidence(),
-            )
+            raise self._refused(ready["error"])
         return ready
+
+    def _refused(self, error: str) -> Fatal | Retryable:
+        """llama.cpp would not load the model. Its log says more than what it throws."""
+        self._hear_out()
+        evidence = self._evidence()
+        lines: list[str] = evidence["last_lines"]
+        said = next((line for line in lines if "error" in line.lower() or "failed" in line.lower()), error)
+        said = _LOG_HEAD.sub("", said)
+        if any("alloc" in line.lower() for line in lines):
+            return Retryable(
+                "MODEL_MEMORY",
+                f"There is not enough memory for the model {self._model.id}: {said}",
+                "Use a smaller model, or end something else; it is tried again by itself.",
+                evidence,
+            )
+        return Fatal(
+            "MODEL_BROKEN",
+            f"llama.cpp cannot load the model {self._model.id}: {said}",
+            "Check that the files are whole and belong together; download or convert them again.",
+            evidence,
+        )
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
         """The engine's line, or b"" when it ended without one."""
@@ -205,9 +223,13 @@ class LlamaCpp:
             return False
         return True
 
-    def _crashed(self) -> Retryable:
+    def _hear_out(self) -> None:
+        """Wait for the end of an engine that is ending, and for its last words."""
         if self._ended() and self._reader is not None:
-            self._reader.join(_END_S)  # its last words
+            self._reader.join(_END_S)
+
+    def _crashed(self) -> Retryable:
+        self._hear_out()
         evidence = self._evidence()
         code = evidence["exit_code"]
         how = evidence.get("signal") or f"exit code {code}"
