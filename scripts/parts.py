@@ -1,0 +1,84 @@
+"""Runs the tests that this machine can run, and names those it cannot.
+
+    python scripts/parts.py test       what this machine lacks is deselected by marker and named at the end
+    python scripts/parts.py test-all   everything; a missing part is an error
+
+The last line is pytest's own count.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something tests may need that `pip install` does not bring."""
+
+    marker: str
+    what: str
+    fix: str
+
+    def is_here(self) -> bool:
+        match self.marker:
+            case "system_redis":
+                return any(map(_system, ("redis-server", "valkey-server")))
+            case "system_ffmpeg":
+                return _system("ffmpeg")
+            case "corpus":
+                return Path(os.environ.get("VIDPROCME_CORPUS", "/nonexistent")).is_dir()
+            case "gpu":
+                return shutil.which("nvidia-smi") is not None
+        raise ValueError(self.marker)
+
+
+# `test-all` wants the first two; the others are for longer runs on machines that have them, and are always named.
+PARTS = (
+    Part("system_redis", "a Redis or Valkey server on the PATH", "apt install redis-server"),
+    Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
+    Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
+    Part("gpu", "a GPU", "run on a machine with one"),
+)
+WANTED_BY_ALL: Mapping[str, bool] = {"system_redis": True, "system_ffmpeg": True, "corpus": False, "gpu": False}
+
+
+def main(argv: list[str]) -> int:
+    verb, *rest = argv or ["test"]
+    missing = [part for part in PARTS if not part.is_here()]
+    if verb == "test-all":
+        errors = [part for part in missing if WANTED_BY_ALL[part.marker]]
+        for part in errors:
+            print(f"error: {part.what} is missing, and test-all wants everything: {part.fix}")
+        if errors:
+            return 1
+        selected, deselected = "", missing
+    else:
+        # `make test` is the same everywhere: what needs a part, or more than a minute, belongs to test-all.
+        selected, deselected = "not slow", missing
+    words = [selected, *(f"not {part.marker}" for part in deselected)]
+    expression = " and ".join(word for word in words if word)
+    workers = str(len(os.sched_getaffinity(0)))
+    command = [sys.executable, "-m", "pytest", "-n", workers, "--dist", "loadgroup", "-q", "-m", expression, *rest]
+    for part in deselected:
+        print(f"not run here, marker {part.marker}: needs {part.what} ({part.fix})", flush=True)
+    if verb == "test":
+        print("not run here, marker slow: `make test-all` runs them", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def _system(name: str) -> bool:
+    """On the PATH, and not the one that a wheel put beside our own python."""
+    found = shutil.which(name)
+    return found is not None and not Path(found).resolve().is_relative_to(Path(sys.prefix).resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
