@@ -1,0 +1,96 @@
+"""What the routes need of the house: opened when it is first needed, from whatever thread asks first."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.dispatch.control import Control
+from vidprocme.library.base import SearchIndex
+from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.base import Queue
+from vidprocme.wiring import House
+
+# Room that is left free for what runs already: nothing new is taken in below it.
+DISK_RESERVE_BYTES = 200_000_000
+
+
+@dataclass(slots=True)
+class Traffic:
+    """HTTP answers of this process, for /metrics. Written by the event loop's thread alone."""
+
+    requests: dict[tuple[str, str, int], int] = field(default_factory=dict)  # (method, route, status)
+    seconds: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)  # (method, route): count, sum
+
+    def add(self, method: str, route: str, status: int, took_s: float) -> None:
+        self.requests[method, route, status] = self.requests.get((method, route, status), 0) + 1
+        count, total_s = self.seconds.get((method, route), (0, 0.0))
+        self.seconds[method, route] = count + 1, total_s + took_s
+
+
+class Desk:
+    """One for each app. A queue that cannot be reached now is tried again by the next request."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.traffic = Traffic()
+        self._lock = threading.Lock()
+        self._index: SearchIndex | None = None
+
+    @property
+    def queue(self) -> Queue:
+        with self._lock:
+            return self.house.queue
+
+    @property
+    def control(self) -> Control:
+        with self._lock:
+            return self.house.control
+
+    @property
+    def blobs(self) -> BlobStore:
+        with self._lock:
+            return self.house.blobs
+
+    @property
+    def index(self) -> SearchIndex:
+        with self._lock:
+            if self._index is None:
+                self._index = self.house.open_index()
+            return self._index
+
+    def now_ms(self) -> int:
+        return self.house.clock.now_ms()
+
+    def disk(self) -> tuple[int, int]:
+        """Free bytes and size of the disk of the data folder."""
+        usage = shutil.disk_usage(self.house.data)
+        return usage.free, usage.total
+
+    def queue_error(self) -> VidprocmeError | None:
+        """Why the queue cannot be asked; None when it answers."""
+        try:
+            self.queue.pools()
+        except VidprocmeError as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        """The house is the caller's."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+
+
+def desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]

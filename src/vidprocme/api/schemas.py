@@ -1,0 +1,283 @@
+"""What goes over the wire: the documents of the HTTP API, and how each is made of what the queue and the blobs hold.
+
+The command line prints the same documents, so that a script reads one form whichever way it asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidprocme.api.waiting import why
+from vidprocme.core.ids import JobId, video_id
+from vidprocme.core.job import OutcomeKind, TaskState
+from vidprocme.core.media import seconds
+from vidprocme.core.wire import to_wire
+from vidprocme.dispatch.results import caption_document, collect, media_document
+from vidprocme.dispatch.watch import progress_of
+from vidprocme.library.base import Blobs
+from vidprocme.library.base import Hit as IndexHit
+from vidprocme.queue.base import JobView, Queue, TaskView
+
+TROUBLES_SHOWN = 20
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Accepted(Document):
+    """What became of an upload. `created` is false when the same content with the same wish was known already."""
+
+    id: str
+    video: str
+    state: str
+    created: bool
+
+
+class Changed(Document):
+    """What a cancel or retry did. `tasks`: how many got fresh tries (retry)."""
+
+    id: str
+    state: str
+    tasks: int = 0
+
+
+class ErrorDocument(Document):
+    code: str
+    message: str
+    hint: str
+    evidence: dict[str, Any]
+
+
+class StageDocument(Document):
+    """`fraction` 0..1 counts the running tasks' own progress too."""
+
+    name: str
+    done: int
+    total: int
+    running: int
+    fraction: float
+
+
+class WaitingDocument(Document):
+    """Why `count` tasks of a stage wait: a stable code and a sentence."""
+
+    stage: str
+    state: str
+    code: str
+    text: str
+    count: int
+
+
+class AttemptDocument(Document):
+    """One attempt that did not end well."""
+
+    task: str
+    stage: str
+    number: int
+    place: str
+    started_at: str
+    ended_at: str
+    outcome: str
+    next: str
+    error: ErrorDocument | None
+
+
+class RenditionDocument(Document):
+    name: str
+    url: str
+    width_px: int
+    height_px: int
+    frames: int
+    duration_s: float
+    bytes: int
+
+
+class CaptionDocument(Document):
+    start_s: float
+    end_s: float
+    text: str
+    frame_pts_s: float
+    model: str
+
+
+class JobSummary(Document):
+    """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state."""
+
+    id: str
+    video: str
+    name: str
+    state: str
+    bin: str
+    size_bytes: int
+    created_at: str
+    ended_at: str | None
+    cancel_asked: bool
+    tasks: dict[str, int]
+
+
+class JobDocument(JobSummary):
+    """A job with everything it has published so far. `degraded` names what is less than was wished for."""
+
+    recipe: dict[str, Any]
+    progress: float = Field(description="0..1 over all stages")
+    stages: list[StageDocument]
+    waiting: list[WaitingDocument]
+    troubles: list[AttemptDocument] = Field(description="attempts that did not end well, oldest first")
+    media: dict[str, Any] | None
+    frames: int
+    renditions: list[RenditionDocument]
+    captions: list[CaptionDocument]
+    captions_url: str | None
+    degraded: list[str]
+    error: ErrorDocument | None
+
+
+class JobList(Document):
+    items: list[JobSummary]
+    next_cursor: str | None = None
+
+
+class HitDocument(Document):
+    """A moment. `snippet` marks the found words with [ ]."""
+
+    video_id: str
+    job_id: str
+    name: str
+    start_s: float
+    end_s: float
+    text: str
+    snippet: str
+    score: float
+
+
+class HitList(Document):
+    items: list[HitDocument]
+    next_cursor: str | None = None
+
+
+def time_text(ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_summary(view: JobView) -> JobSummary:
+    return JobSummary(**_summary_fields(view))
+
+
+def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocument:
+    """Everything about one job.
+
+    Raises:
+        Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
+    """
+    result = collect(queue, blobs, job)
+    tasks = queue.tasks(job)
+    progress = progress_of(tasks)
+    url = f"/v1/jobs/{job}"
+    return JobDocument(
+        **_summary_fields(result.view),
+        recipe=to_wire(result.view.job.recipe),
+        progress=round(progress.fraction, 4),
+        stages=[
+            StageDocument(
+                name=stage.stage,
+                done=stage.done,
+                total=stage.total,
+                running=stage.running,
+                fraction=round(stage.fraction, 4),
+            )
+            for stage in progress.stages
+        ],
+        waiting=_waiting(queue, tasks, now_ms),
+        troubles=_troubles(queue, tasks),
+        media=media_document(result.media) if result.media else None,
+        frames=len(result.frames),
+        renditions=[
+            RenditionDocument(
+                name=r.name,
+                url=f"{url}/renditions/{r.name}.mp4",
+                width_px=r.width_px,
+                height_px=r.height_px,
+                frames=r.frames,
+                duration_s=seconds(r.duration),
+                bytes=r.size_bytes,
+            )
+            for r in result.renditions
+        ],
+        captions=[CaptionDocument(**caption_document(caption)) for caption in result.captions],
+        captions_url=f"{url}/captions.vtt" if result.captions else None,
+        degraded=list(result.degraded),
+        error=ErrorDocument(**result.error.public()) if result.error else None,
+    )
+
+
+def hit_document(hit: IndexHit) -> HitDocument:
+    return HitDocument(
+        video_id=hit.video,
+        job_id=hit.job,
+        name=hit.name,
+        start_s=seconds(hit.start),
+        end_s=seconds(hit.end),
+        text=hit.text,
+        snippet=hit.snippet,
+        score=round(hit.score, 6),
+    )
+
+
+def _summary_fields(view: JobView) -> dict[str, Any]:
+    source = view.job.source
+    return {
+        "id": view.job.id,
+        "video": video_id(source.sha256),
+        "name": source.name.encode("utf-8", "replace").decode(),  # a name that is not UTF-8 has lone surrogates
+        "state": view.state.value,
+        "bin": view.job.bin.value,
+        "size_bytes": source.size_bytes,
+        "created_at": time_text(view.submitted_ms),
+        "ended_at": None if view.ended_ms is None else time_text(view.ended_ms),
+        "cancel_asked": view.cancel_asked,
+        "tasks": {state.value: count for state, count in view.counts.items() if count},
+    }
+
+
+def _waiting(queue: Queue, tasks: Sequence[TaskView], now_ms: int) -> list[WaitingDocument]:
+    """Reasons, each with how many tasks have it."""
+    if not any(view.state in (TaskState.BLOCKED, TaskState.READY, TaskState.DELAYED) for view in tasks):
+        return []
+    pools, depth = queue.pools(), queue.depth()
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for view in tasks:
+        reason = why(view, tasks, pools, depth, now_ms)
+        if reason is not None:
+            found[view.task.stage.value, view.state.value, reason.code, reason.text] += 1
+    return [
+        WaitingDocument(stage=stage, state=state, code=code, text=text, count=count)
+        for (stage, state, code, text), count in found.items()
+    ]
+
+
+def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:
+    suspects = [view for view in tasks if view.tries or view.lost][-TROUBLES_SHOWN:]
+    troubles = [
+        AttemptDocument(
+            task=record.task,
+            stage=view.task.stage.value,
+            number=record.number,
+            place=record.place,
+            started_at=time_text(record.started_ms),
+            ended_at=time_text(record.ended_ms),
+            outcome=record.outcome.kind.value,
+            next=record.next,
+            error=ErrorDocument(**record.outcome.error.public()) if record.outcome.error else None,
+        )
+        for view in suspects
+        for record in queue.attempts(view.task.id)
+        if record.outcome.kind is not OutcomeKind.OK
+    ]
+    return sorted(troubles, key=lambda attempt: attempt.ended_at)[-TROUBLES_SHOWN:]

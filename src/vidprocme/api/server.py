@@ -1,0 +1,107 @@
+"""The HTTP server: `create_app` puts the routes together, `python -m vidprocme.api.server` runs them on a socket it is given."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from vidprocme import __version__
+from vidprocme.api import jobs, search, status, uploads, videos
+from vidprocme.api.desk import Desk
+from vidprocme.api.guard import Guard
+from vidprocme.api.problems import Problem, install
+from vidprocme.config import load
+from vidprocme.monitor.logs import set_up
+from vidprocme.wiring import House
+
+PR_SET_PDEATHSIG = 1
+GRACE_S = 3  # what is being answered when the end comes
+
+
+def create_app(house: House, *, local_only: bool = True) -> FastAPI:
+    """The API over a house, which the caller closes.
+
+    Args:
+        local_only: it is served on loopback: requests under foreign host names are refused.
+    """
+    desk = Desk(house)
+
+    @contextlib.asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        uploads.sweep(house.data / "uploads")
+        try:
+            yield
+        finally:
+            desk.close()
+
+    app = FastAPI(
+        title="vidprocme",
+        version=__version__,
+        description="Videos in; renditions, captions and searchable moments out.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=life,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.desk = desk
+    install(app)
+    for room in (status, videos, jobs, search):
+        app.include_router(room.router)
+    app.add_middleware(Guard, desk=desk, local_only=local_only)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """The schema knows Problem, which no route returns by its type."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        schema = made()
+        parts = schema["components"]["schemas"]
+        if "Problem" not in parts:
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.update(problem.pop("$defs", {}))
+            parts["Problem"] = problem
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until TERM, on a listening socket whose number is given; die when the parent dies."""
+    parser = argparse.ArgumentParser(prog="python -m vidprocme.api.server")
+    parser.add_argument("--fd", type=int, required=True, help="a listening TCP socket")
+    parser.add_argument("--parent", type=int, default=0, help="end when this process ends")
+    parser.add_argument("--network", action="store_true", help="the socket can be reached from other machines")
+    options = parser.parse_args(argv)
+    if options.parent:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != options.parent:
+            sys.exit(0)
+    settings = load()
+    set_up(settings.log_level)
+    with House(settings) as house, socket.socket(fileno=options.fd) as listener:
+        config = uvicorn.Config(
+            create_app(house, local_only=not options.network),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            lifespan="on",
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Is it alive, can it do its work, and its numbers: /healthz, /readyz, /metrics."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from vidprocme import __version__
+from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.monitor import metrics
+from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, readyz, redis_check
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+def health() -> JSONResponse:
+    """The process answers."""
+    return JSONResponse(healthz().to_json())
+
+
+@router.get("/readyz")
+def ready(desk: AtDesk) -> JSONResponse:
+    """Its parts, each with a sentence; 503 when one that is needed is missing."""
+    found = readyz(_checks(desk))
+    return JSONResponse(found.to_json(), found.http_status)
+
+
+@router.get("/metrics")
+def numbers(desk: AtDesk) -> Response:
+    """For Prometheus. Without a queue only what this process knows by itself."""
+    free_bytes, size_bytes = desk.disk()
+    extra = metrics.Extra(
+        version=__version__,
+        disks={str(desk.house.data): (free_bytes, size_bytes)},
+        http_requests=dict(desk.traffic.requests),
+        http_seconds={key: metrics.Durations(count, sum_s) for key, (count, sum_s) in desk.traffic.seconds.items()},
+    )
+    try:
+        queue = desk.queue
+        depth, counters, pools = queue.depth(), queue.counters(), queue.pools()
+    except VidprocmeError:
+        text = metrics.render(None, {}, (), now_ms=desk.now_ms(), extra=extra)
+    else:
+        text = metrics.render(depth, counters, pools, now_ms=desk.now_ms(), extra=extra)
+    return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _checks(desk: Desk) -> list[Check]:
+    free_bytes, _ = desk.disk()
+    disk = disk_check(str(desk.house.data), free_bytes, DISK_RESERVE_BYTES)
+    try:
+        pools = desk.queue.pools()
+    except VidprocmeError as error:
+        return [redis_check(_where(desk), str(error)), disk, pools_check(0)]
+    shared = [pool for pool in pools if not pool.own_jobs_only]
+    draining = sum(pool.draining for pool in shared)
+    return [redis_check(_where(desk), None), disk, pools_check(len(shared) - draining, draining)]
+
+
+def _where(desk: Desk) -> str:
+    """The server as a person knows it, never with its password."""
+    url = desk.house.settings.redis_url
+    if not url:
+        return str(desk.house.data / "redis")
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
