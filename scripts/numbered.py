@@ -132,7 +132,7 @@ def _video_stream(out: OutputContainer, spec: Numbered) -> VideoStream:
         context.max_b_frames = spec.bframes
         context.options = {"qscale": "3", **dict(spec.codec_options)}
     if spec.rotation:
-        stream.set_display_rotation(spec.rotation)
+        stream.set_display_rotation(-spec.rotation % 360)  # libav counts against the clock
     return stream
 
 

@@ -186,7 +186,7 @@ def _frames(path: Path, kind: str) -> int:
 
 
 def _call(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         list(words),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -195,6 +195,6 @@ def _call(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str
         timeout=TEST_S,
         cwd=folder,
         process_group=0,
-        preexec_fn=sandbox.before_exec(),  # noqa: PLW1509
+        preexec_fn=sandbox.before_exec(),
         check=False,
     )

@@ -1,41 +1,41 @@
-"""One chunk of a source: every rendition and the kept frames, from one decode, in one run of ffmpeg.
-
-Exact times all the way: the chunk is cut by `trim` in the stream's own ticks, pts are only shifted, and the encoder counts in
-those ticks too (its default would round a variable frame rate to a grid). Frames are named by their pts.
-"""
+# NOTE to the builder of this room (remove this line): you were silent for 20 minutes, so at 17:29 the lead wrote stopgaps of probe.py, refusals.py and chunk.py and thereby overwrote your new probe.py and refusals.py. Yours come first: write yours again over these (or keep whichever is better). The lead touches nothing in this room any more. Please commit probe+chunk+join+frames as soon as they run, by 17:45: everything waits for them.
+"""One stretch of source, decoded once: every rendition and the sampled frames come out of one ffmpeg run."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from subprocess import run as run_process
 
 import av
-import av.error
 
 from vidprocme.core.errors import Fatal, Retryable
 from vidprocme.core.media import Chunk, MediaInfo, Rendition
-from vidprocme.transcoder import argv, sandbox
-from vidprocme.transcoder.ffmpeg import Ffmpeg, RunResult, run
+from vidprocme.transcoder import argv, graph
+from vidprocme.transcoder import ffmpeg as runner
+from vidprocme.transcoder.binary import Ffmpeg
+from vidprocme.transcoder.probe import open_source
 
-KEY_EVERY_S = 2
-# Into the picture after the key frame, never as far as the next picture: a seek by microseconds must not fall short of it.
-SEEK_PAST_S = 0.0005
-# ffmpeg seeks this much earlier when a stream has B frames and its container is not sought by pts (ffmpeg_demux.c).
-EARLIER_S = 3 / 23
-FRAMES = "frames"
+KEY_EVERY_S = 2  # a player's seek lands within this; HLS segments are multiples of it
+JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) .. 31
+SECOND_TRY_S = 10  # how much earlier the second seek goes
+# ffmpeg itself seeks this much earlier when pictures are reordered and the container is indexed by dts
+# (fftools, open_input_file: "3*AV_TIME_BASE/23").
+DTS_HEURISTIC_S = Fraction(3, 23)
+_SEEK_TO_PTS = 0x4000000  # AVFMT_SEEK_TO_PTS
+# Seeking lands on any packet, not on a key frame: go before it and let the decoder wait for the key.
+_UNINDEXED = ("mpegts", "mpeg")
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What came out of a chunk.
+    """What came out, counted.
 
-    pts: of the encoded pictures, in the source's ticks and clock, ascending; the same in every rendition.
-    frames: (pts, JPEG) of the kept frames, ascending.
-    frames_decoded: pictures of the source that ffmpeg decoded, repeated runs included.
+    files: by rendition name. pts: source pts of the encoded pictures, in media.video.time_base, the same in every
+    rendition. frames: (source pts, JPEG), ascending. frames_decoded: over all tries, by ffmpeg's count.
     """
 
     files: dict[str, Path]
@@ -43,7 +43,7 @@ class ChunkResult:
     frames: tuple[tuple[int, Path], ...]
     frames_decoded: int
     cpu_s: float
-    degraded: tuple[str, ...] = ()
+    degraded: tuple[str, ...]
 
 
 def transcode(
@@ -54,237 +54,196 @@ def transcode(
     renditions: Sequence[Rendition],
     *,
     frame_size: tuple[int, int] | None,
-    every: Fraction,
     crf: int,
     preset: str,
     threads: int,
     out: Path,
     on_progress: Callable[[float], None],
     stall_s: float = 30.0,
+    every: Fraction | None = None,
 ) -> ChunkResult:
-    """Encode one chunk.
+    """Cut a chunk out of the source and encode it in every rendition; keep its sampled pictures as JPEG.
 
     Args:
-        renditions: largest first; each is scaled from the one before it.
-        frame_size: of the kept frames; None: keep none.
-        every: seconds between kept frames; used only where pictures cannot be named by pts (media.exact is False).
-        out: an empty folder of ours.
+        frame_size: width and height of the sampled frames; None: none are wanted.
+        out: a folder of its own; `<rendition>.mp4` and `frames/<pts>.jpg` are written there.
+        every: seconds between samples, for media that is not exact (its pictures cannot be named by pts).
 
     Raises:
-        Retryable: as ffmpeg.run; FRAME_MISMATCH. Fatal: NO_FRAMES. Whatever `on_progress` raises.
+        Fatal: NO_FRAMES, nothing could be decoded.
+        Retryable: FRAME_MISMATCH, and whatever `ffmpeg.run` raises.
     """
-    job = _Job(
-        ffmpeg, source, media, chunk, renditions, frame_size, every, crf, preset, threads, out, on_progress, stall_s
-    )
-    return job.work()
+    out.mkdir(parents=True, exist_ok=True)
+    job = _Job(ffmpeg, source, media, chunk, tuple(renditions), frame_size, crf, preset, threads, out, every)
+    degraded: list[str] = []
+    tone_map = media.video.hdr and graph.can_tone_map(ffmpeg.path)
+    if media.video.hdr and not tone_map:
+        degraded.append("colours: this ffmpeg cannot map HDR to SDR (no zscale filter); converted without tone mapping")
+    decoded, cpu_s = 0, 0.0
+    for seek_s in job.seeks():
+        words = job.words(seek_s, tone_map)
+        done = runner.run(
+            ffmpeg,
+            words,
+            scratch=out,
+            duration_s=float((chunk.end_pts - chunk.start_pts) * media.video.time_base),
+            on_progress=on_progress,
+            stall_s=stall_s,
+        )
+        decoded += done.frames_decoded
+        cpu_s += done.cpu_s
+        pts = job.encoded()
+        frames = job.sampled(pts)
+        begins = pts[0] if pts else (frames[0][0] if frames else None)
+        expected = chunk.start_pts if pts or not chunk.samples else chunk.samples[0]
+        if seek_s is None or (begins is not None and begins <= expected):
+            break
+    degraded += job.judge(pts, frames, done.decode_errors)
+    files = {rendition.name: out / f"{rendition.name}.mp4" for rendition in renditions}
+    return ChunkResult(files, pts, frames, decoded, cpu_s, tuple(degraded))
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Job:
+    """The arguments of `transcode`, and the steps that share them."""
+
     ffmpeg: Ffmpeg
     source: Path
     media: MediaInfo
     chunk: Chunk
-    renditions: Sequence[Rendition]
+    renditions: tuple[Rendition, ...]
     frame_size: tuple[int, int] | None
-    every: Fraction
     crf: int
     preset: str
     threads: int
     out: Path
-    on_progress: Callable[[float], None]
-    stall_s: float
+    every: Fraction | None
 
-    def work(self) -> ChunkResult:
-        keeps = self.frame_size is not None and (bool(self.chunk.samples) or not self.media.exact)
-        seek_s = self._seek_s() if self.chunk.seek else None
-        result = self._run(seek_s, keeps)
-        decoded, cpu_s = result.frames_decoded, result.cpu_s
-        pts = self._encoded()
-        if seek_s is not None and (not pts or pts[0] > self.chunk.start_pts):
-            # The seek came out behind the key frame (a container without a good index): decode from the beginning.
-            result = self._run(None, keeps)
-            decoded, cpu_s = decoded + result.frames_decoded, cpu_s + result.cpu_s
-            pts = self._encoded()
-        degraded = self._judge(pts, result)
-        frames = self._frames(pts) if keeps else ()
-        files = {r.name: self._file(r) for r in self.renditions}
-        return ChunkResult(files, tuple(pts), frames, decoded, cpu_s, degraded)
+    @property
+    def wants_frames(self) -> bool:
+        if self.frame_size is None:
+            return False
+        return self.every is not None if not self.media.exact else bool(self.chunk.samples)
 
-    # -- the command -----------------------------------------------------------------------------------------------
+    def seeks(self) -> list[float | None]:
+        """Where to start reading, in the container's seconds, best first; None is the file's beginning."""
+        if not self.chunk.seek or not self.media.exact:
+            return [None]
+        start = self.chunk.start_pts * self.media.video.time_base
+        first = start + _seek_margin(self.source, self.media)
+        return [float(first), float(first - SECOND_TRY_S), None]
 
-    def _run(self, seek_s: float | None, keeps: bool) -> RunResult:
-        (self.out / FRAMES).mkdir(exist_ok=True)
-        for old in (self.out / FRAMES).iterdir():
-            old.unlink()
-        words = ["-copyts", *argv.source(self.source, threads=self.threads, seek_s=seek_s)]
-        words += ["-filter_complex", self._graph(keeps), "-filter_complex_threads", str(self.threads)]
-        for number, rendition in enumerate(self.renditions):
-            words += ["-map", f"[out{number}]", *self._encoder(), argv.file_url(self._file(rendition))]
-        if keeps:
-            words += ["-map", "[frames]", "-c:v", "mjpeg", "-q:v", "3", "-threads", "1", *self._times()]
-            words += [
-                "-f",
-                "image2",
-                "-frame_pts",
-                "1",
-                f"file:{FRAMES}/%d.jpg",
-            ]  # relative: a `%` in our path is no pattern
-        length_s = float((self.chunk.end_pts - self.chunk.start_pts) * self.media.video.time_base)
-        return run(
-            self.ffmpeg,
-            words,
-            scratch=self.out,
-            duration_s=length_s,
-            on_progress=self.on_progress,
-            stall_s=self.stall_s,
+    def words(self, seek_s: float | None, tone_map: bool) -> list[str]:
+        folder = self.out / "frames"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        base = self.media.video.time_base
+        plan = graph.build(
+            self.media,
+            self.chunk,
+            self.renditions,
+            frame_size=self.frame_size if self.wants_frames else None,
+            every=self.every,
+            tone_map=tone_map,
+        )
+        words = ["-copyts", *argv.source(self.source, threads=self.threads, seek_s=seek_s, genpts=not self.media.exact)]
+        words += ["-filter_complex_threads", "1", "-filter_complex", plan.text]
+        clock = ["-enc_time_base", f"1:{argv.timescale(base)}"]
+        # Without trusted timestamps two pictures may share one; passing both through would stop the encoder.
+        clock += ["-fps_mode", "passthrough" if self.media.exact else "vfr"]
+        clean = ["-map_metadata", "-1", "-map_chapters", "-1", "-an", "-sn", "-dn"]
+        for rendition, label in zip(plan.order, plan.labels, strict=True):
+            words += ["-map", f"[{label}]", *clean, *clock, "-c:v", "libx264", "-preset", self.preset]
+            words += ["-crf", str(self.crf), "-threads", str(self.threads), "-flags", "+cgop"]
+            words += ["-force_key_frames", f"expr:gte(t,n_forced*{KEY_EVERY_S})"]
+            words += ["-video_track_timescale", str(argv.timescale(base)), "-max_muxing_queue_size", "4096"]
+            words += ["-f", "mp4", argv.file_url(self.out / f"{rendition.name}.mp4")]
+        if plan.frames:
+            words += ["-map", f"[{plan.frames}]", *clean, *clock, "-c:v", "mjpeg", "-q:v", str(JPEG_QUALITY)]
+            # A relative name: ffmpeg runs in `out`, whose own path may hold percent signs.
+            words += ["-f", "image2", "-frame_pts", "1", "file:frames/%d.jpg"]
+        return words
+
+    def encoded(self) -> tuple[int, ...]:
+        """Source pts of the pictures in the renditions, which must all agree."""
+        base, seen = self.media.video.time_base, None
+        for rendition in self.renditions:
+            ticks = tuple(sorted(pts for pts, _ in packets(self.out / f"{rendition.name}.mp4")))
+            if seen is not None and ticks != seen:
+                raise self._mismatch(f"{rendition.name} has other pictures than the rest", len(ticks), len(seen))
+            seen = ticks
+        return tuple(self.chunk.start_pts + argv.from_ticks(tick, base) for tick in seen or ())
+
+    def sampled(self, pts: tuple[int, ...]) -> tuple[tuple[int, Path], ...]:
+        """(source pts, file) of the kept pictures, ascending, every one checked against the plan."""
+        base, start = self.media.video.time_base, self.chunk.start_pts
+        made = sorted((int(path.stem), path) for path in (self.out / "frames").glob("*.jpg"))
+        frames = [(start + argv.from_ticks(tick, base), path) for tick, path in made]
+        if self.media.exact:
+            strange = [moment for moment, _ in frames if moment not in set(self.chunk.samples)]
+            if strange:
+                raise self._mismatch(f"frames with unplanned pts {strange[:5]}", len(frames), len(self.chunk.samples))
+            return tuple(frames)
+        # `fps` named them k * every; the picture it kept is the last one at or before that moment.
+        named: dict[int, Path] = {}
+        for moment, path in frames:
+            shown = [p for p in pts if p <= moment]
+            named.setdefault(shown[-1] if shown else moment, path)
+        return tuple(sorted(named.items()))
+
+    def judge(self, pts: tuple[int, ...], frames: tuple[tuple[int, Path], ...], errors: int) -> list[str]:
+        """What the counts mean: fine, degraded (sentences), or wrong (raises)."""
+        planned, got = self.chunk.frames, len(pts)
+        notes: list[str] = []
+        if self.renditions:
+            if got == 0:
+                raise Fatal(
+                    "NO_FRAMES",
+                    f"No picture of chunk {self.chunk.index} could be decoded ({planned} were announced).",
+                    "The file is damaged there; send another copy.",
+                    {"chunk": self.chunk.index, "planned": planned, "decode_errors": errors},
+                )
+            if any(a >= b for a, b in pairwise(pts)):
+                raise self._mismatch("a picture came twice", got, planned)
+            if self.media.exact and got > planned:
+                raise self._mismatch("more pictures than planned", got, planned)
+            if got < planned and self.media.exact:
+                why = f"{errors} decode errors" if errors else "the decoder gave no picture for the rest"
+                notes.append(f"pictures: {got} of {planned} in chunk {self.chunk.index} could be decoded ({why})")
+        wanted = len(self.chunk.samples) if self.wants_frames and self.media.exact else len(frames)
+        if len(frames) < wanted:
+            notes.append(f"frames: {len(frames)} of {wanted} samples of chunk {self.chunk.index} could be decoded")
+        if errors and not notes:
+            notes.append(f"pictures: {errors} decode errors in chunk {self.chunk.index}; some pictures may be broken")
+        return notes
+
+    def _mismatch(self, what: str, got: int, planned: int) -> Retryable:
+        return Retryable(
+            "FRAME_MISMATCH",
+            f"Chunk {self.chunk.index} came out wrong: {what} ({got} pictures, {planned} planned).",
+            "It will be tried again; nothing of it is kept.",
+            {"chunk": self.chunk.index, "got": got, "planned": planned, "ffmpeg": self.ffmpeg.version},
         )
 
-    def _graph(self, keeps: bool) -> str:
-        """source -> exact cut -> repair -> (frames) and (largest -> next -> next)."""
-        steps = [self._cut(), *self._repair()]
-        parts, base = [f"[0:{self.media.video.index}]{','.join(steps)}[base]"], "base"
-        if keeps:
-            if self.renditions:
-                parts.append("[base]split=2[base0][kept]")
-                base, kept = "base0", "kept"
-            else:
-                kept = base
-            width, height = self.frame_size or (0, 0)
-            parts.append(
-                f"[{kept}]{self._selection()},scale={width}:{height}:flags=bicubic+accurate_rnd,setsar=1,format=yuvj420p[frames]"
-            )
-        for number, rendition in enumerate(self.renditions):
-            last = number == len(self.renditions) - 1
-            scaled = f"[{base}]scale={rendition.width_px}:{rendition.height_px}:flags=bicubic,setsar=1,format=yuv420p"
-            parts.append(scaled + (f"[out{number}]" if last else f",split=2[out{number}][next{number}]"))
-            base = f"next{number}"
-        return ";".join(parts)
 
-    def _cut(self) -> str:
-        time_base = self.media.video.time_base
-        shift = f"setpts=PTS-({self.chunk.start_pts})"
-        if self.chunk.seek or self.chunk.run_out:
-            end = f":end_pts={self.chunk.end_pts}" if self.chunk.run_out else ""
-            shift = f"trim=start_pts={self.chunk.start_pts}{end},{shift}"
-        own = Fraction(1, argv.timescale(time_base))
-        return shift if own == time_base else f"{shift},settb={argv.ratio(own)}"
-
-    def _repair(self) -> list[str]:
-        video, steps = self.media.video, []
-        if video.interlaced:
-            # bwdif counts in half ticks; the pictures keep their times.
-            own = Fraction(1, argv.timescale(video.time_base))
-            steps += ["bwdif=mode=send_frame:deint=interlaced", f"settb={argv.ratio(own)}"]
-        if video.hdr and has_filter(self.ffmpeg.path, "zscale") and has_filter(self.ffmpeg.path, "tonemap"):
-            steps += ["zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0"]
-            steps += ["zscale=t=bt709:m=bt709:r=tv,format=yuv420p"]
-        return steps
-
-    def _selection(self) -> str:
-        if self.media.exact:
-            base, time_base = self.chunk.start_pts, self.media.video.time_base
-            return f"select='{argv.select(argv.to_ticks(pts - base, time_base) for pts in self.chunk.samples)}'"
-        own = Fraction(1, argv.timescale(self.media.video.time_base))
-        # round=up: the slot of t holds the last picture that is not after t. The default is half an interval late.
-        return f"fps={argv.ratio(1 / self.every)}:round=up,settb={argv.ratio(own)}"
-
-    def _encoder(self) -> list[str]:
-        words = ["-c:v", "libx264", "-preset", self.preset, "-crf", str(self.crf), "-threads", str(self.threads)]
-        words += ["-flags", "+cgop", "-g", "600", "-force_key_frames", f"expr:gte(t,n_forced*{KEY_EVERY_S})"]
-        words += [*self._times(), "-video_track_timescale", str(argv.timescale(self.media.video.time_base))]
-        return [*words, "-map_metadata", "-1", "-an", "-sn", "-dn", "-max_muxing_queue_size", "4096", "-f", "mp4"]
-
-    def _times(self) -> list[str]:
-        return ["-fps_mode", "passthrough", "-enc_time_base", f"1:{argv.timescale(self.media.video.time_base)}"]
-
-    def _seek_s(self) -> float:
-        """Where to seek so that decoding begins with this chunk's key frame, in the container's clock."""
-        start_s = float(self.chunk.start_pts * self.media.video.time_base)
-        if self.media.format.startswith("mov"):
-            return start_s + SEEK_PAST_S
-        with av.open(f"file:{self.source}", options=dict(sandbox.OPEN_OPTIONS), metadata_errors="ignore") as container:
-            reorders = container.streams[self.media.video.index].codec_context.has_b_frames
-        return start_s + SEEK_PAST_S + (EARLIER_S if reorders else 0.0)
-
-    # -- the judgement ---------------------------------------------------------------------------------------------
-
-    def _file(self, rendition: Rendition) -> Path:
-        return self.out / f"{rendition.name}.mp4"
-
-    def _encoded(self) -> list[int]:
-        """The source pts of the pictures in the renditions, counted in the files themselves."""
-        lists = [encoded_pts(self._file(rendition)) for rendition in self.renditions]
-        if not lists:
-            return list(self.chunk.samples)
-        if any(other != lists[0] for other in lists):
-            counts = {r.name: len(pts) for r, pts in zip(self.renditions, lists, strict=True)}
-            raise self._mismatch("the renditions do not have the same pictures", {"counts": counts})
-        time_base = self.media.video.time_base
-        return [self.chunk.start_pts + argv.from_ticks(ticks, time_base) for ticks in lists[0]]
-
-    def _judge(self, pts: Sequence[int], result: RunResult) -> tuple[str, ...]:
-        notes = []
-        if self.media.video.hdr and not has_filter(self.ffmpeg.path, "zscale"):
-            notes.append("colours: HDR without tone mapping (this ffmpeg has no zscale)")
-        if not pts:
-            raise Fatal(
-                "NO_FRAMES",
-                f"Not one picture could be decoded from {self._from_to()}.",
-                "The file is damaged there.",
-                {"last_lines": list(result.tail)},
-            )
-        if any(a >= b for a, b in zip(pts, pts[1:], strict=False)):
-            raise self._mismatch("pictures are out of order or doubled", {})
-        planned = self.chunk.frames
-        if len(pts) > planned and self.media.exact:
-            raise self._mismatch(f"{len(pts)} pictures came out where {planned} went in", {"result": len(pts)})
-        if len(pts) < planned:
-            notes.append(f"pictures: {planned - len(pts)} of {planned} could not be decoded ({self._from_to()})")
-        return tuple(notes)
-
-    def _frames(self, pts: Sequence[int]) -> tuple[tuple[int, Path], ...]:
-        time_base = self.media.video.time_base
-        found = sorted((int(path.stem), path) for path in (self.out / FRAMES).glob("*.jpg"))
-        if self.media.exact:
-            kept = [(self.chunk.start_pts + argv.from_ticks(ticks, time_base), path) for ticks, path in found]
-            strange = {time for time, _ in kept} - set(self.chunk.samples)
-            if strange:
-                raise self._mismatch("frames were kept that nobody asked for", {"pts": sorted(strange)[:10]})
-            return tuple(kept)
-        labelled: dict[int, Path] = {}
-        last = len(pts) - 1
-        for ticks, path in found:
-            wanted = self.chunk.start_pts + argv.from_ticks(ticks, time_base)
-            # The true time of the picture in the slot of t: the last picture that is not after t.
-            before = [time for time in pts if time <= wanted]
-            if wanted > pts[last] and len(labelled) and pts[last] in labelled:
-                continue
-            labelled.setdefault(before[-1] if before else pts[0], path)
-        return tuple(sorted(labelled.items()))
-
-    def _mismatch(self, what: str, evidence: dict[str, object]) -> Retryable:
-        text = f"Transcoding {self._from_to()} went wrong: {what}."
-        return Retryable("FRAME_MISMATCH", text, "It is tried again.", {"planned": self.chunk.frames, **evidence})
-
-    def _from_to(self) -> str:
-        video, origin = self.media.video, self.media.origin
-        start, end = (float(pts * video.time_base - origin) for pts in (self.chunk.start_pts, self.chunk.end_pts))
-        return f"{start:.3f} s to {end:.3f} s"
-
-
-def encoded_pts(path: Path) -> list[int]:
-    """The pts of every picture in a file of ours, ascending, in the track's ticks."""
+def packets(path: Path) -> list[tuple[int, bool]]:
+    """(pts, is key frame) of the pictures in a file of ours, in decoding order."""
     try:
-        with av.open(f"file:{path}", options=dict(sandbox.OPEN_OPTIONS)) as container:
-            packets = container.demux(container.streams.video[0])
-            return sorted(p.pts for p in packets if p.pts is not None and p.size and not p.is_discard)
-    except (av.error.FFmpegError, IndexError):
-        return []  # an mp4 without a single picture has no stream to open
+        with av.open(str(path)) as made:
+            if not made.streams.video:
+                return []
+            return [(p.pts, p.is_keyframe) for p in made.demux(made.streams.video[0]) if p.size and p.pts is not None]
+    except av.FFmpegError:
+        return []  # ffmpeg had no picture to write: the count says the rest
 
 
-@lru_cache
-def has_filter(ffmpeg: str, name: str) -> bool:
-    """Whether this binary has a filter, by asking for its help."""
-    answer = run_process([ffmpeg, "-hide_banner", "-h", f"filter={name}"], capture_output=True, timeout=20, check=False)  # noqa: S603
-    return answer.returncode == 0 and b"Unknown filter" not in answer.stdout + answer.stderr
+def _seek_margin(source: Path, media: MediaInfo) -> Fraction:
+    """How far from its key frame a seek must aim (seconds, mostly later) for decoding to begin exactly there."""
+    half_gap = 1 / (2 * (media.video.frame_rate or Fraction(25)))
+    with open_source(source) as container:
+        if container.format.name in _UNINDEXED:
+            return Fraction(-1, 2)
+        reordered = any(s.codec_context is not None and s.codec_context.has_b_frames for s in container.streams.video)
+        if container.format.flags & _SEEK_TO_PTS or not reordered:
+            return half_gap
+    return DTS_HEURISTIC_S + half_gap

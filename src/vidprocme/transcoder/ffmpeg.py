@@ -53,7 +53,7 @@ def run(
     on_progress: Callable[[float], None],
     stall_s: float = 30.0,
     wall_s: float = 0.0,
-    limits: sandbox.Limits = sandbox.Limits(),
+    limits: sandbox.Limits = sandbox.DEFAULT,
 ) -> RunResult:
     """Run ffmpeg to its end, in `scratch`, in a process group of its own that never outlives this call.
 
@@ -72,14 +72,14 @@ def run(
     words += ["-progress", "pipe:1", "-stats_period", "0.5", *argv]
     try:
         # A new group and a parent-death signal; the reasons are in sandbox.before_exec.
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=scratch,
             process_group=0,
-            preexec_fn=sandbox.before_exec(limits),  # noqa: PLW1509
+            preexec_fn=sandbox.before_exec(limits),
         )
     except OSError as error:
         raise Retryable(

@@ -7,13 +7,16 @@ decoded to see that it can be. PyAV runs inside an attempt's own process, so a c
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import av.error
+from av.container import InputContainer
 
 from vidprocme.core.errors import Fatal
 from vidprocme.core.media import AudioStream, FrameIndex, MediaInfo, VideoStream
@@ -23,6 +26,8 @@ from vidprocme.transcoder.refusals import check_file, unreadable
 # Packets of the picture that may pass before one picture has been decoded.
 FIRST_PICTURE_WITHIN = 600
 PROGRESS_EVERY = 2_000
+# Sound that ends this long before the first picture (or begins after the last) is another programme's, as in some TS.
+UNRELATED_S = 600
 PQ, HLG = 16, 18  # transfer characteristics, ITU-T H.273
 
 
@@ -43,12 +48,20 @@ def probe(path: Path, *, on_progress: Callable[[float], None] | None = None) -> 
             NO_DECODER, TOO_LARGE.
     """
     size = check_file(path)
+    with open_source(path) as container:
+        return _Look(container, path, size, on_progress or (lambda _fraction: None)).look()
+
+
+def open_source(path: Path) -> InputContainer:
+    """Open a stranger's file with only the demuxers and protocols that cannot name another file. The caller closes it.
+
+    Raises:
+        Fatal: NOT_A_VIDEO, TRUNCATED.
+    """
     try:
-        container = av.open(f"file:{path}", options=dict(sandbox.OPEN_OPTIONS), metadata_errors="ignore")
+        return av.open(f"file:{path.absolute()}", options=dict(sandbox.OPEN_OPTIONS), metadata_errors="ignore")
     except (av.error.FFmpegError, ValueError) as error:
         raise unreadable(path, error) from error
-    with container:
-        return _Look(container, path, size, on_progress or (lambda _fraction: None)).look()
 
 
 @dataclass
@@ -69,6 +82,7 @@ class _Look:
         self.container, self.path, self.size, self.on_progress = container, path, size, on_progress
         self.damage: list[str] = []
         self.frame: Any = None
+        self.hidden_vp8 = False
 
     def look(self) -> Probe:
         if len(self.container.streams) > sandbox.MAX_STREAMS:
@@ -95,7 +109,7 @@ class _Look:
             end = max(end, sound[1])
             heard = AudioStream(
                 audio.index,
-                audio.codec_context.name,
+                audio.codec_context.codec.canonical_name,
                 audio.codec_context.sample_rate,
                 audio.codec_context.channels,
                 sound[0] - origin,
@@ -118,6 +132,8 @@ class _Look:
 
     def _picture_stream(self) -> Any:
         """The largest real video stream, the one marked default where sizes are equal; cover art is not one."""
+        if not self.container.streams:
+            raise unreadable(self.path, ValueError("no streams"))
         streams = [s for s in self.container.streams if s.type == "video"]
         real = [s for s in streams if not _disposition(s, "attached_pic") and not _disposition(s, "timed_thumbnails")]
         if not real:
@@ -145,13 +161,13 @@ class _Look:
         sar = Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1)
         width = max(1, round(coded[0] * sar)) if Fraction(1, 20) < sar < 20 else coded[0]
         height = coded[1]
-        rotation = -round(getattr(frame, "rotation", 0) or 0) % 360 // 90 * 90
+        rotation = -round(frame.rotation / 90) * 90 % 360
         if rotation in (90, 270):
             width, height = height, width
         rate = stream.average_rate or stream.guessed_rate
         return VideoStream(
             stream.index,
-            context.name,
+            context.codec.canonical_name,
             width,
             height,
             coded[0],
@@ -169,7 +185,11 @@ class _Look:
     def _demux(self, video: Any, audio: Any) -> tuple[_Pictures, tuple[Fraction, Fraction] | None]:
         pictures = _Pictures()
         first_sound: Fraction | None = None
+        heard = audio is None
         last_sound = Fraction(0)
+        self.hidden_vp8 = video.codec_context.codec.canonical_name == "vp8"
+        video.codec_context.options = {"max_pixels": str(sandbox.MAX_PIXELS)}
+        video.codec_context.thread_count = 1
         wanted = [video] if audio is None else [video, audio]
         packets = self.container.demux(*wanted)
         for count in range(1 << 62):
@@ -182,21 +202,35 @@ class _Look:
                 break
             if count % PROGRESS_EVERY == 0:
                 self.on_progress(min(0.99, (packet.pos or 0) / self.size))
-            if packet.size == 0 or packet.is_discard:
+            if packet.size == 0:
+                continue
+            if packet.is_discard:  # outside the edit list: not shown, but what is shown may need it
+                if self.frame is None and packet.stream_index == video.index:
+                    self._try_decode(packet)
                 continue
             if packet.stream_index == video.index:
                 self._take_picture(packet, pictures, count)
             elif packet.pts is not None:
                 start = packet.pts * Fraction(packet.time_base)
-                first_sound = start if first_sound is None else min(first_sound, start)
+                if not heard:  # by the decoder: the first packets may be priming that is never heard
+                    start, heard = _first_heard(packet, start)
+                    first_sound = start
                 last_sound = max(last_sound, start + (packet.duration or 0) * Fraction(packet.time_base))
         if pictures.corrupt:
             self.damage.append(f"{pictures.corrupt} of its packets are damaged")
         if self.frame is None:
             self._flush(video)
+        if first_sound is not None and pictures.pts:
+            first = min(pictures.pts) * Fraction(video.time_base)
+            last = max(pictures.pts) * Fraction(video.time_base)
+            if last_sound + UNRELATED_S < first or first_sound > last + UNRELATED_S:
+                self.damage.append("its sound lies at another time than its pictures and is left out")
+                first_sound = None
         return pictures, None if first_sound is None else (first_sound, last_sound)
 
     def _take_picture(self, packet: Any, pictures: _Pictures, count: int) -> None:
+        if self.hidden_vp8 and not bytes(packet)[0] & 0x10:
+            return  # a picture that is only referred to, never shown (RFC 6386, 9.1)
         pictures.corrupt += bool(packet.is_corrupt)
         if pictures.began_with_key is None:
             pictures.began_with_key = bool(packet.is_keyframe)
@@ -209,12 +243,11 @@ class _Look:
             if pictures.last_pts is None or packet.pts >= pictures.last_pts:
                 pictures.last_pts, pictures.last_duration = packet.pts, packet.duration or 0
         if self.frame is None and count < FIRST_PICTURE_WITHIN:
-            try:
-                self.frame = next(iter(packet.decode()), None)
-            except av.error.FFmpegError:
-                pass  # damaged before its first whole picture; a later one may do
-            except ValueError:
-                pass
+            self._try_decode(packet)
+
+    def _try_decode(self, packet: Any) -> None:
+        with suppress(av.error.FFmpegError, ValueError):  # damaged before its first whole picture; a later one may do
+            self.frame = next(iter(packet.decode()), None)
 
     def _flush(self, video: Any) -> None:
         """A decoder keeps the first pictures back until it knows their order; a short file ends before it gives one."""
@@ -225,7 +258,7 @@ class _Look:
 
     def _index(self, pictures: _Pictures, video: Any) -> FrameIndex:
         pts = sorted(set(pictures.pts))
-        gaps = sorted(b - a for a, b in zip(pts, pts[1:], strict=False))
+        gaps = sorted(b - a for a, b in pairwise(pts))
         usual = gaps[len(gaps) // 2] if gaps else _one_picture(video)
         end = pts[-1] + (pictures.last_duration if 0 < pictures.last_duration <= 100 * usual else usual)
         keys = [position for position, value in enumerate(pts) if value in pictures.keys]
@@ -235,6 +268,17 @@ class _Look:
         return Fatal(
             code, f"{self.path.name} cannot be processed: {what}.", hint, {"path": str(self.path), "bytes": self.size}
         )
+
+
+def _first_heard(packet: Any, start: Fraction) -> tuple[Fraction, bool]:
+    """When the first sound of a packet is heard, and whether one was (a decoder may need more packets for it)."""
+    try:
+        for sound in packet.decode():
+            if sound.pts is not None and sound.samples:
+                return sound.pts * Fraction(sound.time_base), True
+    except (av.error.FFmpegError, ValueError):
+        return start, True  # cannot be decoded: its packets are all we know
+    return start, False
 
 
 def _disposition(stream: Any, name: str) -> bool:

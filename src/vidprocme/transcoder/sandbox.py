@@ -40,7 +40,10 @@ class Limits:
     file_bytes: int = 256 << 30  # the largest file it may write
 
 
-def before_exec(limits: Limits = Limits()) -> Callable[[], None]:
+DEFAULT = Limits()
+
+
+def before_exec(limits: Limits = DEFAULT) -> Callable[[], None]:
     """What a child does between fork and exec: no core file, limits, and death with the thread that started it.
 
     The death signal belongs to the *thread* that forks; whoever starts a child must stay until it ended (`run` does).
