@@ -1,0 +1,165 @@
+"""Copy packets of our own files into one MP4, every picture where it belongs; read such a file back.
+
+The concat demuxer derives each part's place from the durations before it, which drifts on a variable frame rate. Here each
+picture's pts is known, so it is simply written down; decoding times follow from the presentation times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from av.stream import Stream
+
+from vidprocme.core.errors import Retryable
+
+# An MP4's edit lists count in the movie's timescale; a multiple of the track's keeps the first picture's place exact,
+# and this many ticks a second keep the sound's within 1/50 ms.
+FINE_TICKS = 48_000
+BIGGEST_TIMESCALE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """audio_start: seconds on the axis of the first audio packet, priming included; None without sound."""
+
+    audio_start: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """pictures: (pts, is key frame) in decoding order, in 1/timescale s. end: after the last picture."""
+
+    pictures: list[tuple[int, bool]]
+    timescale: int
+    end: int
+    width_px: int
+    height_px: int
+    audio_start: Fraction | None
+
+
+def write(
+    files: Sequence[Path], starts: Sequence[int], timescale: int, end: int, sound: Path | None, out: Path
+) -> Written:
+    """Write `out` (MP4, faststart) from the parts and the sound.
+
+    Args:
+        files: the parts, in order; each begins at 0.
+        starts: where each part's 0 stands, in 1/timescale s.
+        end: the moment after the last picture, in 1/timescale s.
+        sound: an MP4 with one audio stream that already has its place on the axis.
+
+    Raises:
+        Retryable: JOIN_MISMATCH, the parts were made by different encoders.
+    """
+    order = [pts + start for path, start in zip(files, starts, strict=True) for pts in _moments(path)]
+    decode_at = decoding_times(order)
+    shown_until = _durations(order, end)
+    movie = timescale * max(1, -(-FINE_TICKS // timescale))
+    options = {"movflags": "+faststart", "movie_timescale": str(min(movie, BIGGEST_TIMESCALE))}
+    options |= {"video_track_timescale": str(timescale), "use_editlist": "1"}
+    audio_start = None
+    with av.open(str(out), "w", format="mp4", options=options) as target, av.open(str(files[0])) as first:
+        picture = target.add_stream_from_template(first.streams.video[0])
+        picture.time_base = Fraction(1, timescale)
+        parameter_sets = first.streams.video[0].codec_context.extradata
+        tone = av.open(str(sound)) if sound is not None else None
+        try:
+            voice = target.add_stream_from_template(tone.streams.audio[0]) if tone is not None else None
+            packets = _audio(tone, voice) if tone is not None and voice is not None else iter(())
+            waiting = next(packets, None)
+            if waiting is not None and waiting.pts is not None:
+                audio_start = waiting.pts * Fraction(waiting.time_base)
+            position = 0
+            for path, start in zip(files, starts, strict=True):
+                with av.open(str(path)) as part:
+                    stream = part.streams.video[0]
+                    if stream.codec_context.extradata != parameter_sets:
+                        raise Retryable(
+                            "JOIN_MISMATCH",
+                            "The chunks were encoded with different settings or by different versions of the encoder.",
+                            "Run every machine with the same ffmpeg.",
+                            {"part": path.name},
+                        )
+                    for packet in part.demux(stream):
+                        if packet.size == 0 or packet.pts is None:
+                            continue
+                        packet.time_base = Fraction(1, timescale)
+                        packet.pts, packet.dts = packet.pts + start, decode_at[position]
+                        packet.duration = shown_until[packet.pts]
+                        now = packet.dts * Fraction(1, timescale)
+                        while waiting is not None and (waiting.dts or 0) * Fraction(waiting.time_base) <= now:
+                            target.mux_one(waiting)
+                            waiting = next(packets, None)
+                        packet.stream = picture
+                        target.mux_one(packet)
+                        position += 1
+            while waiting is not None:
+                target.mux_one(waiting)
+                waiting = next(packets, None)
+        finally:
+            if tone is not None:
+                tone.close()
+    return Written(audio_start)
+
+
+def decoding_times(order: Sequence[int]) -> list[int]:
+    """Decoding times for pictures given as pts in decoding order: ascending, none later than its picture is shown.
+
+    The n-th picture is decoded when the (n - delay)-th is shown, with the smallest delay that does.
+    """
+    shown = sorted(order)
+    rank = {pts: position for position, pts in enumerate(shown)}
+    delay = max((position - rank[pts] for position, pts in enumerate(order)), default=0)
+    gap = shown[1] - shown[0] if len(shown) > 1 else 1
+    return [shown[n - delay] if n >= delay else shown[0] - (delay - n) * gap for n in range(len(order))]
+
+
+def read(path: Path) -> Read:
+    """What is in a file of ours, packet by packet."""
+    with av.open(str(path)) as made:
+        stream = made.streams.video[0]
+        audio = made.streams.audio[0] if made.streams.audio else None
+        base = Fraction(stream.time_base or 1)
+        pictures: list[tuple[int, bool]] = []
+        end, audio_start = 0, None
+        for packet in made.demux([stream] if audio is None else [stream, audio]):
+            if packet.size == 0 or packet.pts is None:
+                continue
+            if packet.stream.index == stream.index:
+                pictures.append((packet.pts, packet.is_keyframe))
+                end = max(end, packet.pts + (packet.duration or 0))
+            elif audio_start is None:
+                audio_start = packet.pts * Fraction(packet.time_base)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        return Read(pictures, base.denominator // base.numerator, end, width, height, audio_start)
+
+
+def audio_packets(path: Path) -> int:
+    """How many packets of sound a file of ours holds; 0 when it cannot be read."""
+    try:
+        with av.open(str(path)) as made:
+            return sum(1 for packet in made.demux(made.streams.audio[0]) if packet.size) if made.streams.audio else 0
+    except av.FFmpegError:
+        return 0
+
+
+def _moments(path: Path) -> list[int]:
+    with av.open(str(path)) as part:
+        return [p.pts for p in part.demux(part.streams.video[0]) if p.size and p.pts is not None]
+
+
+def _durations(order: Sequence[int], end: int) -> dict[int, int]:
+    shown = [*sorted(order), end]
+    return {pts: after - pts for pts, after in zip(shown, shown[1:], strict=False)}
+
+
+def _audio(tone: av.container.InputContainer, voice: Stream) -> Iterator[Packet]:
+    for packet in tone.demux(tone.streams.audio[0]):
+        if packet.size and packet.pts is not None:
+            packet.stream = voice
+            yield packet
