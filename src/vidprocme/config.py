@@ -22,7 +22,6 @@ class Settings:
     data: Path = Path()  # data folder; default: the platform's place for a program's data
     redis_url: str = ""  # "": the embedded server
     redis_server: str = ""  # a server binary for the embedded server
-    redis_linger_s: float = 5.0  # the embedded server stops this long after its last user
     blobs: str = ""  # folder or bucket URL; "": inside the data folder
     ffmpeg: str = ""  # a binary; "": the system's, if it is good, else the one that came along
     cores: int = 0  # cores for attempts; 0: all this process may use
@@ -74,7 +73,7 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except (TypeError, ValueError):
             raise _invalid(f"{where}: {name} = {value!r} is not a {kind.__name__}.") from None
     settings = replace(settings, **changes)
-    for name in ("cores", "model_threads", "sim_gpus", "port", "redis_linger_s"):
+    for name in ("cores", "model_threads", "sim_gpus", "port"):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
     return settings

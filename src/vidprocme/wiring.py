@@ -82,11 +82,7 @@ class House:
         else:
             from vidprocme.queue import embedded
 
-            server = embedded.open(
-                self.data,
-                configured_binary=self.settings.redis_server or None,
-                linger_s=self.settings.redis_linger_s,
-            )
+            server = embedded.open(self.data, configured_binary=self.settings.redis_server or None)
             self._exits.callback(server.close)
             queue = RedisQueue.connect(f"unix://{quote(str(server.socket))}", ours=True)
         self._exits.callback(queue.close)

@@ -104,7 +104,7 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
     """One granted claim of a turn's reply."""
-    position, token, until_ms, number, spec, job_text, uri, mtime, inputs = reply
+    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs = reply
     claim = claims[int(position) - 1]
     task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
     lease = Lease(task.id, holder, int(token), int(until_ms))
@@ -118,7 +118,7 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> 
         resources=claim.resources,
         inputs=_inputs_from(inputs),
     )
-    return Claimed(attempt, lease)
+    return Claimed(attempt, lease, int(lost))
 
 
 def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:

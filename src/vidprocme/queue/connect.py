@@ -89,7 +89,9 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
             "Check the user and password in the address (VIDPROCME_REDIS_URL).",
             evidence,
         )
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError | redis.ReadOnlyError) or "LOADING" in text:
+    # Inside a script an error has no class of its own, only its word.
+    away = any(word in text for word in ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED", "BUSY "))
+    if away or isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return Retryable(
             "QUEUE_UNREACHABLE",
             f"The Redis server at {where} does not answer: {text}.",

@@ -108,6 +108,10 @@ class QueueReader:
         entries = self.command("XRANGE", self._keys.of("ev"), "-", "+", "COUNT", 1)
         return str(entries[0][0]) if entries else None
 
+    def newest_event(self) -> str | None:
+        entries = self.command("XREVRANGE", self._keys.of("ev"), "+", "-", "COUNT", 1)
+        return str(entries[0][0]) if entries else None
+
     # -- numbers ---------------------------------------------------------------------------------------------------
     def depth(self) -> Depth:
         states, active, names = self.commands(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import redis as redis_py
@@ -130,9 +130,18 @@ class RedisQueue(QueueReader):
     def free_dead(self, pool: str) -> int:
         return int(self.run("free", pool))
 
-    def turn(self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], *, lease_ms: int) -> Turn:
+    def turn(
+        self,
+        holder: str,
+        settle: Sequence[Settlement],
+        claims: Sequence[Claim],
+        *,
+        lease_ms: int,
+        jobs: Collection[JobId] | None = None,
+    ) -> Turn:
         args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, HEADS, secrets.token_hex(8)]
-        args.append(len(settle))
+        shown = sorted(jobs) if jobs is not None else []
+        args += [len(settle), -1 if jobs is None else len(shown), *shown]
         for settlement in settle:
             args += codec.settlement_args(settlement)
         for claim in claims:

@@ -12,6 +12,7 @@
 --   <p>att:<task>     list    ended attempts as JSON, oldest first, capped
 --   <p>lines          zset    names of lines that hold tasks, score 0
 --   <p>line:<name>    zset    ready tasks; score = us since when they could run
+--   <p>ready:<job>    zset    this job's ready tasks, the same scores (for a pool that serves some jobs only)
 --   <p>delayed        zset    task; score = due ms
 --   <p>leases         zset    running task; score = lease's end in ms
 --   <p>held:<holder>  set     tasks that this holder runs;  <p>holders  set of holders that have such a set
@@ -100,6 +101,7 @@ local function leave(task)
   local state = task.state
   if state == 'ready' then
     call('ZREM', P .. 'line:' .. task.line, task.id)
+    call('ZREM', P .. 'ready:' .. task.job, task.id)
     if call('EXISTS', P .. 'line:' .. task.line) == 0 then call('ZREM', P .. 'lines', task.line) end
   elseif state == 'delayed' then
     call('ZREM', P .. 'delayed', task.id)
@@ -118,6 +120,7 @@ local function enter(task, state, info)
   if state == 'ready' then
     if task.score == 0 then task.score = stamp() end
     call('ZADD', P .. 'line:' .. task.line, whole(task.score), task.id)
+    call('ZADD', P .. 'ready:' .. task.job, whole(task.score), task.id)
     call('ZADD', P .. 'lines', 0, task.line)
     call('HSET', task.key, 'score', whole(task.score))
     RUNG = RUNG + 1
@@ -258,10 +261,8 @@ end
 
 -- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms.
 local function finish(task, next, outcome, kind, code, delay)
-  local token, holder = task.token, task.holder
-  call('RPUSH', P .. 'att:' .. task.id, cjson.encode({token = token, number = task.tries + 1, holder = holder,
-    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome}))
-  call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1)
+  local token, holder, number = task.token, task.holder, task.tries + 1
+  -- Decided before the first write: an error must leave nothing half done.
   if next == 'succeed' or next == 'retry' or next == 'fail' then task.tries = task.tries + 1 end
   if next == 'lost' then task.lost = task.lost + 1 end
   local to
@@ -273,6 +274,9 @@ local function finish(task, next, outcome, kind, code, delay)
   elseif next == 'hand_back' then to = 'ready'
   else error('unknown end of an attempt: ' .. tostring(next)) end
   if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
+  call('RPUSH', P .. 'att:' .. task.id, cjson.encode({token = token, number = number, holder = holder,
+    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome}))
+  call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1)
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
   call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)

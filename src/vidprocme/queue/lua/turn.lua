@@ -1,14 +1,18 @@
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
---   call gets its own claims again), 7 number of settlements, then per settlement: task, token, next, outcome (wire JSON),
+--   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
+--   settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms; then per claim: task, place.
--- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, spec, job, uri or '', mtime or '',
+-- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
 --   {task, state, outcome or '' ...}} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
 --   next due ms or '', next cursor}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
-local at = 8
+local at = 9
+local jobs = {}
+for i = 1, tonumber(ARGV[8]) do jobs[i] = ARGV[at] at = at + 1 end
+local some_jobs = tonumber(ARGV[8]) >= 0
 
 -- A server at its memory limit refuses a script's first write if it could grow; after a shrinking one it lets the rest
 -- through. So work that is done can always be settled, while new jobs are refused.
@@ -56,7 +60,7 @@ local function grant(position, task, until_ms)
     inputs[#inputs + 1] = before[1] or ''
     inputs[#inputs + 1] = before[2] or ''
   end
-  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, got[1], job[1], job[2] or '', job[3] or '', inputs}
+  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs}
 end
 local position = 0
 for i = at, #ARGV, 2 do
@@ -75,31 +79,74 @@ for i = at, #ARGV, 2 do
 end
 
 local total = call('ZCARD', P .. 'lines')
-local names
-if total <= most_lines then
-  names, cursor = call('ZRANGE', P .. 'lines', 0, -1), 0
-else
-  cursor = cursor % total
-  names = call('ZRANGE', P .. 'lines', cursor, cursor + most_lines - 1)
-  for _, more in ipairs(call('ZRANGE', P .. 'lines', 0, most_lines - #names - 1)) do
-    if #names < most_lines then names[#names + 1] = more end
-  end
-  cursor = (cursor + most_lines) % total
-end
+local anything = total > 0
 local lines = {}
-for _, line in ipairs(names) do
-  local heads = call('ZRANGE', P .. 'line:' .. line, 0, most_heads - 1, 'WITHSCORES')
-  local shown = {}
-  for i = 1, #heads, 2 do
-    shown[#shown + 1] = heads[i]
-    shown[#shown + 1] = heads[i + 1]
-    shown[#shown + 1] = call('HGET', P .. 'task:' .. heads[i], 'head')
-  end
-  lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+
+local function add_head(shown, id, score)
+  shown[#shown + 1] = id
+  shown[#shown + 1] = score
+  shown[#shown + 1] = call('HGET', P .. 'task:' .. id, 'head')
 end
+
+-- Lines made of some jobs' own ready tasks, wherever they stand in the real lines. At most `most_seen` tasks are looked at;
+-- what was not is counted as one line more, so that the caller knows there is more to come.
+local function show_jobs(most_seen)
+  local by_line, names, seen, from = {}, {}, 0, cursor % math.max(#jobs, 1)
+  cursor = 0
+  for i = 1, #jobs do
+    local place = (from + i - 1) % #jobs
+    if seen >= most_seen then
+      cursor = place
+      total = #names + 1
+      break
+    end
+    local ready = call('ZRANGE', P .. 'ready:' .. jobs[place + 1], 0, most_seen - seen - 1, 'WITHSCORES')
+    for k = 1, #ready, 2 do
+      seen = seen + 1
+      local line = call('HGET', P .. 'task:' .. ready[k], 'line')
+      if not by_line[line] then
+        by_line[line] = {length = 0, tasks = {}}
+        names[#names + 1] = line
+      end
+      local mine = by_line[line]
+      mine.length = mine.length + 1
+      mine.tasks[#mine.tasks + 1] = {tonumber(ready[k + 1]), ready[k], ready[k + 1]}
+    end
+    total = #names
+  end
+  if #jobs == 0 then total = 0 end
+  for _, line in ipairs(names) do
+    local mine, shown = by_line[line], {}
+    table.sort(mine.tasks, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+    for k = 1, math.min(most_heads, #mine.tasks) do add_head(shown, mine.tasks[k][2], mine.tasks[k][3]) end
+    lines[#lines + 1] = {line, mine.length, shown}
+  end
+end
+
+local function show_all()
+  local names
+  if total <= most_lines then
+    names, cursor = call('ZRANGE', P .. 'lines', 0, -1), 0
+  else
+    cursor = cursor % total
+    names = call('ZRANGE', P .. 'lines', cursor, cursor + most_lines - 1)
+    for _, more in ipairs(call('ZRANGE', P .. 'lines', 0, most_lines - #names - 1)) do
+      if #names < most_lines then names[#names + 1] = more end
+    end
+    cursor = (cursor + most_lines) % total
+  end
+  for _, line in ipairs(names) do
+    local heads = call('ZRANGE', P .. 'line:' .. line, 0, most_heads - 1, 'WITHSCORES')
+    local shown = {}
+    for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
+    lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+  end
+end
+
+if some_jobs then show_jobs(most_lines * most_heads) else show_all() end
 
 finale()
 -- Nothing is ready: what rings would only wake somebody for nothing.
-if total == 0 then call('DEL', P .. 'wake') end
+if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
 return {stale, claimed, lines, total, due[2] or '', cursor}
