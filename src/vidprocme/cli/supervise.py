@@ -216,18 +216,19 @@ class Supervisor:
             self._told = 1
             self._listener.close()
             self._forget_address()
-            self._tell_children()
+            self._tell(signal.SIGTERM)
             _say("Draining: what runs is finished. Ctrl-C again hands it back and ends at once.")
         if self._asked >= 2 and self._told < 2:
             self._told, self._told_twice_s = 2, time.monotonic()
-            self._tell_children()
+            # Not TERM again: two of the same signal at once arrive as one.
+            self._tell(signal.SIGHUP)
         if self._told == 2 and time.monotonic() - self._told_twice_s > KILL_AFTER_S:
             self._kill_all()
 
-    def _tell_children(self) -> None:
+    def _tell(self, number: signal.Signals) -> None:
         for child in self._children:
             if child.process is not None:
-                child.process.send_signal(signal.SIGTERM)
+                child.process.send_signal(number)
 
     # -- the address -----------------------------------------------------------------------------------------------
 

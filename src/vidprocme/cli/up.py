@@ -18,8 +18,9 @@ from vidprocme.monitor.logs import set_up
 from vidprocme.wiring import House
 
 PR_SET_PDEATHSIG = 1
-# After being told to hand everything back, this long for it; then the leases end by themselves.
-HAND_BACK_S = 10
+# After being told to hand everything back, this long for it; then the leases end by themselves. Whatever hangs, the process
+# is over a little later.
+HAND_BACK_S, DIE_AFTER_S = 10, 15
 
 SIM_GPUS = click.option(
     "--sim-gpus", type=click.IntRange(0, 64), help="Simulated GPUs: model places whose models run on the CPU."
@@ -88,6 +89,7 @@ class _Stop:
         self.asked += 1
         if self.asked == 2:
             self.asked_twice_s = time.monotonic()
+            signal.alarm(DIE_AFTER_S)
 
     def _ask_twice(self, number: int, frame: FrameType | None) -> None:
         """The parent or the terminal is gone: nobody is left to ask a second time."""
