@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -63,12 +64,19 @@ class RedisServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                restore_signals=False,  # SIGXFSZ stays ignored: see limit_disk
             )
         deadline = time.monotonic() + 20
         while ask(self.socket, "PING") != "+PONG":
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "server.log").read_text())
             time.sleep(0.01)
+
+    def limit_disk(self, more_bytes: int | None) -> None:
+        """Let its file grow by so much and no more, as a disk that fills up; None lifts it."""
+        written = [path.stat().st_size for path in self.folder.rglob("*.aof")]
+        soft = resource.RLIM_INFINITY if more_bytes is None else max(written) + more_bytes
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
     def kill(self) -> None:
         """kill -9."""

@@ -400,6 +400,30 @@ def test_more_lines_than_one_turn_shows_come_in_rotation(queue: RedisQueue) -> N
     assert seen == wanted
 
 
+def test_a_turn_for_some_jobs_sees_them_behind_any_number_of_others(queue: RedisQueue) -> None:
+    for _ in range(3 * HEADS):
+        submitted(queue)
+    job, probe = submitted(queue)
+    other, _ = submitted(queue)
+
+    turn = queue.turn("own", [], [], lease_ms=LEASE_MS, jobs=[job.id])
+    assert [(line.length, [head.task for head in line.heads]) for line in turn.lines] == [(1, [probe.id])]
+    assert turn.lines_total == 1
+    both = queue.turn("own", [], [], lease_ms=LEASE_MS, jobs={job.id, other.id})
+    assert sum(line.length for line in both.lines) == 2
+    assert queue.turn("own", [], [], lease_ms=LEASE_MS, jobs=[]).lines == ()
+    run(queue, probe)
+    assert queue.turn("own", [], [], lease_ms=LEASE_MS, jobs=[job.id]).lines == ()
+
+
+def test_a_claim_says_how_often_the_task_was_lost(queue: RedisQueue) -> None:
+    _, probe = submitted(queue)
+    take(queue, probe, holder="dead")
+    queue.free_dead("dead")
+    (claimed,) = take(queue, probe)
+    assert claimed.lost == 1 and claimed.attempt.number == 1
+
+
 def test_depth_and_jobs_count_what_is_there(queue: RedisQueue) -> None:
     urgent = new_job(bin=Bin.URGENT)
     queue.submit(urgent, [new_task(urgent, Stage.PROBE)])
@@ -431,6 +455,7 @@ def test_the_doorbell_wakes_who_waits(queue: RedisQueue, connect: Connect) -> No
 def test_events_can_be_waited_for_and_resumed(queue: RedisQueue, connect: Connect) -> None:
     submitted(queue)
     first = queue.events("0")
+    assert queue.newest_event() == first[-1].id
     assert queue.oldest_event() == first[0].id and queue.events(first[-1].id) == ()
     reader = connect()
     answers: list[str] = []

@@ -65,6 +65,13 @@ def _places(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[
         name[len(keys.line("")) :] for name in queue.client.scan_iter(match=_literal(keys.line("")) + "*", count=1000)
     }
     problems += [f"line {line} holds tasks but is not listed" for line in written - set(lines)]
+    by_job: dict[str, set[str]] = defaultdict(set)
+    for id_, row in tasks.items():
+        if row["state"] == TaskState.READY:
+            by_job[str(row["job"])].add(id_)
+    for job in {str(row["job"]) for row in tasks.values()}:
+        if set(command("ZRANGE", keys.of(f"ready:{job}"), 0, -1)) != by_job[job]:
+            problems.append(f"the set of ready tasks of {job} says otherwise than its tasks")
     for name in ("delayed", "leases", "dead"):
         for id_ in command("ZRANGE", keys.of(name), 0, -1):
             places[id_].append(name)
