@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from vidprocme.core.errors import Retryable
@@ -158,7 +159,7 @@ def _join_one(
 def _end_ticks(parts: Sequence[ChunkPart], media: MediaInfo, planned: Sequence[int], shift: int) -> int:
     """The moment after the last picture: the plan's end when it is near, else a usual gap after it."""
     base = media.video.time_base
-    gaps = sorted(b - a for a, b in zip(planned, planned[1:], strict=False))
+    gaps = sorted(b - a for a, b in pairwise(planned))
     rate = media.video.frame_rate or Fraction(25)
     usual = gaps[len(gaps) // 2] if gaps else round(argv.timescale(base) / rate)
     last = planned[-1] if planned else 0
@@ -181,7 +182,7 @@ def _verify(
     elif found.timescale != scale or times != list(planned):
         off = next((i for i, (a, b) in enumerate(zip(times, planned, strict=True)) if a != b), 0)
         wrong = f"picture {off} stands at {times[off]}/{found.timescale} s instead of {planned[off]}/{scale} s"
-    elif any(a >= b for a, b in zip(times, times[1:], strict=False)):
+    elif any(a >= b for a, b in pairwise(times)):
         wrong = "two pictures share a moment"
     elif not found.pictures[0][1]:
         wrong = "it does not begin with a key frame"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.stream import Stream
 
 from vidprocme.core.errors import Retryable
 
@@ -155,10 +156,10 @@ def _moments(path: Path) -> list[int]:
 
 def _durations(order: Sequence[int], end: int) -> dict[int, int]:
     shown = [*sorted(order), end]
-    return {pts: after - pts for pts, after in zip(shown, shown[1:], strict=False)}
+    return {pts: after - pts for pts, after in pairwise(shown)}
 
 
-def _audio(tone: av.container.InputContainer, voice: Stream) -> Iterator[Packet]:
+def _audio(tone: av.container.InputContainer, voice: AudioStream) -> Iterator[Packet[AudioStream]]:
     for packet in tone.demux(tone.streams.audio[0]):
         if packet.size and packet.pts is not None:
             packet.stream = voice
