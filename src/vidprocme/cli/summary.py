@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -79,14 +80,15 @@ def _error_lines(name: str, document: dict[str, Any]) -> list[str]:
 def _caption_lines(captions: list[dict[str, Any]]) -> list[str]:
     if not captions:
         return []
-    width = max(40, shutil.get_terminal_size().columns)
+    width = max(40, shutil.get_terminal_size().columns - 1)
     lines = [f"  captions  {len(captions)}, by model {captions[0]['model']}"]
     merged: list[tuple[float, str]] = []
     for caption in captions:
         if not merged or merged[-1][1] != caption["text"]:
             merged.append((caption["start_s"], caption["text"]))
     for start, text in merged[:CAPTIONS_SHOWN]:
-        lines.append(f"    {clock(start):>7}  {text}"[:width])
+        first = f"    {clock(start):>7}  "
+        lines += textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first)) or [first]
     if len(merged) > CAPTIONS_SHOWN:
         lines.append(f"             ... {len(merged) - CAPTIONS_SHOWN} more in captions.vtt")
     return lines

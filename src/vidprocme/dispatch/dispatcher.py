@@ -25,6 +25,9 @@ from vidprocme.queue.base import Claim, Claimed, Next, PoolInfo, Queue, Settleme
 from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
+# How long the doorbell listens at a time; closing a pool waits for the end of it.
+DOORBELL_S = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class LoopConfig:
@@ -242,7 +245,7 @@ class Dispatcher:
         """The doorbell: wait for work on a connection of its own."""
         while not self._over.is_set():
             try:
-                if self._queue.await_work(1.0) and not self._over.is_set():
+                if self._queue.await_work(DOORBELL_S) and not self._over.is_set():
                     self._ring()
             except VidprocmeError:
                 self._over.wait(self._config.pause_s)

@@ -53,7 +53,9 @@ class Follower:
                 while not self._over.is_set():
                     try:
                         follow(self._queue, self._blobs, index, block_ms=500)
-                    except VidprocmeError:
+                    except VidprocmeError as error:
+                        if error.code == "INDEX_DAMAGED":
+                            index.clear()  # derived: the events from the beginning (or a rebuild) fill it again
                         self._over.wait(1.0)
 
 

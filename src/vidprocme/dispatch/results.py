@@ -136,7 +136,7 @@ def _captions(
         for item in json.loads(blobs.read(view.outcome.manifest[0].sha256)):
             described[Fraction(item["time"])] = item
     times = [frame.time for frame in frames]
-    ends = [*times[1:], media.duration if media else (times[-1] if times else Fraction(0))]
+    ends = [*times[1:], media.duration if media else times[-1]] if times else []
     captions, wordless = [], []
     for time, end in zip(times, ends, strict=True):
         item = described.get(time)

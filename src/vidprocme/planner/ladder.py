@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from vidprocme.core.media import Rendition, VideoStream
 
@@ -30,15 +31,18 @@ def frame_size(video: VideoStream, width_px: int) -> tuple[int, int]:
     """Width and height of the kept frames: `width_px` wide, or the source's own size when that is smaller. Even."""
     if video.width_px <= width_px:
         return _even(video.width_px), _even(video.height_px)
-    return _even(width_px), _even(round(video.height_px * width_px / video.width_px))
+    return _even(width_px), _nearest_even(Fraction(video.height_px * width_px, video.width_px))
 
 
 def _rendition(video: VideoStream, size: int, short: int) -> Rendition:
     if size == short:
         return Rendition(f"{short}p", _even(video.width_px), _even(video.height_px))
-    return Rendition(
-        f"{size}p", _even(round(video.width_px * size / short)), _even(round(video.height_px * size / short))
-    )
+    width, height = (_nearest_even(Fraction(side * size, short)) for side in (video.width_px, video.height_px))
+    return Rendition(f"{size}p", width, height)
+
+
+def _nearest_even(value: Fraction) -> int:
+    return max(2, round(value / 2) * 2)
 
 
 def _even(value: int) -> int:

@@ -18,7 +18,6 @@ from vidprocme.library.blobs import BlobStore, open_blobs
 from vidprocme.transcoder.ffmpeg import Ffmpeg, find
 from vidprocme.vision.base import Describer
 
-
 # The loaded model of an id: what a resident worker offers.
 Describers = Callable[[str], Describer]
 
