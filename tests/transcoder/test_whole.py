@@ -1,0 +1,181 @@
+"""Sources of every shape, cut, encoded and joined: each number comes once, at its own moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from scripts.numbered import Numbered, numbers
+
+from tests.transcoder.conftest import RENDITIONS
+from tests.transcoder.helpers import cut, encode, whole
+from vidprocme.core.media import Rendition
+from vidprocme.transcoder.ffmpeg import Ffmpeg
+from vidprocme.transcoder.probe import probe
+
+F = Fraction
+LATE = tuple((n + F(n % 3 == 2, 2)) / 30 for n in range(150))  # VFR: every third picture comes half a gap late
+OPEN_GOP = (("x264-params", "open-gop=1:b-adapt=0:bframes=2"),)
+
+SOURCES = {
+    "cfr.mp4": Numbered(frames=150, audio_start=F(0)),
+    "vfr.mp4": Numbered(times=LATE, audio_start=F(0)),
+    "ntsc.mp4": Numbered(fps=F(30000, 1001), frames=150),
+    "open gop.mp4": Numbered(frames=150, codec_options=OPEN_GOP),
+    "sound first.mp4": Numbered(frames=90, start=F(3, 2), audio_start=F(0)),
+    "sound later.mp4": Numbered(frames=90, audio_start=F(7, 10)),
+    "offset.mkv": Numbered(frames=150, start=F(2), audio_start=F(9, 4)),
+    "ms.mkv": Numbered(fps=F(30000, 1001), frames=150, audio_start=F(0)),
+    "b.ts": Numbered(frames=150, audio_start=F(0)),
+    "v.webm": Numbered(frames=90, codec="libvpx-vp9", audio_start=F(0)),
+    "m.avi": Numbered(frames=90, codec="mpeg4", bframes=0, audio_start=F(0)),
+    "rotated90.mp4": Numbered(frames=60, rotation=90),
+    "rotated180.mp4": Numbered(frames=60, rotation=180),
+    "rotated270.mp4": Numbered(frames=60, rotation=270),
+    "odd.mp4": Numbered(frames=60, width_px=639, height_px=359, pix_fmt="yuv444p"),
+    "one.mp4": Numbered(frames=1),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_number_comes_once_at_its_own_moment(
+    name: str, tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    spec = SOURCES[name]
+    source = video(name, spec)
+    count = len(spec.shown_at())
+    found = probe(source)
+    assert found.media.exact and found.media.frames == count
+
+    results, joined = whole(tool, source, found, RENDITIONS, tmp_path)
+
+    assert joined.degraded == () and all(result.degraded == () for result in results)
+    pieces = cut(found.index)
+    for piece, result in zip(pieces, results, strict=True):
+        assert tuple(pts for pts, _ in result.frames) == piece.samples
+        positions = [list(found.index.pts).index(pts) for pts, _ in result.frames]
+        assert [numbers(path)[0] for _, path in result.frames] == positions
+        # ffmpeg notices the end of a chunk only from pictures behind it, and decodes a few ahead.
+        assert piece.frames <= result.frames_decoded <= piece.frames + (0 if piece is pieces[-1] else 8)
+    for file in joined.files:
+        assert numbers(file.path) == list(range(count))
+        again = probe(file.path)
+        base = found.index.time_base
+        wanted = [pts * base - found.media.origin for pts in found.index.pts]
+        seen = [pts * again.index.time_base for pts in again.index.pts]
+        shifts = {a - b for a, b in zip(wanted, seen, strict=True)}
+        assert len(shifts) == 1 and abs(shifts.pop()) <= base / 2
+        assert (again.media.audio is None) == (found.media.audio is None)
+        if again.media.audio and found.media.audio:
+            heard = again.media.audio.start + again.media.origin
+            # AAC packets may begin with priming; what is heard must stay where it was.
+            assert abs(_tone_begins(file.path) - _tone_begins(source) + found.media.origin) < F(1, 1000) + F(1, 48)
+            assert heard >= 0
+
+
+@pytest.mark.parametrize("name", ["sound first.mp4", "sound later.mp4", "offset.mkv"])
+def test_sound_keeps_its_offset_to_the_picture(
+    name: str, bundled: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    spec = SOURCES[name]
+    source = video(name, spec)
+    found = probe(source)
+
+    _, joined = whole(bundled, source, found, RENDITIONS[:1], tmp_path)
+
+    assert spec.audio_start is not None
+    asked = spec.audio_start - spec.start
+    first_picture = probe(joined.files[0].path)
+    shown = first_picture.index.pts[0] * first_picture.index.time_base
+    # The encoder smears the tone's edge by a few samples of its 1024-sample window.
+    assert abs((_tone_begins(joined.files[0].path) - shown) - asked) < F(25, 1000)
+
+
+def _tone_begins(path: Path) -> Fraction:
+    """The moment at which the beep is first heard, in the container's clock."""
+    with av.open(str(path)) as source:
+        rate = source.streams.audio[0].codec_context.sample_rate
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+        for frame in source.decode(audio=0):
+            assert frame.pts is not None and frame.time_base is not None
+            start = frame.pts * Fraction(frame.time_base)
+            for plain in resampler.resample(frame):
+                data = memoryview(bytes(plain.planes[0]))[: plain.samples * 2].cast("h")
+                for position, value in enumerate(data):
+                    if abs(value) > 2000:
+                        return start + Fraction(position, rate)
+    raise AssertionError("no tone")
+
+
+def test_only_frames_or_only_renditions(tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    source = video("cfr.mp4", SOURCES["cfr.mp4"])
+    found = probe(source)
+    piece = cut(found.index)[1]
+
+    stills = encode(tool, source, found, piece, (), tmp_path / "a")
+    films = encode(tool, source, found, piece, RENDITIONS, tmp_path / "b", frame_size=None)
+
+    assert stills.files == {} and stills.pts == () and len(stills.frames) == len(piece.samples)
+    assert films.frames == () and numbers(films.files["small"]) == list(range(60, 120))
+
+
+def test_some_hundred_samples_in_one_chunk(
+    tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    source = video("long.mp4", Numbered(frames=400, gop=400, width_px=160, height_px=90))
+    found = probe(source)
+    piece = cut(found.index, sample_each=1)[0]
+
+    result = encode(tool, source, found, piece, (), tmp_path)
+
+    assert tuple(pts for pts, _ in result.frames) == tuple(found.index.pts)
+
+
+@pytest.mark.parametrize("name", ["a 'b' \"c\".mp4", "x;$(touch y).mp4", "-dash.mp4", "50%d [1].mp4", "ü %s,:\\.mp4"])
+def test_names_are_only_names(name: str, tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    source = tmp_path / name
+    source.write_bytes(video("cfr.mp4", SOURCES["cfr.mp4"]).read_bytes())
+    found = probe(source)
+    out = tmp_path / "50%d 'out'"
+
+    _, joined = whole(tool, source, found, (Rendition("small", 160, 90),), out)
+
+    assert numbers(joined.files[0].path) == list(range(150))
+    assert not (tmp_path / "y").exists()
+
+
+def test_inexact_media_keeps_the_picture_on_screen_at_each_moment(
+    tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from vidprocme.core.media import Chunk
+    from vidprocme.transcoder import chunk
+
+    source = video("vfr.mp4", SOURCES["vfr.mp4"])
+    found = probe(source)
+    media = replace(found.media, exact=False)  # as if its timestamps could not be trusted
+    piece = Chunk(0, found.index.pts[0], found.index.end_pts, media.frames, False, ())
+
+    result = chunk.transcode(
+        tool,
+        source,
+        media,
+        piece,
+        RENDITIONS,
+        frame_size=(160, 90),
+        crf=23,
+        preset="ultrafast",
+        threads=1,
+        out=tmp_path,
+        on_progress=lambda _f: None,
+        every=F(1),
+    )
+
+    base = found.index.time_base
+    shown = [max(n for n, pts in enumerate(found.index.pts) if pts * base <= second) for second in range(5)]
+    assert [numbers(path)[0] for _, path in result.frames][:5] == shown
+    assert [pts for pts, _ in result.frames][:5] == [found.index.pts[n] for n in shown]
