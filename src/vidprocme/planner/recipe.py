@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -23,6 +24,11 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
 X264_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
+SHOWN = 60  # characters of a wrong word that its error repeats
+# Without an exponent: Fraction("1e999999999") is a number of a thousand million digits, and a stranger may write it.
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}|/[0-9]{1,9})?", re.ASCII)
+
+
 def make_recipe(wish: Mapping[str, str]) -> Recipe:
     """A Recipe from the fields a person gave (command line, form or query), defaults for the rest.
 
@@ -37,7 +43,7 @@ def make_recipe(wish: Mapping[str, str]) -> Recipe:
     if preset not in PRESETS:
         raise BadWish(
             "RECIPE_UNKNOWN_PRESET",
-            f"There is no preset {preset!r}.",
+            f"There is no preset {_shown(preset)}.",
             f"Presets: {', '.join(PRESETS)}.",
             {"field": "preset"},
         )
@@ -48,13 +54,11 @@ def make_recipe(wish: Mapping[str, str]) -> Recipe:
         if parse is None:
             raise BadWish(
                 "RECIPE_UNKNOWN_FIELD",
-                f"A recipe has no field {name!r}.",
+                f"A recipe has no field {_shown(name)}.",
                 f"Fields: {', '.join(['preset', *sorted(_FIELDS)])}.",
-                {"field": name},
+                {"field": name[:SHOWN]},
             )
         recipe = replace(recipe, **parse(text.strip()))
-    if not recipe.renditions and recipe.every_s <= 0:
-        raise _invalid("every", "Neither renditions nor frames are wanted, so nothing would be made.", "Wish for one.")
     return recipe
 
 
@@ -65,19 +69,21 @@ def _renditions(text: str) -> dict[str, Any]:
     for name in names:
         if name not in STEPS:
             raise _invalid(
-                "renditions", f"There is no rendition {name!r}.", f"Choose from {', '.join(STEPS)}, or none."
+                "renditions", f"There is no rendition {_shown(name)}.", f"Choose from {', '.join(STEPS)}, or none."
             )
     return {"renditions": tuple(step for step in STEPS if step in names)}
 
 
 def _every(text: str) -> dict[str, Any]:
     try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        value = Fraction(text) if _SECONDS.fullmatch(text) else Fraction(-1)
+    except ZeroDivisionError:
         value = Fraction(-1)
     if not Fraction(1, 60) <= value <= 3600:
         raise _invalid(
-            "every", f"{text!r} is not a time between frames.", "Give seconds from 1/60 to 3600, such as 1 or 0.5."
+            "every",
+            f"{_shown(text)} is not a time between frames.",
+            "Give seconds from 1/60 to 3600, such as 1 or 0.5.",
         )
     return {"every_s": value}
 
@@ -90,18 +96,23 @@ def _prompt(text: str) -> dict[str, Any]:
 
 def _video_preset(text: str) -> dict[str, Any]:
     if text not in X264_PRESETS:
-        raise _invalid("video_preset", f"x264 has no preset {text!r}.", f"Choose from {', '.join(X264_PRESETS)}.")
+        raise _invalid("video_preset", f"x264 has no preset {_shown(text)}.", f"Choose from {', '.join(X264_PRESETS)}.")
     return {"video_preset": text}
 
 
 def _whole(name: str, field: str, low: int, high: int) -> Callable[[str], dict[str, Any]]:
     def parse(text: str) -> dict[str, Any]:
-        value = int(text) if text.isascii() and text.isdigit() else -1
+        value = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else -1
         if not low <= value <= high:
-            raise _invalid(name, f"{text!r} is not a whole number from {low} to {high}.", "Give one.")
+            raise _invalid(name, f"{_shown(text)} is not a whole number from {low} to {high}.", "Give one.")
         return {field: value}
 
     return parse
+
+
+def _shown(text: str) -> str:
+    """What a person wrote, as a sentence can hold it."""
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 def _invalid(field: str, message: str, hint: str) -> BadWish:
