@@ -295,8 +295,27 @@ def test_cancel_ends_what_waits_and_tells_what_runs(queue: RedisQueue) -> None:
     assert states(queue, job)["describe:0"] == "blocked"
 
 
+def test_a_forgotten_job_leaves_only_its_events(queue: RedisQueue) -> None:
+    job = new_job()
+    probe = new_task(job, Stage.PROBE, limits=Limits(tries=1))
+    queue.submit(job, [probe], key="k")
+    assert not queue.forget(job.id)
+    lease = lease_of(queue, probe)
+    queue.enqueue(lease, [new_task(job, Stage.JOIN, after=[probe])])
+    end(queue, lease, Next.RETRY, BROKEN)
+    assert queue.dead() == (probe.id,)
+
+    assert queue.forget(job.id) and check(queue) == []
+
+    assert queue.jobs() == () and queue.dead() == () and queue.job_by_key("k") is None and queue.depth().by_state == {}
+    left = {
+        key.removeprefix(queue.keys.prefix).split(":")[0] for key in queue.client.scan_iter(queue.keys.prefix + "*")
+    }
+    assert left <= {"ev", "stat", "states", "min", "fence", "wake"}
+
+
 def test_unknown_jobs_are_said_to_be_unknown(queue: RedisQueue) -> None:
-    for verb in (queue.cancel, queue.retry, lambda job: queue.rebind_source(job, "file:///x", 1)):
+    for verb in (queue.cancel, queue.retry, queue.forget, lambda job: queue.rebind_source(job, "file:///x", 1)):
         with pytest.raises(Fatal) as caught:
             verb(JobId("job_none"))
         assert caught.value.code == "JOB_UNKNOWN"

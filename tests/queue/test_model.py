@@ -247,6 +247,10 @@ def test_any_story_ends_as_the_model_says(own_server: RedisServer) -> None:
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=STORIES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=STORIES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

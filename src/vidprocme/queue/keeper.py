@@ -38,6 +38,7 @@ from vidprocme.queue import binaries, sockets, stamp
 TICK_S = 0.25
 LINGER_S = 5.0
 RESTART_MOST_S = 5.0  # the longest pause before a server that keeps dying is started again
+STOP_MOST_S = 20.0
 LOG_MOST_BYTES = 1 << 20
 
 
@@ -164,7 +165,11 @@ class Keeper:
         assert self._server
         if self._server.poll() is None:
             self._server.terminate()  # writes and syncs its file, then ends
-            self._server.wait()
+            try:
+                self._server.wait(STOP_MOST_S)
+            except subprocess.TimeoutExpired:  # stopped by a debugger, or its disk hangs: newcomers wait for us
+                self._server.kill()
+                self._server.wait()
         self._socket.unlink(missing_ok=True)
 
 

@@ -90,6 +90,10 @@ class RedisQueue(QueueReader):
     def retry(self, job: JobId) -> int:
         return int(self._known(job, self.run("retry", job)))
 
+    def forget(self, job: JobId) -> bool:
+        """Remove an ended job with its tasks and attempts (retention, DELETE of a video). False: it has not ended."""
+        return bool(self._known(job, self.run("forget", job)))
+
     def forget_key(self, key: str) -> None:
         self.command("HDEL", self._keys.of("keys"), key)
 
