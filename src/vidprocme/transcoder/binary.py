@@ -84,7 +84,8 @@ def find(configured: str | None = None, *, cache: Path | None = None) -> Ffmpeg:
         Fatal: FFMPEG_MISSING, none can.
     """
     if configured:
-        path = shutil.which(configured)
+        found = shutil.which(configured)
+        path = str(Path(found).absolute()) if found else None  # ffmpeg runs in another folder
         why = _verdict(path, cache) if path else "there is no such program"
         if path is None or why:
             raise BadWish(

@@ -1,0 +1,94 @@
+"""Stills without transcoding, and the small rules: decoding times, select trees, wrong joins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripts.numbered import Numbered, numbers
+
+from tests.transcoder.conftest import RENDITIONS
+from tests.transcoder.helpers import cut, encode, quiet
+from vidprocme.core.errors import Retryable
+from vidprocme.transcoder import argv, frames, join, mux
+from vidprocme.transcoder.ffmpeg import Ffmpeg
+from vidprocme.transcoder.probe import probe
+
+F = Fraction
+
+
+@pytest.mark.parametrize("name", ["p.mp4", "p.mkv", "p.ts"])
+def test_stills_are_the_asked_pictures(name: str, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    spec = Numbered(frames=90, times=tuple((n + F(n % 3 == 2, 2)) * F(2, 3) for n in range(90)), gop=10)
+    source = video(name, spec)
+    found = probe(source)
+    wanted = list(found.index.pts[3::40])
+
+    result = frames.sample(source, found.media, wanted, size=(160, 90), out=tmp_path, on_progress=quiet)
+
+    assert [pts for pts, _ in result.frames] == wanted
+    assert [numbers(path)[0] for _, path in result.frames] == [3, 43, 83]
+    if name != "p.ts":  # sought, not walked
+        assert result.frames_decoded < 60
+
+
+def test_stills_are_upright(video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    for rotation in (90, 180, 270):
+        source = video(f"r{rotation}.mp4", Numbered(frames=9, rotation=rotation, width_px=180, height_px=320))
+        found = probe(source)
+        shown = found.media.video
+        out = tmp_path / str(rotation)
+
+        result = frames.sample(
+            source, found.media, found.index.pts, size=(shown.width_px, shown.height_px), out=out, on_progress=quiet
+        )
+
+        assert [numbers(path)[0] for _, path in result.frames] == list(range(9))
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True, min_size=1, max_size=40))
+def test_decoding_times_ascend_and_are_never_late(order: list[int]) -> None:
+    times = mux.decoding_times(order)
+
+    assert all(a < b for a, b in pairwise(times))
+    assert all(dts <= pts for dts, pts in zip(times, order, strict=True))
+
+
+@given(
+    st.fractions(min_value=F(1, 10**7), max_value=F(1, 2)).filter(lambda b: b.denominator <= 10**7),
+    st.integers(0, 10**9),
+)
+def test_ticks_are_exact_both_ways(base: Fraction, pts: int) -> None:
+    ticks = argv.to_ticks(pts, base)
+
+    assert F(ticks, argv.timescale(base)) == pts * base
+    assert argv.from_ticks(ticks, base) == pts
+
+
+def test_a_wrong_join_leaves_no_file(bundled: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    source = video("w.mp4", Numbered(frames=90, audio_start=F(0)))
+    found = probe(source)
+    pieces = cut(found.index, keys_each=1)
+    results = [encode(bundled, source, found, p, RENDITIONS, tmp_path / str(p.index), None) for p in pieces]
+    parts = [join.ChunkPart(r.files, p.start_pts, r.pts) for p, r in zip(pieces, results, strict=True)]
+    lying = [*parts[:2], join.ChunkPart(parts[2].files, parts[2].start_pts, parts[2].pts[:-1])]
+
+    with pytest.raises(Retryable) as wrong:
+        join.join(
+            bundled,
+            lying,
+            found.media,
+            source,
+            renditions=RENDITIONS,
+            audio_kbit=64,
+            out=tmp_path / "j",
+            on_progress=quiet,
+        )
+
+    assert wrong.value.code == "JOIN_MISMATCH" and wrong.value.evidence["planned"] == 89
+    assert list((tmp_path / "j").iterdir()) == []
