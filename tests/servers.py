@@ -16,14 +16,13 @@ from vidprocme.queue.keeper import ask, server_argv
 
 def own_binary() -> Binary | None:
     """The server that comes with the environment."""
-    path = binaries._from_wheel()
+    path = binaries.from_wheel()
     return binaries.inspect(path) if path else None
 
 
 def system_binaries() -> list[Binary]:
     """Servers on the PATH."""
-    paths = [shutil.which("valkey-server"), shutil.which("redis-server")]
-    found = [binaries.inspect(path) for path in paths if path]
+    found = [binaries.inspect(path) for path in binaries.on_path()]
     return [binary for binary in found if binary and binary.numbers >= binaries.OLDEST]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.servers import any_binary, own_binary, system_binaries
 from vidprocme.core.errors import Fatal, Retryable
 from vidprocme.core.job import Stage
 from vidprocme.queue import embedded, stamp
-from vidprocme.queue.binaries import Binary, choose
+from vidprocme.queue.binaries import Binary, choose, on_path
 from vidprocme.queue.check import check
 from vidprocme.queue.embedded import EmbeddedServer
 from vidprocme.queue.redis import RedisQueue
@@ -265,6 +266,18 @@ def test_a_newer_servers_folder_is_refused_before_anything_is_started(data: Path
         embedded.open(data, configured_binary=any_binary().path)
     assert caught.value.code == "QUEUE_SERVER_TOO_OLD" and "99.0.1" in caught.value.message
     assert aof_file(folder).read_bytes() == before
+
+
+def test_every_server_on_the_path_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = any_binary().path
+    for name in ("a/redis-server", "b/redis-server", "b/valkey-server"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / name)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    own = Path(sys.prefix, "bin")
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, (own, tmp_path / "a", tmp_path / "link", tmp_path / "b"))))
+    found = [str(Path(path).relative_to(tmp_path)) for path in on_path()]
+    assert found == ["b/valkey-server", "a/redis-server", "b/redis-server"]
 
 
 def test_which_server_reads_whose_files() -> None:

