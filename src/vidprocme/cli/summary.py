@@ -95,10 +95,11 @@ def _caption_lines(captions: list[dict[str, Any]]) -> list[str]:
 
 
 def _model_help(document: dict[str, Any]) -> list[str]:
+    indent = " " * 12
     return [
-        "            A vision-language model is missing. Ways to get one:",
-        "            vidprocme models add MODEL.gguf     (a GGUF with its mmproj beside it)",
-        "            vidprocme models add http://127.0.0.1:8080/v1   (a running OpenAI-",
-        "            style server: llama-server, vLLM, Ollama, LM Studio)",
-        f"            then: vidprocme describe {document['job']}",
+        f"{indent}Captions need a vision-language model. Add one:",
+        f"{indent}  vidprocme models add MODEL.gguf     a GGUF, its mmproj beside it",
+        f"{indent}  vidprocme models add http://127.0.0.1:8080/v1     a running server",
+        f"{indent}  (OpenAI-style: llama-server, vLLM, Ollama, LM Studio). Then:",
+        f"{indent}  vidprocme describe {document['job']}",
     ]

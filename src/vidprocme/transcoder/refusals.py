@@ -49,7 +49,7 @@ def unreadable(path: Path, error: Exception) -> Fatal:
             "same camera.",
             evidence,
         )
-    kind = "text" if _is_text(head) else "not in a video format that is accepted here"
+    kind = "text, not a video" if _is_text(head) else "not in a video format that is accepted here"
     if head.lstrip().startswith((b"#EXTM3U", b"ffconcat")):
         kind = "a playlist, which names other files instead of holding a video"
     return Fatal(

@@ -1,0 +1,138 @@
+"""Power cuts: everything is killed in the middle, and the same command goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import psutil
+import pytest
+from scripts.numbered import Numbered, make, numbers
+
+from tests.journeys.conftest import Person, kill_all, processes_of, until
+from vidprocme.core.ids import JobId
+from vidprocme.queue import embedded
+from vidprocme.queue.redis import RedisQueue
+
+SECONDS, CHUNK = 96, 8
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A counting video of twelve chunks."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    return make(
+        path,
+        Numbered(fps=Fraction(15), frames=SECONDS * 15, width_px=640, height_px=360, gop=30, audio_start=Fraction(0)),
+    )
+
+
+WORDS = ("--model", "none", "--chunk", str(CHUNK), "--renditions", "360p,240p", "--video-preset", "medium")
+
+
+def succeeded(person: Person) -> list[str]:
+    """Ids of tasks that ever succeeded, in order, by the events."""
+    with embedded.open(person.data) as server:
+        queue = RedisQueue.connect(f"unix://{server.socket}", ours=True)
+        try:
+            return [str(e.task) for e in queue.events("0", 10_000) if e.kind == "task.succeeded"]
+        finally:
+            queue.close()
+
+
+def test_killed_in_the_middle_nothing_finished_is_done_again(person: Person, long_clip: Path) -> None:
+    first = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
+    done = until(lambda: _at_least(person, 3), "three chunks")
+    kill_all(person.data)
+    first.wait(10)
+    assert 3 <= len(done) < SECONDS // CHUNK
+    first.communicate()
+
+    status, (document,), _ = person.process(str(long_clip), *WORDS)
+
+    assert status == 0 and document["state"] == "succeeded"
+    names = succeeded(person)
+    assert [name for name in done if name not in names] == []
+    assert max(Counter(names).values()) == 1  # no task ever succeeded twice
+    assert sum(":transcode:" in name for name in names) == SECONDS // CHUNK
+    assert numbers(person.out / "long" / "240p.mp4") == list(range(SECONDS * 15))
+    assert [f["pts_s"] for f in document["frames"]] == list(range(SECONDS))
+
+
+def _at_least(person: Person, count: int) -> list[str] | None:
+    """Asked through a connection of our own: what has succeeded so far, once enough has."""
+    socket = _socket(person)
+    if socket is None:
+        return None
+    queue = RedisQueue.connect(f"unix://{socket}", ours=True)
+    try:
+        events = queue.events("0", 10_000)
+    finally:
+        queue.close()
+    names = [str(e.task) for e in events if e.kind == "task.succeeded" and ":transcode:" in str(e.task)]
+    return names if len(names) >= count else None
+
+
+def _socket(person: Person) -> str | None:
+    facts = person.data / "redis" / "keeper.json"
+    if not facts.exists():
+        return None
+    with embedded.open(person.data) as server:
+        return str(server.socket)
+
+
+@pytest.mark.parametrize("victim", ["forkserver", "redis-server", "keeper", "ffmpeg"])
+def test_one_process_killed_and_the_run_goes_on(person: Person, long_clip: Path, victim: str) -> None:
+    run = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
+    until(lambda: _at_least(person, 1), "the first chunk")
+
+    def kill_one() -> bool:
+        for process in psutil.Process(run.pid).children(recursive=True) + processes_of(person.data):
+            try:
+                if victim in " ".join(process.cmdline()):
+                    process.send_signal(signal.SIGKILL)
+                    return True
+            except psutil.Error:
+                continue
+        return False
+
+    until(kill_one, f"a {victim} to kill")
+    stdout, stderr = run.communicate(timeout=120)
+
+    assert run.returncode == 0, stderr
+    assert numbers(person.out / "long" / "240p.mp4") == list(range(SECONDS * 15))
+    assert max(Counter(succeeded(person)).values()) == 1
+    assert stdout.count("\n") == 1
+
+
+def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, long_clip: Path) -> None:
+    run = person.start("process", str(long_clip), "--out", str(person.out), *WORDS)
+    until(lambda: _at_least(person, 1), "the first chunk")
+    os.kill(run.pid, signal.SIGINT)
+    _, stderr = run.communicate(timeout=30)
+
+    assert run.returncode == 130 and "run the same command again" in stderr
+    until(lambda: not processes_of(person.data), "every process to be gone", 20)
+    status, (document,), _ = person.process(str(long_clip), *WORDS)
+    assert status == 0 and document["renditions"][0]["frames"] == SECONDS * 15
+    with embedded.open(person.data) as server:
+        queue = RedisQueue.connect(f"unix://{server.socket}", ours=True)
+        tries = [view.tries for view in queue.tasks(JobId(document["job"]))]
+        queue.close()
+    assert max(tries) == 0  # handed back attempts are not charged
+
+
+def test_two_runs_at_once_on_one_folder(person: Person, long_clip: Path, draw: Callable[..., object]) -> None:
+    clip = draw(101, 12)
+    first = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
+    second = person.start("process", str(clip.path), "--out", str(person.out), "--json", "--model", "demo")  # type: ignore[attr-defined]
+
+    outputs = [run.communicate(timeout=120) for run in (first, second)]
+
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert numbers(person.out / "long" / "240p.mp4") == list(range(SECONDS * 15))
+    assert max(Counter(succeeded(person)).values()) == 1
