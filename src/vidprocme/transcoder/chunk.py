@@ -85,6 +85,7 @@ def transcode(
         done = runner.run(
             ffmpeg,
             words,
+            empty_is_fine=True,  # nothing decoded in this stretch: counted below, and said in words
             scratch=out,
             duration_s=float((chunk.end_pts - chunk.start_pts) * media.video.time_base),
             on_progress=on_progress,
@@ -239,11 +240,15 @@ def packets(path: Path) -> list[tuple[int, bool]]:
 
 def _seek_margin(source: Path, media: MediaInfo) -> Fraction:
     """How far from its key frame a seek must aim (seconds, mostly later) for decoding to begin exactly there."""
-    half_gap = 1 / (2 * (media.video.frame_rate or Fraction(25)))
+    gap = 1 / (media.video.frame_rate or Fraction(25))
     with open_source(source) as container:
         if container.format.name in _UNINDEXED:
             return Fraction(-1, 2)
-        reordered = any(s.codec_context is not None and s.codec_context.has_b_frames for s in container.streams.video)
-        if container.format.flags & _SEEK_TO_PTS or not reordered:
-            return half_gap
-    return DTS_HEURISTIC_S + half_gap
+        contexts = [s.codec_context for s in container.streams.video if s.codec_context is not None]
+        depth = max((max(int(c.has_b_frames), c.reorder_depth or 0) for c in contexts), default=0)
+        # Behind the key by as much as pictures are reordered: an MP4 with negative composition offsets is sought by
+        # times that lie that much later than its pts, and would land a whole GOP too early.
+        margin = gap * depth + gap / 2
+        if container.format.flags & _SEEK_TO_PTS or depth == 0:
+            return margin
+    return DTS_HEURISTIC_S + gap / 2

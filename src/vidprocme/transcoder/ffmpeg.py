@@ -29,6 +29,7 @@ BUSY_PATIENCE = 10
 _STATISTICS = re.compile(r"Input stream #\d+:\d+ \(video\): .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 _NOISE = re.compile(r"\[(verbose|info|debug)\]")
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
+_EMPTY = "at least one of its streams received no packets"
 _ENOSPC_EXIT = 228  # ffmpeg ends with AVERROR(ENOSPC) & 255
 _OWN_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGBUS, signal.SIGSYS}
 
@@ -54,6 +55,7 @@ def run(
     stall_s: float = 30.0,
     wall_s: float = 0.0,
     limits: sandbox.Limits = sandbox.DEFAULT,
+    empty_is_fine: bool = False,
 ) -> RunResult:
     """Run ffmpeg to its end, in `scratch`, in a process group of its own that never outlives this call.
 
@@ -63,6 +65,7 @@ def run(
         on_progress: called twice a second or so; whatever it raises (Cancelled) stops ffmpeg and goes on up.
         stall_s: how long output time, output size and CPU time may stand still together; 0: for ever.
         wall_s: the longest it may take; 0: no limit.
+        empty_is_fine: an output that got no picture is no error (newer ffmpegs exit with one, older ones do not).
 
     Raises:
         Retryable: FFMPEG_MISSING, FFMPEG_STALLED, FFMPEG_TIMEOUT, FFMPEG_KILLED (from outside), FFMPEG_CRASHED (of its
@@ -90,7 +93,7 @@ def run(
         watch.until_end()
     finally:
         watch.stop()
-    if watch.code != 0:
+    if watch.code != 0 and not (empty_is_fine and watch.code > 0 and any(_EMPTY in line for line in watch.tail)):
         raise _failure(watch, words)
     return RunResult(watch.decoded, watch.tail_lines(), watch.cpu_s, watch.out_time_s, watch.decode_errors)
 

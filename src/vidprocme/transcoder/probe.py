@@ -115,6 +115,8 @@ class _Look:
                 sound[0] - origin,
             )
         exact = not pictures.missing and len(set(pictures.pts)) == len(pictures.pts) and bool(pictures.began_with_key)
+        # AVI stores no presentation times: with reordered pictures libav guesses them, each version in its own way.
+        exact = exact and not (self.container.format.name == "avi" and video.codec_context.has_b_frames)
         media = MediaInfo(
             self.container.format.name,
             self.size,
