@@ -1,0 +1,21 @@
+"""`python -m benchmarks NAME`: numbers we claim are made here. benchmarks/README.md holds the results."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import pipeline
+
+BENCHMARKS = {"pipeline": pipeline.main}
+
+
+def main(argv: list[str]) -> int:
+    name, *rest = argv or [""]
+    if name not in BENCHMARKS:
+        print(f"usage: python -m benchmarks NAME [options]; NAME is one of: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    return BENCHMARKS[name](rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
