@@ -1,6 +1,6 @@
 """Lines of JSON over a socket pair: how a pool and the processes of its attempts talk.
 
-Pool to child: `{"run": {...}}`, `{"cancel": "<attempt id>", "lost": bool}`. Child to pool: `{"progress": 0..1, "note": ""}`,
+Pool to child: `{"run": "<file with the order>"}`, `{"cancel": "<attempt id>", "lost": bool}`. Child to pool: `{"progress": 0..1, "note": ""}`,
 `{"outcome": {...}}`, and from a resident worker `{"warm": [model ids]}`.
 """
 

@@ -55,8 +55,11 @@ class _Server:
                 self._reap()
             if self.control.fileno() in ready and not self._message():
                 break
-        for pid in list(self.children):
+        for pid in self.children:
             _kill_group(pid, signal.SIGKILL)
+        for pid in self.children:  # who waits for this server's end waits for theirs
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
     def _message(self) -> bool:
         """Handle one control message; False when the pool is gone."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import selectors
 import shutil
 import signal
@@ -63,7 +64,16 @@ class LocalExecutor:
     `settings` is what the attempts' processes get of the settings (stages.context.StageSettings, as on the wire).
     """
 
-    def __init__(self, places: Sequence[Place], settings: dict[str, Any], scratch: Path, *, model_threads: int) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        settings: dict[str, Any],
+        scratch: Path,
+        *,
+        model_threads: int,
+        stall_grace_s: float = STALL_GRACE_S,
+    ) -> None:
+        self._stall_grace_s = stall_grace_s
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -101,20 +111,23 @@ class LocalExecutor:
             return
         folder = self._scratch / re.sub(r"[^A-Za-z0-9._-]", "_", attempt.id)
         now = time.monotonic()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            worker = self._resident(place.id) if place.kind is not PlaceKind.CPU else self._spawn("attempt", None)
-        except OSError as error:
-            self._ready.append(Finished(attempt.id, _lost("NOT_STARTED", f"The attempt could not be started: {error}")))
-            return
-        self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now)
         order = {
             "attempt": to_wire(attempt),
             "settings": self._settings,
             "scratch": str(folder),
             "threads": self._model_threads,
         }
-        worker.channel.send({"run": order})  # a worker that is gone already is noticed by its end
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # By a file: a join's inputs are larger than a socket holds, and a worker that hangs would hold up the loop.
+            _order_file(folder).write_text(json.dumps(order))
+            worker = self._resident(place.id) if place.kind is not PlaceKind.CPU else self._spawn("attempt", None)
+        except OSError as error:
+            _clear(folder)
+            self._ready.append(Finished(attempt.id, _lost("NOT_STARTED", f"The attempt could not be started: {error}")))
+            return
+        self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now)
+        worker.channel.send({"run": str(_order_file(folder))})  # a worker that is gone already is noticed by its end
 
     def cancel(self, attempt: AttemptId, *, lost: bool = False) -> None:
         self._stop(attempt, OutcomeKind.LOST if lost else OutcomeKind.CANCELLED)
@@ -207,7 +220,7 @@ class LocalExecutor:
             while running.stop_at and running.stop_at[0][0] <= now:
                 self._signal(running.worker, running.stop_at.pop(0)[1])
             limits = running.attempt.task.limits
-            hangs = now - running.heard_s > limits.stall_s + STALL_GRACE_S
+            hangs = now - running.heard_s > limits.stall_s + self._stall_grace_s
             overtime = limits.wall_s and now - running.started_s > limits.wall_s
             if (hangs or overtime) and running.stopping is None:
                 self._stop(running.attempt.id, OutcomeKind.TIMEOUT)
@@ -227,6 +240,8 @@ class LocalExecutor:
         return False
 
     def _hear_worker(self, worker: _Worker) -> None:
+        if worker.channel.sock.fileno() < 0:
+            return  # its end was heard in the same round
         for message in worker.channel.receive(0):
             if "warm" in message and worker.resident_of:
                 place = self._places[worker.resident_of]
@@ -248,7 +263,10 @@ class LocalExecutor:
 
     def _hear_server(self) -> None:
         assert self._control is not None
-        data = self._control.recv(1 << 16)
+        try:
+            data = self._control.recv(1 << 16)
+        except ConnectionError:
+            data = b""
         if not data:
             self._server_died()
             return
@@ -260,8 +278,7 @@ class LocalExecutor:
         worker = self._workers.pop(name, None)
         if worker is None:
             return
-        if not worker.channel.closed or worker.channel.sock.fileno() >= 0:
-            self._hear_all(worker)
+        self._hear_all(worker)
         if worker.resident_of:
             self._places[worker.resident_of] = replace(self._places[worker.resident_of], warm=())
         for running in [r for r in self._running.values() if r.worker == name]:
@@ -273,8 +290,11 @@ class LocalExecutor:
 
     def _hear_all(self, worker: _Worker) -> None:
         """What the worker said before it ended may still lie in the socket."""
-        while worker.channel.sock.fileno() >= 0:
+        while worker.channel.sock.fileno() >= 0 and select.select([worker.channel], [], [], 0)[0]:
             self._hear_worker(worker)
+        if worker.channel.sock.fileno() >= 0:  # somebody it started still holds the other end
+            self._selector.unregister(worker.channel)
+            worker.channel.close()
 
     def _finish(self, running: _Running) -> None:
         outcome = running.outcome
@@ -283,8 +303,11 @@ class LocalExecutor:
         if running.stopping is not None and outcome.kind is not OutcomeKind.OK:
             outcome = replace(outcome, kind=running.stopping)
             if running.stopping is OutcomeKind.TIMEOUT:
-                outcome = replace(outcome, error=_timeout_error(running))
-        shutil.rmtree(running.scratch, ignore_errors=True)
+                outcome = replace(outcome, error=_timeout_error(running, time.monotonic()))
+        elif outcome.kind is OutcomeKind.CANCELLED:
+            # Nobody here asked for it: a TERM from outside (a machine that shuts down), which no task answers for.
+            outcome = replace(_killed({}), usage=outcome.usage)
+        _clear(running.scratch)
         self._ready.append(Finished(running.attempt.id, outcome))
 
     def _server_died(self) -> None:
@@ -311,10 +334,7 @@ def _outcome_of_end(status: int, running: _Running, log: Path) -> Outcome:
                 "PROCESS_CRASHED", text, "It is tried again; a file that crashes twice is set aside.", evidence
             )
             return Outcome(OutcomeKind.FAILED, error=error)
-        return Outcome(
-            OutcomeKind.LOST,
-            error=ErrorInfo("PROCESS_KILLED", "The process was killed from outside.", "", evidence, Fate.LOST),
-        )
+        return _killed(evidence)
     evidence["exit_status"] = os.waitstatus_to_exitcode(status)
     text = "The process of this attempt ended without an answer."
     return Outcome(
@@ -322,14 +342,32 @@ def _outcome_of_end(status: int, running: _Running, log: Path) -> Outcome:
     )
 
 
-def _timeout_error(running: _Running) -> ErrorInfo:
+def _killed(evidence: dict[str, Any]) -> Outcome:
+    text = "The process was killed from outside."
+    return Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", text, "", evidence, Fate.LOST))
+
+
+def _timeout_error(running: _Running, now: float) -> ErrorInfo:
     limits = running.attempt.task.limits
+    if limits.wall_s and now - running.started_s > limits.wall_s:
+        text = f"Stage {running.attempt.task.stage} took longer than its limit of {limits.wall_s:g} s; it was stopped."
+        return ErrorInfo("OVERTIME", text, "It is tried again.", {"wall_s": limits.wall_s})
     text = f"No progress for {limits.stall_s:g} s in stage {running.attempt.task.stage}; it was stopped."
-    return ErrorInfo("STALLED", text, "It is tried again.", {"stall_s": limits.stall_s, "wall_s": limits.wall_s})
+    return ErrorInfo("STALLED", text, "It is tried again.", {"stall_s": limits.stall_s})
 
 
 def _lost(code: str, text: str) -> Outcome:
     return Outcome(OutcomeKind.LOST, error=ErrorInfo(code, text, "It is tried again.", {}, Fate.LOST))
+
+
+def _order_file(scratch: Path) -> Path:
+    return scratch.with_name(f"{scratch.name}.order")
+
+
+def _clear(scratch: Path) -> None:
+    shutil.rmtree(scratch, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _order_file(scratch).unlink()
 
 
 def _tail(log: Path, lines: int = 20) -> list[str]:

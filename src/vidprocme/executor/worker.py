@@ -6,6 +6,7 @@ with progress and one Outcome.
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import threading
@@ -27,9 +28,11 @@ __all__ = ["Channel", "serve_attempt", "serve_resident"]
 def serve_attempt(channel: Channel) -> None:
     """One attempt, then the end."""
     signal.signal(signal.SIGTERM, _cancelled_by_signal)
-    for message in channel.receive(None):
-        if "run" in message:
-            _run(channel, message["run"], None)
+    order: dict[str, Any] | None = None
+    while order is None and not channel.closed:
+        order = next((_order(message) for message in channel.receive(None) if "run" in message), None)
+    if order is not None:
+        _run(channel, order, None)
     channel.close()
 
 
@@ -41,15 +44,20 @@ def serve_resident(channel: Channel) -> None:
         while not channel.closed:
             for message in channel.receive(None):
                 if "run" in message:
-                    settings = from_wire(StageSettings, message["run"]["settings"])
-                    threads = message["run"]["threads"]
-                    shelf.use(Path(settings.data), threads)
-                    _run(channel, message["run"], shelf.describer)
+                    order = _order(message)
+                    settings = from_wire(StageSettings, order["settings"])
+                    shelf.use(Path(settings.data), order["threads"])
+                    _run(channel, order, shelf.describer)
                     channel.send({"warm": list(shelf.warm())})
     except Cancelled:
         pass
     finally:
         shelf.close()
+
+
+def _order(message: dict[str, Any]) -> dict[str, Any]:
+    order: dict[str, Any] = json.loads(Path(message["run"]).read_text())
+    return order
 
 
 def _run(channel: Channel, order: dict[str, Any], describers: Describers | None) -> None:
