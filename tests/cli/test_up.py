@@ -1,0 +1,226 @@
+"""`vidprocme up`, whole: videos go in over HTTP and come out described, whoever dies in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.cli.served import Up, await_, draw, environment, gone, up
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("up"), "--sim-gpus", "1") as running:
+        yield running
+
+
+def counter(server: Up, name: str, **labels: str) -> float:
+    text = httpx.get(f"{server.url}/metrics", timeout=30, trust_env=False).text
+    (value,) = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and sample.labels == labels
+    ]
+    return float(value)
+
+
+def run(*words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    before = ["--data", str(data)] if data else []
+    argv = [sys.executable, "-m", "vidprocme", *before, *words]
+    return subprocess.run(argv, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+
+
+def test_a_video_goes_in_and_comes_out_described(server: Up, tmp_path: Path) -> None:
+    said = draw(tmp_path / "shapes.mp4", 3)
+    before = counter(server, "vidprocme_jobs_total", state="succeeded")
+
+    job = server.ended(server.post(tmp_path / "shapes.mp4", model="demo"))
+
+    assert job["state"] == "succeeded", job
+    assert [caption["text"] for caption in job["captions"]] == said
+    assert [(c["start_s"], c["end_s"]) for c in job["captions"]] == [(0, 1), (1, 2), (2, 3)]
+    assert counter(server, "vidprocme_jobs_total", state="succeeded") == before + 1
+    hits = await_(lambda: server.get("/v1/search?q=" + "+".join(said[1].split()[1:4]))["items"], "not found")
+    assert (hits[0]["job_id"], hits[0]["start_s"], hits[0]["end_s"]) == (job["id"], 1, 2)
+    vtt = httpx.get(server.url + job["captions_url"], trust_env=False)
+    assert vtt.headers["content-type"].startswith("text/vtt")
+    assert all(words in vtt.text for words in said)
+
+
+def test_a_rendition_is_served_in_ranges(server: Up, tmp_path: Path) -> None:
+    draw(tmp_path / "again.mp4", 1, seed=3)
+    job = server.ended(server.post(tmp_path / "again.mp4", model="none"))
+    (rendition,) = job["renditions"]
+    url = server.url + rendition["url"]
+
+    whole = httpx.get(url, trust_env=False)
+    part = httpx.get(url, headers={"range": "bytes=4-7"}, trust_env=False)
+    known = httpx.get(url, headers={"if-none-match": whole.headers["etag"]}, trust_env=False)
+    beyond = httpx.get(url, headers={"range": f"bytes={rendition['bytes']}-"}, trust_env=False)
+
+    assert (whole.status_code, len(whole.content)) == (200, rendition["bytes"])
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert part.headers["content-range"] == f"bytes 4-7/{rendition['bytes']}"
+    assert (known.status_code, known.content) == (304, b"")
+    assert beyond.status_code == 416
+
+
+def test_what_is_no_video_fails_in_words(server: Up, tmp_path: Path) -> None:
+    (tmp_path / "letter.mp4").write_text("Dear reader, this is not a video.\n" * 50)
+
+    job = server.ended(server.post(tmp_path / "letter.mp4", model="none"))
+    shown = run("jobs", "show", job["id"][-7:].lower(), data=server.data)
+
+    assert job["state"] == "failed"
+    assert job["error"]["code"] and job["error"]["message"]
+    assert shown.returncode == 0, shown.stderr
+    assert job["error"]["code"] in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_the_address_is_written_for_others(server: Up) -> None:
+    found = json.loads((server.data / "server.json").read_text())
+
+    assert (found["url"], found["pid"]) == (server.url, server.process.pid)
+
+
+def test_a_second_server_on_the_folder_is_refused(server: Up) -> None:
+    done = run("up", "--port", "0", data=server.data)
+
+    assert done.returncode == 1
+    assert "ALREADY_UP" in done.stderr
+    assert server.url in done.stderr
+
+
+def test_a_pool_killed_amid_a_job_comes_back_and_finishes_it_once(server: Up, tmp_path: Path) -> None:
+    said = draw(tmp_path / "long.mp4", 12, seed=11, size=(640, 360))
+    pool = server.pool()
+    below = pool.children(recursive=True)
+    succeeded = counter(server, "vidprocme_jobs_total", state="succeeded")
+    job = server.post(tmp_path / "long.mp4", model="demo")
+    await_(lambda: server.get(f"/v1/jobs/{job}")["tasks"].get("running"), "never ran")
+    pool.suspend()  # so that it is surely killed amid the job
+    assert server.get(f"/v1/jobs/{job}")["ended_at"] is None
+    below += pool.children(recursive=True)
+
+    pool.kill()
+    ended = server.ended(job)
+
+    assert ended["state"] == "succeeded"
+    assert [caption["text"] for caption in ended["captions"]] == said
+    assert set(ended["tasks"]) == {"succeeded"}
+    assert counter(server, "vidprocme_jobs_total", state="succeeded") == succeeded + 1
+    assert server.pool().pid != pool.pid
+    assert gone(below) == []
+
+
+def test_a_killed_server_comes_back_at_the_same_address(server: Up) -> None:
+    killed = server.server()
+    jobs = server.get("/v1/jobs")
+
+    killed.kill()
+    killed.wait()
+
+    # A connection that comes before the new one runs waits in the socket, which never closed.
+    assert server.get("/v1/jobs") == jobs
+    assert server.server().pid != killed.pid
+
+
+def test_term_lets_running_attempts_end_and_leaves_no_process(tmp_path: Path) -> None:
+    draw(tmp_path / "clip.mp4", 12, size=(640, 360))
+    with up(tmp_path) as server:
+        job = server.post(tmp_path / "clip.mp4", model="none")
+        await_(lambda: server.get(f"/v1/jobs/{job}")["tasks"].get("running"), "never ran")
+        processes = server.all()
+
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+
+        assert gone(processes) == []
+        assert not (server.data / "server.json").exists()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(server.url, trust_env=False)
+    left = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
+    assert "running" not in left["tasks"]
+    assert left["tasks"]["succeeded"] >= 1
+    assert left["troubles"] == []
+
+
+def test_a_second_term_hands_running_work_back_uncharged(tmp_path: Path) -> None:
+    draw(tmp_path / "clip.mp4", 20, size=(1280, 720))
+    with up(tmp_path) as server:
+        job = server.post(tmp_path / "clip.mp4", model="none", video_preset="veryslow")
+        await_(lambda: server.get(f"/v1/jobs/{job}")["tasks"].get("succeeded"), "probe never ended")
+        await_(lambda: server.get(f"/v1/jobs/{job}")["tasks"].get("running"), "nothing ran")
+        processes = server.all()
+
+        server.process.send_signal(signal.SIGTERM)
+        await_(lambda: "Draining" in server.log.read_text(), "it did not drain")
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(60) == 0
+        assert gone(processes) == []
+    left = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
+    assert left["state"] == "running"
+    assert left["tasks"].get("ready", 0) >= 1, left
+    assert "running" not in left["tasks"]
+
+
+def test_when_the_supervisor_is_killed_its_children_end(tmp_path: Path) -> None:
+    with up(tmp_path) as server:
+        processes = server.all()
+
+        server.process.kill()
+
+        assert gone(processes) == []
+
+
+def test_a_worker_drains(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "vidprocme", "--data", str(tmp_path / "data"), "worker", "--sim-gpus", "2"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("At work on")
+        below = psutil.Process(process.pid).children(recursive=True)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(30) == 0
+        assert gone(below) == []
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("up", "--port", port, data=tmp_path / "data")
+
+    assert done.returncode == 1
+    assert "PORT_TAKEN" in done.stderr
+    assert port in done.stderr
+    assert "--port 0" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_network_is_refused_unless_allowed(tmp_path: Path, host: str) -> None:
+    done = run("up", "--host", host, "--port", "0", data=tmp_path / "data")
+
+    assert done.returncode == 2
+    assert "NETWORK_REFUSED" in done.stderr
+    assert "--allow-network" in done.stderr
+
+
+def test_a_host_that_is_none_is_named(tmp_path: Path) -> None:
+    done = run("up", "--host", "no.such.host.invalid", "--port", "0", data=tmp_path / "data")
+
+    assert done.returncode == 2
+    assert "HOST_UNUSABLE" in done.stderr
