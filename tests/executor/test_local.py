@@ -1,0 +1,272 @@
+"""Attempts as processes: real stages, and real faults of every process on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.executor.things import (
+    EXPECTED,
+    MODEL,
+    PLACES,
+    all_gone,
+    attempt,
+    captions_of,
+    describing,
+    ended,
+    family,
+    hanging,
+    local,
+    outcome_of,
+    poll_until,
+    waits_in_pipe,
+    words_of,
+    workers,
+)
+from vidprocme.core.errors import Fate
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Artifact, Limits, Outcome, OutcomeKind, Source, Stage
+from vidprocme.executor.local import LocalExecutor
+from vidprocme.library.blobs import open_blobs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
+    made = local(tmp_path, stall_grace_s=0.5)
+    made.start()
+    yield made
+    made.close()
+
+
+def warm(executor: LocalExecutor) -> tuple[str, ...]:
+    return next(place.warm for place in executor.places() if place.id == MODEL)
+
+
+def failure(outcome: Outcome) -> tuple[OutcomeKind, str, Fate]:
+    assert outcome.error is not None and outcome.error.message
+    return outcome.kind, outcome.error.code, outcome.error.fate
+
+
+# -- real attempts -----------------------------------------------------------------------------------------------------
+def test_index_puts_captions_in_order(executor: LocalExecutor, tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    parts = [[{"time": f"{n}/1", "text": f"goat {n}"}] for n in range(3)]
+    inputs = captions_of(*(blobs.put_bytes(json.dumps(part).encode(), "captions.json") for part in parts))
+    one = attempt(Stage.INDEX, inputs=dict(reversed(inputs.items())))
+    executor.submit(one)
+
+    outcome = outcome_of(executor, one)
+    assert outcome.kind is OutcomeKind.OK and outcome.result == {"captions": 3, "chunks_missing": 0}
+    timeline = json.loads(blobs.read(outcome.manifest[0].sha256))
+    assert [caption["text"] for caption in timeline["captions"]] == ["goat 0", "goat 1", "goat 2"]
+    assert outcome.usage.cpu_s > 0 and outcome.usage.peak_rss_bytes > 1 << 20
+
+
+def test_inputs_larger_than_a_socket_holds(executor: LocalExecutor) -> None:
+    # What a join of a long video gets: results of hundreds of chunks.
+    inputs = {
+        TaskId(f"job_0:transcode:{n}"): Outcome(OutcomeKind.OK, {"frames": [[f"{i}/1", "x" * 20] for i in range(50)]})
+        for n in range(500)
+    }
+    one = attempt(Stage.INDEX, inputs=inputs)
+    executor.submit(one)
+
+    assert outcome_of(executor, one).kind is OutcomeKind.OK
+
+
+def test_what_a_stage_raises_comes_back_as_its_error(executor: LocalExecutor, tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a video\n" * 100)
+    stat = text.stat()
+    refused = attempt(
+        Stage.PROBE, source=Source(f"file://{text}", text.name, "cd" * 32, stat.st_size, stat.st_mtime_ns)
+    )
+    changed = attempt(Stage.PROBE, source=Source(f"file://{text}", text.name, "cd" * 32, stat.st_size, 1))
+    gone = attempt(Stage.PROBE)
+    missing = attempt(Stage.INDEX, inputs=captions_of(Artifact("captions.json", "ef" * 32, 5)))
+    for one in (refused, changed, gone, missing):
+        executor.submit(one)
+
+    outcomes = ended(executor, refused, changed, gone, missing)
+    assert failure(outcomes[refused.id]) == (OutcomeKind.FAILED, "NOT_A_VIDEO", Fate.NEVER)
+    assert failure(outcomes[changed.id]) == (OutcomeKind.FAILED, "SOURCE_CHANGED", Fate.NEVER)
+    assert failure(outcomes[gone.id]) == (OutcomeKind.FAILED, "SOURCE_GONE", Fate.NEVER)
+    assert failure(outcomes[missing.id]) == (OutcomeKind.FAILED, "BLOB_MISSING", Fate.RETRY)
+
+
+def test_a_describe_leaves_its_model_warm_and_the_next_one_uses_it(executor: LocalExecutor, tmp_path: Path) -> None:
+    first, second = describing(tmp_path), describing(tmp_path)
+    assert warm(executor) == ()
+    executor.submit(first)
+    assert words_of(tmp_path, outcome_of(executor, first)) == [EXPECTED]
+    poll_until(executor, lambda: warm(executor) == ("demo",))
+    before = {process.pid for process in family(executor)}
+    executor.submit(second)
+    assert words_of(tmp_path, outcome_of(executor, second)) == [EXPECTED]
+
+    assert {process.pid for process in family(executor)} == before  # the same resident, the same engine
+
+
+def test_nothing_is_left_in_the_scratch_folder(executor: LocalExecutor, tmp_path: Path) -> None:
+    ok, killed = attempt(Stage.INDEX), hanging(tmp_path)
+    executor.submit(ok)
+    executor.submit(killed)
+    ended(executor, ok)
+    executor.cancel(killed.id)
+    ended(executor, killed)
+    poll_until(executor, lambda: not list((tmp_path / "scratch").iterdir()))
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (signal.SIGKILL, (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)),  # the OOM killer, or a person
+        (signal.SIGTERM, (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)),  # a machine that shuts down
+        (signal.SIGSEGV, (OutcomeKind.FAILED, "PROCESS_CRASHED", Fate.RETRY)),
+        (signal.SIGABRT, (OutcomeKind.FAILED, "PROCESS_CRASHED", Fate.RETRY)),
+    ],
+)
+def test_a_signal_to_the_attempt(
+    executor: LocalExecutor, tmp_path: Path, number: signal.Signals, expected: tuple[OutcomeKind, str, Fate]
+) -> None:
+    struck, other = hanging(tmp_path), attempt(Stage.INDEX)
+    executor.submit(struck)
+    poll_until(executor, waits_in_pipe(executor))
+    os.kill(workers(executor)[0].pid, number)
+
+    outcome = outcome_of(executor, struck)
+    assert failure(outcome) == expected
+    executor.submit(other)
+    assert outcome_of(executor, other).kind is OutcomeKind.OK
+
+
+def test_a_stopped_process_is_noticed_and_ended(executor: LocalExecutor, tmp_path: Path) -> None:
+    one = hanging(tmp_path, Limits(stall_s=0.5))
+    executor.submit(one)
+    poll_until(executor, waits_in_pipe(executor))
+    (process,) = workers(executor)
+    os.kill(process.pid, signal.SIGSTOP)
+
+    assert failure(outcome_of(executor, one)) == (OutcomeKind.TIMEOUT, "STALLED", Fate.RETRY)
+    assert all_gone([process])
+
+
+def test_longer_than_its_wall_limit(executor: LocalExecutor, tmp_path: Path) -> None:
+    one = hanging(tmp_path, Limits(wall_s=0.5, stall_s=3600))
+    executor.submit(one)
+
+    assert failure(outcome_of(executor, one)) == (OutcomeKind.TIMEOUT, "OVERTIME", Fate.RETRY)
+
+
+def test_the_fork_server_is_killed(executor: LocalExecutor, tmp_path: Path) -> None:
+    describe, hangs, after = describing(tmp_path), hanging(tmp_path), attempt(Stage.INDEX)
+    executor.submit(describe)
+    ended(executor, describe)
+    poll_until(executor, lambda: warm(executor) == ("demo",))
+    executor.submit(hangs)
+    poll_until(executor, waits_in_pipe(executor, 2))
+    before = family(executor)
+    assert len(before) >= 4  # server, attempt, resident, engine
+    before[0].kill()
+
+    assert failure(outcome_of(executor, hangs)) == (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)
+    assert all_gone(before) and warm(executor) == ()
+    executor.submit(after)
+    assert outcome_of(executor, after).kind is OutcomeKind.OK
+
+
+def test_the_resident_is_killed(executor: LocalExecutor, tmp_path: Path) -> None:
+    first, struck, after = describing(tmp_path), describing(tmp_path), describing(tmp_path)
+    executor.submit(first)
+    ended(executor, first)
+    poll_until(executor, lambda: warm(executor) == ("demo",))
+    (resident,) = workers(executor)
+    below = [resident, *resident.children(recursive=True)]
+    resident.suspend()  # so that it is surely at work when it is killed
+    executor.submit(struck)
+    resident.kill()
+
+    assert failure(outcome_of(executor, struck)) == (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)
+    assert all_gone(below) and warm(executor) == ()
+    executor.submit(after)
+    assert words_of(tmp_path, outcome_of(executor, after)) == [EXPECTED]
+
+
+def test_the_engine_is_killed_and_the_next_describe_has_a_new_one(executor: LocalExecutor, tmp_path: Path) -> None:
+    first, after = describing(tmp_path), describing(tmp_path)
+    executor.submit(first)
+    ended(executor, first)
+    (engine,) = workers(executor)[0].children()
+    engine.kill()
+    executor.submit(after)
+
+    outcome = outcome_of(executor, after)
+    # Whether the engine's end is noticed before or by the next request is the describer's affair; the try after it works.
+    if outcome.kind is not OutcomeKind.OK:
+        assert failure(outcome)[2] is Fate.RETRY
+        again = describing(tmp_path)
+        executor.submit(again)
+        outcome = outcome_of(executor, again)
+    assert words_of(tmp_path, outcome) == [EXPECTED]
+
+
+def test_a_full_or_missing_scratch_folder_is_an_outcome(executor: LocalExecutor, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.rmdir()
+    scratch.write_text("a file where the folder was")
+    one = attempt(Stage.INDEX)
+    executor.submit(one)
+
+    assert failure(outcome_of(executor, one)) == (OutcomeKind.LOST, "NOT_STARTED", Fate.LOST)
+    scratch.unlink()
+
+
+def test_close_leaves_no_process(tmp_path: Path) -> None:
+    executor = local(tmp_path)
+    executor.start()
+    describe, hangs = describing(tmp_path), hanging(tmp_path)
+    executor.submit(describe)
+    ended(executor, describe)
+    executor.submit(hangs)
+    poll_until(executor, waits_in_pipe(executor, 2))
+    before = family(executor)
+    executor.close()
+
+    # The attempts' own processes are gone when close returns; their engines follow, by their parent's death.
+    assert not any(process.is_running() for process in before[:3])
+    assert all_gone(before) and not (tmp_path / "scratch").exists()
+
+
+def test_the_pool_process_is_killed(tmp_path: Path) -> None:
+    """kill -9 of the pool: fork server, attempts, ffmpeg and engine are all gone within seconds."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.executor.pool", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    ) as pool:
+        assert pool.stdout is not None
+        assert pool.stdout.readline() == b"ready\n"
+        below = psutil.Process(pool.pid).children(recursive=True)
+        names = [" ".join(process.cmdline()) for process in below]
+        assert any("forkserver" in name for name in names) and any("vision.engine" in name for name in names)
+        assert any("ffmpeg" in name for name in names)
+        pool.kill()
+        pool.wait()
+
+    assert all_gone(below)
+
+
+def test_places_are_what_was_given(executor: LocalExecutor) -> None:
+    assert tuple(executor.places()) == PLACES
