@@ -64,7 +64,9 @@ def test_done_or_refused_in_words(name: str, tool: Ffmpeg, tmp_path: Path) -> No
         print(f"{name}: probed only ({media.frames} pictures)")
         return
     size = even(media.video.width_px, media.video.height_px)
-    parts, decoded, notes = [], 0, []
+    parts: list[join.ChunkPart] = []
+    notes: list[str] = []
+    decoded = 0
     planned = pieces(media, index)
     for piece in planned:
         made = chunk.transcode(

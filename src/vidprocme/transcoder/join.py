@@ -110,7 +110,8 @@ def _encode_audio(
     rate = media.audio.sample_rate_hz if media.audio.sample_rate_hz in (44_100, 48_000) else 48_000
     # aresample fills gaps and drops overlaps of more than 0.1 s, so that what follows stays with its picture.
     # Half a sample of rounding is the only thing that moves: the origin is taken off in samples.
-    filters = f"aresample={rate}:async=1:min_hard_comp=0.1,asetpts=PTS-({round(media.origin * rate)})"
+    # Before 0 there is only priming that an older ffmpeg does not throw away by itself.
+    filters = f"aresample={rate}:async=1:min_hard_comp=0.1,asetpts=PTS-({round(media.origin * rate)}),atrim=start_pts=0"
     words = ["-copyts", *argv.source(source, threads=1), "-map", f"0:{media.audio.index}", "-vn", "-sn", "-dn"]
     words += ["-map_metadata", "-1", "-map_chapters", "-1", "-af", filters, "-c:a", "aac", "-b:a", f"{kbit}k"]
     if media.audio.channels > 2:
