@@ -181,7 +181,7 @@ class _Job:
         made = sorted((int(path.stem), path) for path in (self.out / "frames").glob("*.jpg"))
         frames = [(start + argv.from_ticks(tick, base), path) for tick, path in made]
         if self.media.exact:
-            strange = [moment for moment, _ in frames if moment not in set(self.chunk.samples)]
+            strange = sorted({moment for moment, _ in frames} - set(self.chunk.samples))
             if strange:
                 raise self._mismatch(f"frames with unplanned pts {strange[:5]}", len(frames), len(self.chunk.samples))
             return tuple(frames)
