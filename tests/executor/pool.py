@@ -26,7 +26,8 @@ root = Path(sys.argv[1])
 def clip() -> Source:
     """Half a minute of moving picture."""
     path = root / "clip.mp4"
-    words = "-v error -f lavfi -i testsrc2=s=1280x720:r=25:d=20 -c:v libx264 -preset ultrafast -g 25".split()
+    words = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=20"]
+    words += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25"]
     subprocess.run([get_ffmpeg_exe(), *words, str(path)], check=True, stdin=subprocess.DEVNULL)
     stat = path.stat()
     return Source(f"file://{path}", path.name, "cd" * 32, stat.st_size, stat.st_mtime_ns)

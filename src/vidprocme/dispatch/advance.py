@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vidprocme.core.clock import Rng
-from vidprocme.core.errors import LeaseLost, describe_exception
+from vidprocme.core.errors import Fatal, LeaseLost, describe_exception
 from vidprocme.core.job import Outcome, OutcomeKind, Stage, Task
 from vidprocme.core.wire import index_from_bytes
 from vidprocme.library.base import Blobs
@@ -28,13 +28,13 @@ def advance(
     """Enqueue what follows from `outcome`, and say how to settle it. None: the lease is lost, there is nothing to say.
 
     Raises:
-        Retryable: the queue or the blobs are out of reach; call again, everything here may be repeated.
+        Retryable: the queue is out of reach; call again, everything here may be repeated.
     """
     at("before-plan")
     if outcome.kind is OutcomeKind.OK:
         try:
             tasks = _plan(blobs, claimed, outcome)
-        except ValueError as error:  # what probe wrote cannot be planned: the attempt failed, not the loop
+        except Exception as error:  # what probe wrote is gone or cannot be planned: the attempt failed, not the loop
             tasks, outcome = (), replace(outcome, kind=OutcomeKind.FAILED, error=describe_exception(error))
         at("planned")
         try:
@@ -43,6 +43,8 @@ def advance(
                 at("enqueued-batch")
         except LeaseLost:
             return None
+        except Fatal as error:  # the queue refuses the plan, and would every time
+            outcome = replace(outcome, kind=OutcomeKind.FAILED, error=error.info())
     at("before-settle")
     attempt = claimed.attempt
     step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)

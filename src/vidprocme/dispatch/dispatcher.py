@@ -27,6 +27,7 @@ from vidprocme.scheduler.policy import PolicyConfig, decide
 
 # How long the doorbell listens at a time; closing a pool waits for the end of it.
 DOORBELL_S = 0.3
+DUE_AGAIN_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Dispatcher:
         self._over.set()
         self._draining.set()
         try:
-            if self._running:
+            if self._running or self._ended:
                 self.hand_back()
                 deadline = time.monotonic() + 5
                 while (self._running or self._ended) and time.monotonic() < deadline:
@@ -127,7 +128,8 @@ class Dispatcher:
         finally:
             self._beat.stop()
             self._executor.close()
-            self._doorbell.join(5)
+            if self._doorbell.is_alive():
+                self._doorbell.join(5)
 
     # -- one step --------------------------------------------------------------------------------------------------
 
@@ -159,9 +161,13 @@ class Dispatcher:
         claims: tuple[Placement, ...] = ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
-            turn = self._queue.turn(
-                self._pool.id, settlements, asked, lease_ms=self._config.lease_ms, jobs=self._only and self._only()
-            )
+            try:
+                turn = self._queue.turn(
+                    self._pool.id, settlements, asked, lease_ms=self._config.lease_ms, jobs=self._only and self._only()
+                )
+            except VidprocmeError:
+                self._take_back(claims)  # a lease that was granted all the same ends by itself
+                raise
             if settlements:
                 self._at("settled")
             for settlement in settlements:
@@ -195,16 +201,21 @@ class Dispatcher:
 
     def _start(self, turn: Turn, claims: Collection[Placement]) -> None:
         granted = {claimed.lease.task for claimed in turn.claimed}
-        for placement in claims:
-            if placement.task not in granted:
-                self._snapshot = finished(self._snapshot, placement.place, placement.resources)
+        self._take_back([placement for placement in claims if placement.task not in granted])
         for claimed in turn.claimed:
             self._running[claimed.attempt.id] = claimed
             self._beat.keep(claimed.lease)
             self._executor.submit(claimed.attempt)
 
+    def _take_back(self, claims: Collection[Placement]) -> None:
+        """These claims came to nothing: what they were to have is free again."""
+        for placement in claims:
+            self._snapshot = finished(self._snapshot, placement.place, placement.resources)
+
     def _see(self, turn: Turn) -> None:
-        self._due_ms = turn.next_due_ms
+        # The server's clock decides; where ours is ahead of it, ask again soon, not at once.
+        soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
+        self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_places(self._snapshot, self._executor.places())
 

@@ -49,14 +49,13 @@ class Follower:
                     self._over.wait(1.0)  # another process of this machine follows
             if self._over.is_set():
                 return
-            with contextlib.closing(self._open_index()) as index:
-                while not self._over.is_set():
-                    try:
-                        follow(self._queue, self._blobs, index, block_ms=500)
-                    except VidprocmeError as error:
-                        if error.code == "INDEX_DAMAGED":
-                            index.clear()  # derived: the events from the beginning (or a rebuild) fill it again
-                        self._over.wait(1.0)
+            while not self._over.is_set():
+                try:
+                    with contextlib.closing(self._open_index()) as index:
+                        while not self._over.is_set():
+                            follow(self._queue, self._blobs, index, block_ms=500)
+                except VidprocmeError:
+                    self._over.wait(1.0)  # a full disk, a queue that is away: again, from the last event that was kept
 
 
 def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
@@ -75,11 +74,21 @@ def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], 
 def follow(queue: Queue, blobs: Blobs, index: SearchIndex, *, block_ms: int) -> bool:
     """Project one batch of events. False when there was none.
 
-    Behind a trimmed stream the events in between are gone, so everything is projected anew.
+    A damaged index, and one that is behind a trimmed stream (a new one too), is made again from everything there is.
     """
+    try:
+        return _follow(queue, blobs, index, block_ms)
+    except VidprocmeError as error:
+        if error.code != "INDEX_DAMAGED":
+            raise
+        rebuild(queue, blobs, index)
+        return True
+
+
+def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int) -> bool:
     after = index.last_event()
     oldest = queue.oldest_event()
-    if after != "0" and oldest is not None and _before(after, oldest):
+    if oldest is not None and (after == "0" or _before(after, oldest)):
         rebuild(queue, blobs, index)
         return True
     events = queue.events(after, 500, block_ms)
@@ -143,7 +152,18 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
     if queue.job(job) is None:
         return  # trimmed or deleted meanwhile
     result = collect(queue, blobs, job)
-    index.project(record_of(result), result.captions or None, event_id)
+    captions = result.captions
+    there = index.video(video_id(result.view.job.source.sha256))
+    if there is not None and there.job != job and _newer(there, result) and queue.job(there.job) is not None:
+        # Of several jobs of one video the newest is shown, in whatever order they end; an older one's captions serve
+        # until it has its own.
+        result = collect(queue, blobs, there.job)
+        captions = result.captions or captions
+    index.project(record_of(result), captions or None, event_id)
+
+
+def _newer(there: VideoRecord, result: JobResult) -> bool:
+    return (there.created_ms, there.job) > (result.view.submitted_ms, result.view.job.id)
 
 
 def _before(left: str, right: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from vidprocme.core.errors import ErrorInfo, Fatal
+from vidprocme.core.errors import ErrorInfo, Fatal, Retryable
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState, Outcome, OutcomeKind, Stage, TaskState
 from vidprocme.core.media import Caption, MediaInfo, RenditionFile, seconds
@@ -133,8 +133,13 @@ def _captions(
         asked = True
         if view.outcome is None or view.outcome.kind is not OutcomeKind.OK:
             continue
-        for item in json.loads(blobs.read(view.outcome.manifest[0].sha256)):
-            described[Fraction(item["time"])] = item
+        try:
+            items = json.loads(blobs.read(view.outcome.manifest[0].sha256))
+        except Retryable as error:
+            if error.code != "BLOB_MISSING":
+                raise
+            continue  # swept or lost: its frames are named as wordless
+        described |= {Fraction(item["time"]): item for item in items}
     times = [frame.time for frame in frames]
     ends = [*times[1:], media.duration if media else times[-1]] if times else []
     captions, wordless = [], []
