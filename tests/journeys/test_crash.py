@@ -18,12 +18,12 @@ from vidprocme.core.ids import JobId
 from vidprocme.queue import embedded
 from vidprocme.queue.redis import RedisQueue
 
-SECONDS, CHUNK = 96, 8
+SECONDS, CHUNK = 72, 8
 
 
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A counting video of twelve chunks."""
+    """A counting video of nine chunks."""
     path = tmp_path_factory.mktemp("long") / "long.mp4"
     return make(
         path,
@@ -31,7 +31,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-WORDS = ("--model", "none", "--chunk", str(CHUNK), "--renditions", "360p,240p", "--video-preset", "medium")
+WORDS = ("--model", "none", "--chunk", str(CHUNK), "--renditions", "360p,240p")
 
 
 def succeeded(person: Person) -> list[str]:
@@ -91,7 +91,8 @@ def test_one_process_killed_and_the_run_goes_on(person: Person, long_clip: Path,
     until(lambda: _at_least(person, 1), "the first chunk")
 
     def kill_one() -> bool:
-        for process in psutil.Process(run.pid).children(recursive=True) + processes_of(person.data):
+        ours = processes_of(person.data)
+        for process in [child for one in ours for child in _below(one)] + ours:
             try:
                 if victim in " ".join(process.cmdline()):
                     process.send_signal(signal.SIGKILL)
@@ -109,6 +110,13 @@ def test_one_process_killed_and_the_run_goes_on(person: Person, long_clip: Path,
     assert stdout.count("\n") == 1
 
 
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
 def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, long_clip: Path) -> None:
     run = person.start("process", str(long_clip), "--out", str(person.out), *WORDS)
     until(lambda: _at_least(person, 1), "the first chunk")
@@ -123,7 +131,7 @@ def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, l
         queue = RedisQueue.connect(f"unix://{server.socket}", ours=True)
         tries = [view.tries for view in queue.tasks(JobId(document["job"]))]
         queue.close()
-    assert max(tries) == 0  # handed back attempts are not charged
+    assert set(tries) == {1}  # the try that succeeded; what was handed back is not charged
 
 
 def test_two_runs_at_once_on_one_folder(person: Person, long_clip: Path, draw: Callable[..., object]) -> None:
