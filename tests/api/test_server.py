@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def without_queue(tmp_path: Path) -> Iterator[Client]:
 
 
 def test_alive_and_ready(client: Client) -> None:
-    assert client.get("/healthz").json()["ok"] is True
+    alive = client.get("/healthz")
+    assert alive.json()["ok"] is True
+    assert alive.headers["x-content-type-options"] == "nosniff"
     ready = client.get("/readyz")
 
     assert ready.status_code == 200
@@ -113,3 +116,4 @@ def test_it_describes_itself(client: Client) -> None:
     assert {"Problem", "FieldError", "JobDocument"} <= set(schema["components"]["schemas"])
     ids = [method["operationId"] for path in schema["paths"].values() for method in path.values()]
     assert len(ids) == len(set(ids))
+    assert "HTTPValidationError" not in json.dumps(schema)  # errors are problems, all of them

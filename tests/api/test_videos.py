@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
+import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
+from pathlib import Path
 
 import pytest
 from httpx import Client, Response
 
 from tests.library.disks import own_mounts, run_on_small_disk
+from vidprocme.api.uploads import LEFT_OVER_S, sweep
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.wiring import House
@@ -149,6 +153,32 @@ def test_a_form_that_was_cut_is_refused(client: Client, house: House) -> None:
     received = problem["evidence"]["bytes_received"]  # type: ignore[index]
     assert 0 < received <= len(CONTENT)
     assert_nothing_was_kept(house)
+
+
+def test_a_sender_that_goes_away_leaves_nothing(client: Client, house: House) -> None:
+    head = "POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b"
+    part = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n{part}".encode() + b"x" * (3 << 20))
+        deadline = time.monotonic() + 30
+        while not any(path.stat().st_size for path in (house.data / "uploads").glob("upload-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # the server writes when it has collected a block
+
+    while list((house.data / "uploads").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert_nothing_was_kept(house)
+
+
+def test_what_a_killed_server_left_is_swept(tmp_path: Path) -> None:
+    for name, age_s in (("upload-old", 2 * LEFT_OVER_S), ("upload-new", 0.0), ("other", 2 * LEFT_OVER_S)):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+
+    sweep(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "upload-new"]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def test_a_rendition_is_served_in_ranges(server: Up, tmp_path: Path) -> None:
     assert part.headers["content-range"] == f"bytes 4-7/{rendition['bytes']}"
     assert (known.status_code, known.content) == (304, b"")
     assert beyond.status_code == 416
+    head = httpx.head(url, trust_env=False)
+    assert (head.status_code, head.headers["content-length"]) == (200, str(rendition["bytes"]))
 
 
 def test_what_is_no_video_fails_in_words(server: Up, tmp_path: Path) -> None:
@@ -135,6 +137,18 @@ def test_a_killed_server_comes_back_at_the_same_address(server: Up) -> None:
     # A connection that comes before the new one runs waits in the socket, which never closed.
     assert server.get("/v1/jobs") == jobs
     assert server.server().pid != killed.pid
+
+
+def test_a_killed_redis_comes_back_with_every_job(server: Up) -> None:
+    jobs = server.get("/v1/jobs")
+    facts = json.loads((server.data / "redis" / "keeper.json").read_text())
+
+    psutil.Process(facts["server_pid"]).kill()
+
+    # While it is away answers are problems with 503; then everything is there again, and the pool with it.
+    await_(lambda: server.get("/v1/jobs") == jobs, "the jobs are not there again")
+    await_(lambda: server.ready()["parts"]["pools"]["ok"], "the pool is not there again")
+    assert json.loads((server.data / "redis" / "keeper.json").read_text())["server_pid"] != facts["server_pid"]
 
 
 def test_term_lets_running_attempts_end_and_leaves_no_process(tmp_path: Path) -> None:

@@ -36,13 +36,13 @@ def list_jobs(
     return JobList(items=[job_summary(view) for view in desk.queue.jobs(limit=limit, active=active)])
 
 
-@router.get("/v1/jobs/{job_id}", responses=documented(404, 503))
+@router.get("/v1/jobs/{job_id}", responses=documented(404, 422, 503))
 def show_job(job_id: str, desk: AtDesk) -> JobDocument:
     """One job with everything it has published so far."""
     return job_document(desk.queue, desk.blobs, JobId(job_id), desk.now_ms())
 
 
-@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=documented(404, 409, 503))
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=documented(404, 409, 422, 503))
 def cancel_job(job_id: str, desk: AtDesk) -> Changed:
     """Cancel what waits at once and what runs within 1.5 s. What was published stays."""
     view = _known(desk, job_id)
@@ -57,7 +57,7 @@ def cancel_job(job_id: str, desk: AtDesk) -> Changed:
     return _changed(desk, view.job.id)
 
 
-@router.post("/v1/jobs/{job_id}/retry", status_code=202, responses=documented(404, 409, 503))
+@router.post("/v1/jobs/{job_id}/retry", status_code=202, responses=documented(404, 409, 422, 503))
 def retry_job(job_id: str, desk: AtDesk) -> Changed:
     """Fresh tries for what failed, died or was cancelled; what succeeded is never touched."""
     view = _known(desk, job_id)
@@ -75,7 +75,7 @@ def retry_job(job_id: str, desk: AtDesk) -> Changed:
 @router.get(
     "/v1/jobs/{job_id}/captions.vtt",
     response_class=PlainTextResponse,
-    responses={**documented(404, 503), 200: {"content": {"text/vtt": {}}, "description": "WebVTT"}},
+    responses={**documented(404, 422, 503), 200: {"content": {"text/vtt": {}}, "description": "WebVTT"}},
 )
 def captions(job_id: str, desk: AtDesk) -> Response:
     """The captions so far, as WebVTT."""
@@ -87,11 +87,12 @@ def captions(job_id: str, desk: AtDesk) -> Response:
     return Response(vtt(found), media_type="text/vtt", headers={"Cache-Control": "private, no-cache"})
 
 
+@router.head("/v1/jobs/{job_id}/renditions/{name}.mp4", include_in_schema=False)
 @router.get(
     "/v1/jobs/{job_id}/renditions/{name}.mp4",
     response_class=FileResponse,
     responses={
-        **documented(404, 416, 503),
+        **documented(404, 416, 422, 503),
         200: {"content": {"video/mp4": {}}, "description": "The whole file"},
         206: {"content": {"video/mp4": {}}, "description": "A range of it"},
         304: {"description": "Not changed"},

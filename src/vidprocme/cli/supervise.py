@@ -127,9 +127,10 @@ class Supervisor:
     def run(self) -> int:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        handlers = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+        asking = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored: started with nohup
+            asking.append(signal.SIGHUP)
+        handlers = {number: signal.signal(number, self._ask) for number in asking}
         handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         ready = False
         began_s = time.monotonic()
@@ -160,9 +161,16 @@ class Supervisor:
         for child in self._children:
             if child.process is None and not self._asked and time.monotonic() >= child.again_s:
                 child.started_s = time.monotonic()
-                child.process = subprocess.Popen(
-                    child.argv, pass_fds=child.fds, stdin=subprocess.DEVNULL, process_group=0, env=self._environment()
-                )
+                try:
+                    child.process = subprocess.Popen(
+                        child.argv,
+                        pass_fds=child.fds,
+                        stdin=subprocess.DEVNULL,
+                        process_group=0,
+                        env=self._environment(),
+                    )
+                except OSError as error:  # no memory, too many processes: that passes
+                    self._later(child, f"could not be started: {error.strerror}")
 
     def _environment(self) -> dict[str, str]:
         """The settings that came from the command line, for the children to read as their environment."""
@@ -175,19 +183,21 @@ class Supervisor:
         return {**os.environ, **mine}
 
     def _reap(self) -> None:
-        now = time.monotonic()
         for child in self._children:
             if child.process is None or child.process.poll() is None:
                 continue
             status = child.process.returncode
             child.process = None
-            if self._asked:
-                continue
-            if now - child.started_s >= STEADY_S:
-                child.backoff_s = BACKOFF_FIRST_S
-            child.again_s = now + child.backoff_s
-            _say(f"The {child.name} ended ({_ending(status)}); it is started again in {child.backoff_s:g} s.")
-            child.backoff_s = min(2 * child.backoff_s, BACKOFF_MOST_S)
+            if not self._asked:
+                self._later(child, f"ended ({_ending(status)})")
+
+    def _later(self, child: _Child, what: str) -> None:
+        now = time.monotonic()
+        if now - child.started_s >= STEADY_S:
+            child.backoff_s = BACKOFF_FIRST_S
+        child.again_s = now + child.backoff_s
+        _say(f"The {child.name} {what}; it is started again in {child.backoff_s:g} s.")
+        child.backoff_s = min(2 * child.backoff_s, BACKOFF_MOST_S)
 
     def _next_s(self) -> float:
         """How long nothing can be due."""

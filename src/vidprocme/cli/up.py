@@ -62,7 +62,7 @@ def worker(ctx: click.Context, sim_gpus: int | None, cores: int | None, parent: 
 
     Ctrl-C or TERM drains: what runs is finished. The second one hands it back uncharged and ends at once.
     """
-    stop = _Stop()
+    stop = _Stop(has_parent=bool(parent))
     if parent:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
         if os.getppid() != parent:
@@ -78,12 +78,14 @@ def worker(ctx: click.Context, sim_gpus: int | None, cores: int | None, parent: 
 class _Stop:
     """Counts what a person has asked for: 1 drain, 2 hand back. Signal handlers only count; the loop looks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_parent: bool) -> None:
         self.asked = 0
         self.asked_twice_s = 0.0
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
-        signal.signal(signal.SIGHUP, self._ask_twice)
+        # Ignored: started with nohup. A parent's end must be heard all the same.
+        if has_parent or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._ask_twice)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked += 1
