@@ -11,7 +11,7 @@ from vidprocme.core import wire
 from vidprocme.core.clock import Clock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId, new_job_id
-from vidprocme.core.job import Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
 
@@ -105,6 +105,8 @@ class Control:
         chunks: list[dict[str, object]] = []
         unfinished = False
         for view in self._queue.tasks(job):
+            if view.task.stage is Stage.PROBE and view.state not in TERMINAL:
+                unfinished = True  # nobody knows yet which frames there will be
             if view.task.stage not in (Stage.TRANSCODE, Stage.FRAMES):
                 continue
             if view.outcome is None or view.outcome.kind is not OutcomeKind.OK:
