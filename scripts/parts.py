@@ -35,19 +35,28 @@ class Part:
                 return _system("ffmpeg")
             case "corpus":
                 return Path(os.environ.get("VIDPROCME_CORPUS", "/nonexistent")).is_dir()
+            case "mounts":
+                return os.geteuid() == 0 and shutil.which("mount") is not None
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
 
 
-# `test-all` wants the first two; the others are for longer runs on machines that have them, and are always named.
+# `test-all` wants the first three; the others are for longer runs on machines that have them, and are always named.
 PARTS = (
     Part("system_redis", "a Redis or Valkey server on the PATH", "apt install redis-server"),
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
+    Part("mounts", "the right to mount a small tmpfs", "run as root"),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
     Part("gpu", "a GPU", "run on a machine with one"),
 )
-WANTED_BY_ALL: Mapping[str, bool] = {"system_redis": True, "system_ffmpeg": True, "corpus": False, "gpu": False}
+WANTED_BY_ALL: Mapping[str, bool] = {
+    "system_redis": True,
+    "system_ffmpeg": True,
+    "mounts": True,
+    "corpus": False,
+    "gpu": False,
+}
 
 
 def main(argv: list[str]) -> int:

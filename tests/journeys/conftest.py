@@ -16,6 +16,7 @@ from typing import Any
 import imageio_ffmpeg
 import psutil
 import pytest
+
 from scripts.drawn import random_scenes
 from scripts.make_sample import Shown, make, plan
 

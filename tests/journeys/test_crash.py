@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from scripts.numbered import Numbered, make, numbers
 
+from scripts.numbered import Numbered, make, numbers
 from tests.journeys.conftest import Person, kill_all, processes_of, until
 from vidprocme.core.ids import JobId
 from vidprocme.queue import embedded

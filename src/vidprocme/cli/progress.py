@@ -39,7 +39,10 @@ class ProgressLines:
             if stage.done == stage.total and (name, stage.stage) not in self._ended:
                 self._ended.add((name, stage.stage))
                 self.say(f"{name}: {stage.stage} done{_parts(stage)} after {clock(elapsed_s)}")
-        text = f"{name}: {_running(progress)}{_eta(progress, elapsed_s)}"
+        running = _running(progress)
+        if not running:
+            return  # it waits its turn: others have something to tell
+        text = f"{name}: {running}{_eta(progress, elapsed_s)}"
         if self._live:
             self._clear()
             self._out.write(text[: shutil.get_terminal_size().columns - 1])
@@ -68,8 +71,8 @@ def clock(seconds: float) -> str:
 
 
 def _running(progress: JobProgress) -> str:
-    parts = [_part(stage) for stage in progress.stages if stage.done < stage.total and (stage.running or stage.done)]
-    return "  ".join(parts) or "waiting"
+    parts = [_part(stage) for stage in progress.stages if stage.running]
+    return "  ".join(parts)
 
 
 def _part(stage: StageProgress) -> str:

@@ -85,9 +85,9 @@ class Span:
 class Chunk:
     """A stretch of source transcoded on its own: pictures with start_pts <= pts < end_pts.
 
-    `seek`: start decoding at the key frame start_pts instead of the file's beginning. `run_out`: pictures beyond the end
-    that a decoder gives before it can stop (0 for the last chunk). `run_in`: pictures before the start that must be
-    decoded first. The pictures decoded for a chunk are `frames + run_in + run_out`.
+    `seek`: start decoding at the key frame start_pts instead of the file's beginning. `run_in`: pictures before the start
+    that must be decoded first. `run_out`: the most pictures beyond the end that a decoder gives before it can stop (0 for
+    the last chunk). A chunk decodes at least `frames` and at most `frames + run_in + run_out` pictures.
     `samples`: pts of the pictures to keep as frames, ascending.
     """
 

@@ -11,8 +11,9 @@ from vidprocme.core.media import Chunk, FrameIndex
 
 # Up to here a source is one chunk: a cut costs a start of ffmpeg and a join, and buys nothing on a few cores.
 WHOLE_UP_TO_S = 30
-# `trim` learns that a chunk is over from the first picture beyond it, which is therefore decoded (transcoder.chunk).
-RUN_OUT = 1
+# `trim` learns that a chunk is over from the first picture beyond it; by then the decoder, which works ahead in a thread of
+# its own, has given a few more. Measured: 1-2 with ffmpeg 5.1.9, 2-4 with 9.0.2.
+RUN_OUT = 8
 
 
 def cut(index: FrameIndex, samples: Sequence[int], target_s: int, *, exact: bool = True) -> tuple[Chunk, ...]:

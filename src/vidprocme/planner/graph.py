@@ -22,6 +22,9 @@ from vidprocme.planner.sampling import sample
 CPU_ONE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
 # A lone chunk may use more cores: there is nothing else of its job to run beside it.
 CPU_MANY = tuple(Need(PlaceKind.CPU, Resources(cpu_milli=cores * 1000)) for cores in (4, 2, 1))
+# The slowest sources seen (4K60 AV1 on one core) take some 60 s for a second of video. Counted from packets, never from what
+# the container claims.
+WALL_BASE_S, WALL_PER_S = 300.0, 120.0
 # Loading weights can take minutes without a frame finished; transcoder and vision have finer limits of their own.
 DESCRIBE_STALL_S = 300.0
 
@@ -72,7 +75,10 @@ def plan_after_probe(job: Job, probe: TaskId, media: MediaInfo, index: FrameInde
         chunks = (_whole(index, samples),)
         stage = Stage.FRAMES
     needs = CPU_MANY if len(chunks) == 1 and renditions else CPU_ONE
-    pieces = [_task(job, stage, c.index, {**shared, "chunk": to_wire(c)}, needs, after=(probe,)) for c in chunks]
+    pieces = [
+        _task(job, stage, c.index, {**shared, "chunk": to_wire(c)}, needs, after=(probe,), limits=_limits(c, media))
+        for c in chunks
+    ]
     tasks += pieces
     if renditions:
         ends = tuple(piece.id for piece in pieces)
@@ -90,6 +96,13 @@ def plan_after_probe(job: Job, probe: TaskId, media: MediaInfo, index: FrameInde
 
 def _whole(index: FrameIndex, samples: tuple[int, ...]) -> Chunk:
     return Chunk(0, index.pts[0], index.end_pts, len(index.pts), False, samples)
+
+
+def _limits(chunk: Chunk, media: MediaInfo) -> Limits:
+    length_s = float((chunk.end_pts - chunk.start_pts) * media.video.time_base)
+    # A jump in the timestamps makes a long chunk of few pictures: what is decoded counts.
+    seen_s = min(length_s, chunk.frames / 5)
+    return Limits(wall_s=WALL_BASE_S + WALL_PER_S * seen_s)
 
 
 def _describe(job: Job, index: int, payload: dict[str, Any], after: tuple[TaskId, ...]) -> Task:
