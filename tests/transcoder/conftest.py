@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripts.numbered import Numbered, make
 
+from scripts.numbered import Numbered, make
 from vidprocme.core.media import Rendition
 from vidprocme.transcoder import ffmpeg
 from vidprocme.transcoder.ffmpeg import Ffmpeg

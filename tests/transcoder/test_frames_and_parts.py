@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts.numbered import Numbered, numbers
 
+from scripts.numbered import Numbered, numbers
 from tests.transcoder.conftest import RENDITIONS
 from tests.transcoder.helpers import cut, encode, quiet
 from vidprocme.core.errors import Retryable

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import av
 import pytest
-from scripts.numbered import Numbered
 
+from scripts.numbered import Numbered
 from tests.transcoder.helpers import cut, encode, quiet
 from vidprocme.core.errors import Cancelled, Fatal, Retryable
 from vidprocme.transcoder import argv, ffmpeg

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import av
 import pytest
-from scripts.numbered import Numbered, numbers
 
+from scripts.numbered import Numbered, numbers
 from tests.transcoder.conftest import RENDITIONS
 from tests.transcoder.helpers import cut, encode, whole
 from vidprocme.core.media import Rendition

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import imageio_ffmpeg
 import pytest
-from scripts.drawn import Scene, Thing, caption, jpeg, picture
 
+from scripts.drawn import Scene, Thing, caption, jpeg, picture
 from vidprocme.vision.llamacpp import LlamaCpp
 from vidprocme.vision.openai_http import OpenAiHttp
 from vidprocme.vision.registry import Registry

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import av
 import pytest
+
 from scripts.drawn import Scene, Thing, caption, picture, random_scenes
 from scripts.make_sample import MISREAD, make, plan, truth
-
 from vidprocme.vision.llamacpp import LlamaCpp
 from vidprocme.vision.prompt import FRAME_CAPTION
 
