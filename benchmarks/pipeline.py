@@ -135,7 +135,7 @@ def hand_words(ffmpeg: Ffmpeg, clip: Path, out: Path) -> list[str]:
     graph = (
         "[0:v]split=2[v0][pick];"
         "[v0]scale=1280:720,setsar=1,format=yuv420p,split=2[o0][v1];"
-        "[v1]scale=852:480,setsar=1,format=yuv420p,split=2[o1][v2];"
+        "[v1]scale=854:480,setsar=1,format=yuv420p,split=2[o1][v2];"
         "[v2]scale=640:360,setsar=1,format=yuv420p[o2];"
         "[pick]fps=1:round=up,scale=640:360:out_range=pc,setsar=1,format=yuvj420p[frames]"
     )

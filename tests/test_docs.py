@@ -1,0 +1,38 @@
+"""What the pages say is there is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from vidprocme.cli.main import VERBS
+from vidprocme.config import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md")]
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+# `queue/lua/turn.lua`, `cli/process.py`: paths below src/vidprocme or the root. `tests/x.py::test_y` names a test.
+FILE = re.compile(r"`([a-z_][\w./-]*\.(?:py|lua|md|lock))(?:::(\w+))?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_files_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    for name, test in FILE.findall(text):
+        below = [folder / name for folder in (ROOT / "src" / "vidprocme", ROOT, ROOT / "tests", page.parent)]
+        # A bare name stands for a file of the room that the sentence is about.
+        found = [path for path in below if path.is_file()] or ([] if "/" in name else [*ROOT.glob(f"src/**/{name}")])
+        if not found or (test and f"def {test}(" not in found[0].read_text(encoding="utf-8")):
+            missing.append(f"{name}::{test}" if test else name)
+    assert not missing
+
+
+def test_the_readme_names_every_setting_and_every_verb() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [field.name for field in fields(Settings) if f"`{PREFIX}{field.name.upper()}`" not in text] == []
+    assert [verb for verb in VERBS if not re.search(rf"(vidprocme (--data \S+ )?|`){verb}\b", text)] == []
