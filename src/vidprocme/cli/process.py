@@ -82,6 +82,7 @@ class Run:
         self._jobs: set[JobId] = set()
         self._printed = 0
         self._stop = False
+        self._owns_pool = False
 
     def run(self, inputs: Sequence[Input]) -> int:
         """Exit status: 0 all succeeded, 1 any failed, 130 interrupted."""
@@ -117,6 +118,7 @@ class Run:
             try:
                 if own is None and self._has_open_jobs() and not self._others_work():
                     own = stack.enter_context(self._house.pool(only=lambda: frozenset(self._jobs)))
+                    self._owns_pool = True
                 if own is not None:
                     own.step(STEP_S)
                 else:
@@ -157,8 +159,18 @@ class Run:
 
     # -- one item --------------------------------------------------------------------------------------------------
 
+    def _is_full(self) -> bool:
+        """Whether enough is on its way that the cores stay busy: the first videos of a batch should be done first.
+
+        Pools of others may be large: they get everything at once.
+        """
+        open_jobs = sum(1 for item in self._items if item.job and item.delivery is None)
+        return self._owns_pool and open_jobs >= max(4, 2 * self._house.cores)
+
     def _submit_all(self) -> None:
         for item in self._items:
+            while self._is_full() and not self._stop:
+                time.sleep(STEP_S)
             if self._stop:
                 return
             item.started_s = time.monotonic()
