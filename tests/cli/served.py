@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import imageio_ffmpeg
 import psutil
+
 from scripts.drawn import random_scenes
 from scripts.make_sample import MISREAD, make, plan
 
@@ -35,6 +36,14 @@ def draw(path: Path, scenes: int, *, seed: int = 7, size: tuple[int, int] = (320
     shown = plan(random_scenes(seed, scenes, skip=MISREAD), seed, Fraction(10), Fraction(scene_s))
     make(path, shown, size=size, fps=Fraction(10), seed=seed, ffmpeg=imageio_ffmpeg.get_ffmpeg_exe())
     return [item.caption for item in shown]
+
+
+def noise(path: Path, seconds: int) -> None:
+    """Write a clip that is hard to encode: every picture is new."""
+    source = f"testsrc2=size=1280x720:rate=15:duration={seconds},noise=alls=60:allf=t"
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-f", "lavfi", "-i", source]
+    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "40", "-pix_fmt", "yuv420p"]
+    subprocess.run([*argv, *codec, str(path)], check=True, timeout=60)
 
 
 def await_(what: Callable[[], Any], why: str) -> Any:
