@@ -189,6 +189,7 @@ def test_what_a_killed_server_left_is_swept(tmp_path: Path) -> None:
         ("Ziege äöü 山羊.mp4", "Ziege äöü 山羊.mp4"),
         ("a\x1b[31m.mp4", "a[31m.mp4"),
         ("..", "video"),
+        ('the "best" goat.mp4', 'the "best" goat.mp4'),
         ("x" * 400, "x" * 255),
     ],
 )

@@ -240,6 +240,15 @@ def test_a_network_is_refused_unless_allowed(tmp_path: Path, host: str) -> None:
     assert "--allow-network" in done.stderr
 
 
+def test_a_network_may_be_allowed(tmp_path: Path) -> None:
+    with up(tmp_path, "--host", "0.0.0.0", "--allow-network") as server:
+        answer = httpx.get(f"{server.url}/v1/jobs", headers={"host": "videos.example"}, trust_env=False)
+
+        assert answer.json()["items"] == []
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+
+
 def test_a_host_that_is_none_is_named(tmp_path: Path) -> None:
     done = run("up", "--host", "no.such.host.invalid", "--port", "0", data=tmp_path / "data")
 

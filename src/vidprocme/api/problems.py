@@ -23,7 +23,6 @@ STATUS: Mapping[str, int] = {
     "JOB_UNKNOWN": 404,
     "RENDITION_UNKNOWN": 404,
     "CAPTIONS_NONE": 404,
-    "BLOB_MISSING": 404,
     "JOB_ENDED": 409,
     "NOTHING_TO_RETRY": 409,
     "UPLOAD_CUT": 400,
@@ -72,6 +71,8 @@ def status_of(error: BaseException) -> int:
     info = describe_exception(error)
     if info.code in STATUS:
         return STATUS[info.code]
+    if info.code.startswith("QUEUE_"):  # also what a retry will not mend: it is not the asker's fault
+        return 503
     if isinstance(error, BadWish):
         return 422
     return 503 if isinstance(error, VidprocmeError) and info.fate is Fate.RETRY else 500
@@ -112,7 +113,7 @@ def request_id_of(request: Request) -> str:
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    return respond(describe_exception(error), status_of(error), request_id_of(request))
+    return strange(error, request_id_of(request))
 
 
 async def _machine(request: Request, error: Exception) -> JSONResponse:

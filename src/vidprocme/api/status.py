@@ -18,8 +18,8 @@ router = APIRouter()
 
 
 @router.get("/healthz")
-def health() -> JSONResponse:
-    """The process answers."""
+async def health() -> JSONResponse:
+    """The process answers: from the event loop, so that it does when every thread waits for a Redis that is away."""
     return JSONResponse(healthz().to_json())
 
 

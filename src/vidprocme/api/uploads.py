@@ -189,7 +189,9 @@ class _Form:
 
 def safe_name(given: str) -> str:
     """A name to show: without folders and control characters, at most 255 characters; never empty."""
-    last = re.split(r"[/\\]", given)[-1]
+    # Browsers write these three so (WHATWG, multipart/form-data encoding algorithm), and nothing else.
+    plain = given.replace("%22", '"').replace("%0D", "").replace("%0A", " ")
+    last = re.split(r"[/\\]", plain)[-1]
     shown = "".join(sign for sign in last if sign.isprintable()).strip()[:NAME_CHARACTERS]
     return shown if shown not in ("", ".", "..") else "video"
 

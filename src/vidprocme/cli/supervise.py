@@ -111,7 +111,7 @@ class Supervisor:
 
     def __init__(self, data: Path, listener: socket.socket, settings: Settings, *, network: bool) -> None:
         self._data, self._listener, self._settings = data, listener, settings
-        host, port = listener.getsockname()[:2]
+        host, port = _reached_at(listener)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         me = str(os.getpid())
         run = [sys.executable, "-m"]
@@ -268,11 +268,15 @@ class Supervisor:
             (self._data / ADDRESS_FILE).unlink(missing_ok=True)
 
 
+def _reached_at(listener: socket.socket) -> tuple[str, int]:
+    """Address and port for this machine's own use; one that listens everywhere is at 127.0.0.1 too."""
+    host, port = listener.getsockname()[:2]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, str(host)), int(port)
+
+
 def _ready_text(listener: socket.socket) -> str | None:
     """What /readyz says when it says yes; None when it does not answer so (yet)."""
-    host, port = listener.getsockname()[:2]
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    connection = http.client.HTTPConnection(target, port, timeout=2)
+    connection = http.client.HTTPConnection(*_reached_at(listener), timeout=2)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -289,7 +293,10 @@ def _say(text: str) -> None:
 
 
 def _ending(status: int) -> str:
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    if status >= 0:
+        return f"exit status {status}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"killed by {names.get(-status, f'signal {-status}')}"
 
 
 def _unusable(host: str, why: str) -> BadWish:
