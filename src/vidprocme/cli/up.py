@@ -11,7 +11,6 @@ from types import FrameType
 import click
 
 from vidprocme.cli.options import house_of
-from vidprocme.core.errors import BadWish
 from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.logs import set_up
@@ -23,14 +22,19 @@ PR_SET_PDEATHSIG = 1
 HAND_BACK_S, DIE_AFTER_S = 10, 15
 
 SIM_GPUS = click.option(
-    "--sim-gpus", type=click.IntRange(0, 64), help="Simulated GPUs: model places whose models run on the CPU."
+    "--sim-gpus",
+    metavar="N",
+    type=click.IntRange(0, 64),
+    help="Simulated GPUs: model places whose models run on the CPU.",
 )
-CORES = click.option("--cores", type=click.IntRange(0, 4096), help="Cores for attempts (default: all there are).")
+CORES = click.option(
+    "--cores", metavar="N", type=click.IntRange(0, 4096), help="Cores for attempts (default: all there are)."
+)
 
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="Where to listen (default 127.0.0.1).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port (default 8484); 0 picks a free one.")
+@click.option("--port", metavar="N", type=click.IntRange(0, 65535), help="Port (default 8484); 0 picks a free one.")
 @click.option("--allow-network", is_flag=True, help="Listen where other machines can reach it. There are no keys yet.")
 @SIM_GPUS
 @CORES
@@ -69,8 +73,6 @@ def worker(ctx: click.Context, sim_gpus: int | None, cores: int | None, parent: 
             return 0
     with house_of(ctx, sim_gpus=sim_gpus, cores=cores) as house:
         set_up(house.settings.log_level)
-        if not any(place.slots for place in house.places()):
-            raise BadWish("NO_PLACES", "This pool would offer no place.", "Give it --cores 1 or more.")
         _serve(house, stop, quiet=bool(parent))
     return 0
 
