@@ -36,7 +36,7 @@ def test_a_probe_is_followed_by_its_plan(queue: RedisQueue, blobs: BlobStore, pr
 
         planned = plan_next(job, task, outcome, INDEX)
         assert [view.task for view in queue.tasks(job.id)] == [task, *planned]
-    assert passed == ["before-plan", "planned", "enqueued-batch", "before-settle"] * 2
+    assert settlement is not None and passed == ["before-plan", "planned", "enqueued-batch", "before-settle"] * 2
     # Nothing of it runs before the probe is settled.
     assert queue.turn("hand", [], [], lease_ms=60_000).lines == ()
     assert queue.turn("hand", [settlement], [], lease_ms=60_000).lines != () and check(queue) == []

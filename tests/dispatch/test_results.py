@@ -56,7 +56,10 @@ def test_it_grows_with_its_tasks(queue: RedisQueue, blobs: BlobStore, tmp_path: 
     result = collect(queue, blobs, job.id)
     assert [frame.time for frame in result.frames] == [20, 30] and all(blobs.has(f.archive) for f in result.frames)
     # The last caption lasts to the end of the video, as long as no later frame is there.
-    assert [(c.start, c.end, c.text) for c in result.captions] == [(20, 30, "a goat 20"), (30, 60, "a goat 30")]
+    assert [(int(c.start), int(c.end), c.text) for c in result.captions] == [
+        (20, 30, "a goat 20"),
+        (30, 60, "a goat 30"),
+    ]
     assert result.renditions == () and 0 < progress_of(queue.tasks(job.id)).fraction < 1
 
 

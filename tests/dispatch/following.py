@@ -1,0 +1,18 @@
+"""A process that follows, until it is killed."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from vidprocme.dispatch.follower import Follower
+from vidprocme.library.blobs import open_blobs
+from vidprocme.library.index import SqliteIndex
+from vidprocme.queue.redis import RedisQueue
+
+url, prefix, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+queue = RedisQueue.connect(url, prefix=prefix)
+blobs = open_blobs(str(folder / "blobs"))
+Follower(queue, blobs, lambda: SqliteIndex(folder / "index.sqlite"), folder / "follower.lock").start()
+threading.Event().wait()

@@ -1,0 +1,271 @@
+"""The search index follows the queue, and can always be made again from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.dispatch.conftest import Connect
+from tests.dispatch.things import CLOCK, fail, live, new_job, plan_by_hand
+from tests.servers import RedisServer
+from vidprocme.core.errors import Retryable
+from vidprocme.core.ids import video_id
+from vidprocme.core.job import Job, Recipe, Stage, Task
+from vidprocme.dispatch.control import Control
+from vidprocme.dispatch.follower import Follower, catch_up, follow, rebuild
+from vidprocme.library.blobs import BlobStore
+from vidprocme.library.index import SqliteIndex
+from vidprocme.planner.graph import first_tasks
+from vidprocme.queue.redis import RedisQueue
+
+ROOT = Path(__file__).parents[2]
+RECIPE = Recipe(model="demo")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqliteIndex]:
+    with contextlib.closing(SqliteIndex(tmp_path / "index.sqlite")) as made:
+        yield made
+
+
+def submitted(queue: RedisQueue, blobs: BlobStore, sha256: str = "ab" * 32) -> tuple[Job, tuple[Task, ...]]:
+    job = new_job(sha256, recipe=RECIPE)
+    (probe,) = first_tasks(job)
+    queue.submit(job, [probe])
+    return job, plan_by_hand(queue, blobs, job, probe)
+
+
+def everything(queue: RedisQueue, blobs: BlobStore, index: SqliteIndex) -> None:
+    while follow(queue, blobs, index, block_ms=0):
+        pass
+
+
+def content(index: SqliteIndex) -> tuple[object, ...]:
+    """All that a person can see of it."""
+    return index.videos(1000), sorted(index.search("goat", 1000), key=lambda hit: (hit.job, hit.start))
+
+
+def a_mixed_house(queue: RedisQueue, blobs: BlobStore, folder: Path) -> None:
+    """Finished, failed, cancelled and half-done jobs of several videos; one video has several jobs."""
+    done, tasks = submitted(queue, blobs, "aa" * 32)
+    live(queue, blobs, folder, done, tasks)
+    half, tasks = submitted(queue, blobs, "bb" * 32)
+    live(queue, blobs, folder, half, tasks, upto=Stage.JOIN)
+    broken = new_job("cc" * 32)
+    queue.submit(broken, first_tasks(broken))
+    fail(queue, first_tasks(broken)[0])
+    gone, _ = submitted(queue, blobs, "dd" * 32)
+    queue.cancel(gone.id)
+    again = Control(queue, CLOCK).describe(done.id, Recipe(model="demo", prompt="More."))
+    view = queue.job(again.job)
+    assert view is not None
+    live(queue, blobs, folder, view.job, [v.task for v in queue.tasks(again.job)], words="two goats")
+
+
+def test_what_is_published_can_be_found(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    assert not follow(queue, blobs, index, block_ms=0)
+    job, tasks = submitted(queue, blobs)
+    everything(queue, blobs, index)
+    (video,) = index.videos()
+    assert (video.id, video.job, video.state) == (video_id("ab" * 32), job.id, "running")
+    live(queue, blobs, tmp_path, job, tasks)
+    everything(queue, blobs, index)
+
+    assert [hit.start for hit in index.search("goat 20")] == [20]
+    (video,) = index.videos()
+    assert video.state == "succeeded" and video.document["renditions"] == ["720p"]
+    assert index.last_event() == queue.newest_event() and not follow(queue, blobs, index, block_ms=0)
+
+
+def test_captions_are_found_before_the_job_has_ended(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    job, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, job, tasks, upto=Stage.DESCRIBE)
+    everything(queue, blobs, index)
+
+    assert len(index.search("goat")) == 6 and index.videos()[0].state == "running"
+
+
+@pytest.mark.parametrize("step_by_step", [False, True])
+def test_a_rebuild_equals_having_followed(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path, step_by_step: bool
+) -> None:
+    everything(queue, blobs, index)
+    if step_by_step:  # jobs of one video that overlap: the older one ends last
+        old, old_tasks = submitted(queue, blobs)
+        everything(queue, blobs, index)
+        new, new_tasks = submitted(queue, blobs)
+        everything(queue, blobs, index)
+        live(queue, blobs, tmp_path, old, old_tasks, words="an old goat", upto=Stage.DESCRIBE)
+        everything(queue, blobs, index)
+        assert index.search("old goat")  # better than none, until the newer job has its own
+        live(queue, blobs, tmp_path, new, new_tasks, words="a new goat")
+        everything(queue, blobs, index)
+        (end,) = [task for task in old_tasks if task.stage is Stage.INDEX]
+        live(queue, blobs, tmp_path, old, [end])
+        everything(queue, blobs, index)
+        assert not index.search("old goat") and index.videos()[0].job == new.id
+    else:
+        a_mixed_house(queue, blobs, tmp_path)
+        everything(queue, blobs, index)
+    followed = content(index)
+    with contextlib.closing(SqliteIndex(tmp_path / "other.sqlite")) as other:
+        seen: list[tuple[int, int]] = []
+        count = rebuild(queue, blobs, other, lambda done, total: seen.append((done, total)))
+        assert content(other) == followed and other.last_event() == index.last_event()
+        assert seen[-1] == (count, count) == (len(queue.jobs()), count)
+
+
+def test_behind_a_trimmed_stream_and_for_a_new_index_everything_is_projected(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    job, tasks = submitted(queue, blobs, "ee" * 32)
+    everything(queue, blobs, index)
+    live(queue, blobs, tmp_path, job, tasks)
+    a_mixed_house(queue, blobs, tmp_path)
+    queue.command("XTRIM", queue.keys.of("events"), "MAXLEN", 2)
+    everything(queue, blobs, index)
+    with contextlib.closing(SqliteIndex(tmp_path / "new.sqlite")) as new:
+        everything(queue, blobs, new)
+        assert content(new) == content(index)
+    assert len(index.videos()) == 5 and len(index.search("goat")) == 12
+
+
+def test_a_damaged_index_is_made_again(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    a_mixed_house(queue, blobs, tmp_path)
+    with contextlib.closing(SqliteIndex(path)) as index:
+        everything(queue, blobs, index)
+        videos, moments = len(index.videos()), len(index.search("goat", 1000))
+        damage(path)
+        job, tasks = submitted(queue, blobs, "ff" * 32)
+        live(queue, blobs, tmp_path, job, tasks)
+        everything(queue, blobs, index)
+        assert len(index.videos()) == videos + 1
+        assert len(index.search("goat", 1000)) == moments + 6
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of the database, as a bad disk does."""
+    for name in (path, path.with_name(path.name + "-wal")):
+        if name.exists() and name.stat().st_size > 8192:
+            with name.open("r+b") as file:
+                file.seek(4096)
+                file.write(os.urandom(name.stat().st_size - 4096))
+
+
+def test_the_follower_follows_and_starts_anew_on_a_damaged_index(
+    queue: RedisQueue, blobs: BlobStore, tmp_path: Path
+) -> None:
+    path, lock = tmp_path / "index.sqlite", tmp_path / "follower.lock"
+    for number, sha256 in enumerate(("ab" * 32, "cd" * 32), 1):
+        follower = Follower(queue, blobs, lambda: SqliteIndex(path), lock)
+        follower.start()
+        job, tasks = submitted(queue, blobs, sha256)
+        live(queue, blobs, tmp_path, job, tasks)
+        try:
+            until(partial(finds, path, 6 * number))
+        finally:
+            follower.stop()
+        damage(path)
+    catch_up(queue, blobs, lambda: SqliteIndex(path), lock)
+    assert found(path) == 12
+
+
+def test_the_follower_waits_for_a_server_that_comes_back(tmp_path: Path, blobs: BlobStore) -> None:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    queue = RedisQueue.connect(server.url)
+    path = tmp_path / "index.sqlite"
+    follower = Follower(queue, blobs, lambda: SqliteIndex(path), tmp_path / "lock")
+    follower.start()
+    try:
+        server.kill()
+        with pytest.raises(Retryable):
+            queue.jobs()
+        server.start()
+        job, tasks = submitted(queue, blobs)
+        live(queue, blobs, tmp_path, job, tasks)
+        until(partial(finds, path, 6))
+    finally:
+        follower.stop()
+        queue.close()
+        server.close()
+
+
+def test_one_process_of_a_machine_follows_and_another_takes_over_when_it_is_killed(
+    connect: Connect, server: RedisServer, blobs: BlobStore, tmp_path: Path
+) -> None:
+    queue = connect()
+    path, lock = tmp_path / "index.sqlite", tmp_path / "follower.lock"
+    job, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, job, tasks)
+    other = subprocess.Popen(
+        [sys.executable, "-m", "tests.dispatch.following", server.url, queue.keys.prefix, str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )
+    follower = Follower(connect(), blobs, lambda: SqliteIndex(path), lock)
+    try:
+        until(partial(finds, path, 6))
+        os.kill(other.pid, signal.SIGSTOP)  # it holds the lock, and does nothing
+        job, tasks = submitted(queue, blobs, "cd" * 32)
+        live(queue, blobs, tmp_path, job, tasks)
+        catch_up(queue, blobs, lambda: SqliteIndex(path), lock)  # somebody else's affair
+        assert found(path) == 6
+        follower.start()
+        other.kill()
+        until(partial(finds, path, 12))
+        follower.stop()
+    finally:
+        other.kill()
+        other.wait()
+    catch_up(queue, blobs, lambda: SqliteIndex(path), lock)
+    assert found(path) == 12
+
+
+def test_a_job_whose_captions_are_gone_does_not_stop_the_others(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    job, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, job, tasks)
+    for view in queue.tasks(job.id):
+        if view.task.stage is Stage.DESCRIBE and view.outcome is not None:
+            blobs.delete(view.outcome.manifest[0].sha256)
+    other, more = submitted(queue, blobs, "cd" * 32)
+    live(queue, blobs, tmp_path, other, more, words="a second goat")
+    everything(queue, blobs, index)
+
+    assert len(index.search("second goat")) == 6 and len(index.videos()) == 2
+
+
+def finds(path: Path, count: int) -> bool:
+    return path.exists() and found(path) == count
+
+
+def found(path: Path) -> int:
+    try:
+        with contextlib.closing(SqliteIndex(path)) as reader:
+            return len(reader.search("goat", 100))
+    except Retryable:
+        return -1  # damaged: the follower is about to make it again
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread or process writes."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "waited 20 s for nothing"
+        time.sleep(0.05)
