@@ -53,7 +53,7 @@ def test_a_ready_task_knows_whether_anybody_will_take_it() -> None:
     assert told(ready, pools=())[0] == "NO_POOL"
     assert told(ready, pools=(replace(POOL, own_jobs_only=True),))[0] == "NO_POOL"
     assert told(ready, pools=(replace(POOL, draining=True),))[0] == "DRAINING"
-    assert told(ready) == ("IN_LINE", "In line: 7 tasks wait in bin normal, 2 run now on 1 pool.")
+    assert told(ready) == ("IN_LINE", "In line: 7 wait in bin normal, 2 run now on 1 pool.")
 
 
 def test_what_does_not_wait_has_no_reason() -> None:

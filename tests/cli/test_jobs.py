@@ -125,7 +125,7 @@ def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.Captu
         assert f"job       {job}" in said(capsys, "show", given)[0]
     _, err = said(capsys, "show", job[:7], status=2)
     assert "JOB_AMBIGUOUS" in err
-    for given in ("zzz", "job_", ""):
+    for given in ("zzz", "job_", "", "\udcff"):
         assert "JOB_UNKNOWN" in said(capsys, "show", given, status=5)[1]
 
 

@@ -57,9 +57,7 @@ def _in_line(view: TaskView, pools: Sequence[PoolInfo], depth: Depth) -> Reason:
     bin_ = view.task.bin
     running = depth.by_state.get(TaskState.RUNNING, 0)
     waiting = depth.waiting_by_bin.get(bin_, 0)
-    return Reason(
-        IN_LINE, f"In line: {waiting} tasks wait in bin {bin_}, {running} run now on {_pools(len(open_to_all))}."
-    )
+    return Reason(IN_LINE, f"In line: {waiting} wait in bin {bin_}, {running} run now on {_pools(len(open_to_all))}.")
 
 
 def _pools(count: int) -> str:

@@ -129,9 +129,9 @@ def resolve(queue: Queue, given: str) -> JobId:
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
     """
-    if queue.job(JobId(given)) is not None:
+    part = given.upper().removeprefix("JOB_") if given.isascii() else ""
+    if part and queue.job(JobId(given)) is not None:
         return JobId(given)
-    part = given.upper().removeprefix("JOB_")
     found = []
     if part:
         for view in queue.jobs(limit=MOST_SEARCHED):
