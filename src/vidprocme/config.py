@@ -13,6 +13,7 @@ from vidprocme.core.errors import BadWish
 
 PREFIX = "VIDPROCME_"
 FILE_NAME = "vidprocme.toml"
+WORDS = {int: "a whole number", str: "a text", Path: "a path"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     settings = _apply(settings, given, "the environment")
     chosen = {name: value for name, value in (flags or {}).items() if value is not None}
     settings = _apply(settings, chosen, "the command line")
+    if not 1 <= settings.beat_ms < min(settings.lease_ms, settings.presence_ms):
+        raise _invalid(
+            f"beat_ms = {settings.beat_ms} must be at least 1, and less than lease_ms = {settings.lease_ms} and "
+            f"presence_ms = {settings.presence_ms}."
+        )
     return replace(settings, data=settings.data.expanduser().absolute())
 
 
@@ -67,15 +73,20 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
     for name, value in given.items():
         if name not in Settings.__dataclass_fields__:
             raise _invalid(f"{where} has a setting {name!r}, which does not exist.")
-        kind = type(getattr(settings, name))
+        kind = Path if isinstance(getattr(settings, name), Path) else type(getattr(settings, name))
+        # Words can be read as anything; a file's numbers and lists only as what they are.
         try:
-            changes[name] = Path(value) if isinstance(getattr(settings, name), Path) else kind(value)
-        except (TypeError, ValueError):
-            raise _invalid(f"{where}: {name} = {value!r} is not a {kind.__name__}.") from None
+            if not isinstance(value, (str, kind)) or isinstance(value, bool):
+                raise ValueError(value)
+            changes[name] = kind(value)
+        except ValueError:
+            raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
     for name in ("cores", "model_threads", "sim_gpus", "port"):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if settings.port > 65535:
+        raise _invalid(f"{where}: port = {settings.port} is above 65535.")
     return settings
 
 
