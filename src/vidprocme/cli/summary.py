@@ -31,7 +31,8 @@ def summary(document: dict[str, Any], folder: Path, *, known: bool) -> str:
         size = f"{r['width_px']}x{r['height_px']}"
         lines.append(f"  {r['name']:<9} {size:<10} {size_text(r['bytes']):>9}  {r['frames']} pictures, checked")
     if document["frames"]:
-        lines.append(f"  frames    {len(document['frames'])} JPEGs")
+        count = len(document["frames"])
+        lines.append(f"  frames    {count} JPEG{'' if count == 1 else 's'}")
     lines += _caption_lines(document["captions"])
     for note in document["degraded"]:
         lines.append(f"  note      {note}")
