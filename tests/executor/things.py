@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 from imageio_ffmpeg import get_ffmpeg_exe
-from scripts.drawn import Scene, Thing, caption, jpeg, picture
 
+from scripts.drawn import Scene, Thing, caption, jpeg, picture
 from vidprocme.core.ids import AttemptId, JobId, TaskId, attempt_id, task_id
 from vidprocme.core.job import Artifact, Attempt, Job, Limits, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
