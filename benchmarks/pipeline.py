@@ -118,7 +118,7 @@ def make_clip(ffmpeg: Ffmpeg, path: Path, length_s: int) -> Path:
     aside = path.with_name(f"aside-{path.name}")
     # Grain is what makes an encoder work as for a camera; the moving gradient fills what the test picture leaves flat.
     picture = (
-        f"testsrc2=s=1920x1080:r={FPS}[a];gradients=s=1920x1080:r={FPS}:n=4:speed=0.02:seed=7[b];"
+        f"testsrc2=s=1920x1080:r={FPS}[a];gradients=s=480x270:r={FPS}:n=4:speed=0.02:seed=7,scale=1920:1080[b];"
         "[a][b]blend=all_mode=average,noise=alls=6:allf=t:all_seed=7,format=yuv420p[v]"
     )
     words = [ffmpeg.path, "-nostdin", "-hide_banner", "-v", "error", "-y", "-filter_complex", picture]

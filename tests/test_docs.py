@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_house import MAY_IMPORT
 from vidprocme.cli.main import VERBS
 from vidprocme.config import PREFIX, Settings
 
@@ -36,3 +37,16 @@ def test_the_readme_names_every_setting_and_every_verb() -> None:
 
     assert [field.name for field in fields(Settings) if f"`{PREFIX}{field.name.upper()}`" not in text] == []
     assert [verb for verb in VERBS if not re.search(rf"(vidprocme (--data \S+ )?|`){verb}\b", text)] == []
+
+
+def test_the_architecture_names_every_room_with_what_it_may_import() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    floors = text.partition("## Rooms and floors")[2].partition("## Seams")[0]
+    cells = [row.split("|") for row in floors.splitlines() if row.count("|") == 4]
+    rows = {room: may for _, _, rooms, may, _ in cells for room in re.findall(r"`(\w+)`", rooms)}
+
+    for room, targets in MAY_IMPORT.items():
+        if room.startswith("__") or room in ("config", "wiring"):
+            continue  # wiring's row says: everything below
+        for target in targets:
+            assert target.split(".")[0] in rows[room], f"{room} may import {target}, and its row does not say so"
