@@ -254,6 +254,29 @@ def test_the_server_is_killed_in_the_middle_and_nothing_is_lost(
         queue.close()
 
 
+def test_a_server_that_dies_before_a_claim_takes_no_place_along(tmp_path: Path, blobs: BlobStore) -> None:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    queue = RedisQueue.connect(server.url)
+    killed: list[str] = []
+
+    def at(passed: str) -> None:
+        # Settled is said between the round trip that settles and the one that claims what comes next.
+        if passed == "settled" and not killed:
+            killed.append(passed)
+            server.kill()
+
+    job = submit_waiting(queue, 4)
+    with started(queue, blobs, slots=1, at=at) as pool:
+        step_until(pool, lambda: bool(killed))
+        server.start()
+        pool.run(lambda: state(queue, job) is JobState.SUCCEEDED)
+        assert all_free(pool)
+    assert check(queue) == []
+    queue.close()
+    server.close()
+
+
 def _has_succeeded(queue: RedisQueue, count: int) -> bool:
     """Whether so many tasks have; False while the server is away."""
     try:

@@ -20,6 +20,7 @@ from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Recipe,
 from vidprocme.core.media import RenditionFile
 from vidprocme.core.resources import Place, PlaceKind, Resources
 from vidprocme.core.wire import index_to_bytes, to_wire
+from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.timed import TimedExecutor
@@ -52,10 +53,13 @@ def dispatcher(
     slots: int = 4,
     config: LoopConfig = FAST,
     only: Callable[[], Collection[JobId]] | None = None,
+    at: Failpoint = lambda _name: None,
 ) -> Dispatcher:
     here = places(slots)
     pool = this_pool(CLOCK.now_ms(), len(here), own_jobs_only=only is not None)
-    return Dispatcher(queue, TimedExecutor(here), blobs, pool, clock=CLOCK, rng=NoChance(), config=config, only=only)
+    return Dispatcher(
+        queue, TimedExecutor(here), blobs, pool, clock=CLOCK, rng=NoChance(), config=config, only=only, at=at
+    )
 
 
 @contextmanager
