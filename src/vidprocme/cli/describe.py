@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from vidprocme.cli.deliver import deliver, document_of
+from vidprocme.cli.jobs import resolve
 from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.summary import summary
-from vidprocme.core.errors import BadWish
+from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState
 from vidprocme.dispatch.follower import catch_up
@@ -57,31 +58,23 @@ def describe(
 
 
 def find(house: House, video: str) -> JobView:
-    """The job that a person means.
+    """The job that a person means: by the file that was processed, its name, or the job's id.
 
     Raises:
-        BadWish: JOB_UNKNOWN, JOB_AMBIGUOUS.
+        Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
     """
-    exact = house.queue.job(JobId(video))
-    if exact is not None:
-        return exact
-    jobs = house.queue.jobs(limit=10_000)
-    if video.startswith("job_"):
-        matches = [view for view in jobs if view.job.id.startswith(video)]
-        if len(matches) > 1:
-            raise BadWish("JOB_AMBIGUOUS", f"{len(matches)} jobs begin with {video}.", "Give more of the id.")
-    elif Path(video).is_file():
+    made = [view for view in house.queue.jobs(limit=10_000) if view.job.reuses is None]
+    if Path(video).is_file():
         sha256 = house.source_of(Path(video)).sha256
-        matches = [view for view in jobs if view.job.source.sha256 == sha256 and view.job.reuses is None]
+        matches = [view for view in made if view.job.source.sha256 == sha256]
     else:
-        matches = [view for view in jobs if view.job.source.name == video and view.job.reuses is None]
-    if not matches:
-        raise BadWish(
-            "JOB_UNKNOWN",
-            f"No job of this data folder is {video}, or was made from it.",
-            "Process the video first: vidprocme process VIDEO --out DIR",
+        matches = [view for view in made if view.job.source.name == video]
+    view = matches[0] if matches else house.queue.job(resolve(house.queue, video))
+    if view is None:
+        raise Fatal(
+            "JOB_UNKNOWN", f"No job was made from {video}.", "Process it first: vidprocme process VIDEO --out DIR"
         )
-    return matches[0]
+    return view
 
 
 def _finish(house: House, job: JobId, lines: ProgressLines) -> JobResult:
