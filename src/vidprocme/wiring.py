@@ -136,8 +136,10 @@ class House:
             return replace(recipe, model_missing=True)
         return replace(recipe, model=model.id, model_on_server=model.on_server)
 
-    def source_of(self, path: Path) -> Source:
+    def source_of(self, path: Path, on_bytes: Callable[[int], None] | None = None) -> Source:
         """A file on this machine as a source: hashed, referenced in place, never copied.
+
+        `on_bytes(done)` is called while hashing, and may raise to stop.
 
         Raises:
             BadWish: FILE_MISSING, IS_A_DIRECTORY, FILE_UNREADABLE; EMPTY_FILE.
@@ -164,7 +166,7 @@ class House:
                     "Check where it came from, and copy it again.",
                     {"path": str(path)},
                 )
-            sha256, size = hash_file(path)
+            sha256, size = hash_file(path, on_bytes)
         except FileNotFoundError as error:
             raise BadWish(
                 "FILE_MISSING", f"There is no file {path}.", "Check the path.", {"path": str(path)}

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from vidprocme.cli.deliver import deliver, document_of
+from vidprocme.cli.hands import Hands, patiently
 from vidprocme.cli.jobs import resolve
 from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
@@ -80,14 +81,9 @@ def find(house: House, video: str) -> JobView:
 def _finish(house: House, job: JobId, lines: ProgressLines) -> JobResult:
     """Wait for the job; a live pool does the work, else this process brings its own."""
     started_s = time.monotonic()
-    others = any(not pool.own_jobs_only for pool in house.queue.pools())
-    if others:
-        while not _ended(house, job, lines, started_s):
-            time.sleep(0.3)
-    else:
-        with house.pool(only=lambda: {job}) as pool:
-            while not _ended(house, job, lines, started_s):
-                pool.step(0.3)
+    with Hands(house, lambda: {job}) as hands:
+        while not patiently(lambda: _ended(house, job, lines, started_s)):
+            hands.step(True)
     lines.close()
     return collect(house.queue, house.blobs, job)
 

@@ -5,37 +5,33 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from vidprocme.cli.deliver import deliver
+from vidprocme.cli.hands import STEP_S, Hands, patiently
 from vidprocme.cli.inputs import Input, expand
 from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
 from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.summary import leftovers_line, summary
-from vidprocme.core.errors import Retryable, VidprocmeError, describe_exception
+from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState, Recipe
-from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.dispatch.follower import Follower, catch_up
 from vidprocme.dispatch.results import collect
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.wiring import House
 
-T = TypeVar("T")
-
 LOOK_EVERY_S = 0.5
-STEP_S = 0.25
-QUEUE_PATIENCE_S = 30.0  # how long a run waits for a queue that does not answer
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
@@ -96,13 +92,16 @@ class Run:
             stack.callback(follower.stop)
             stack.enter_context(self._interruptible())
             submitting = workers.submit(self._submit_all)
-            self._work(workers, submitting, stack)
+            with Hands(self._house, lambda: frozenset(self._jobs)) as hands:
+                self._work(workers, submitting, hands)
+                if self._stop:
+                    self._lines.say("Stopping ...")
             submitting.result()
         self._lines.close()
         if self._stop:
             self._lines.say("Stopped. What is finished is kept: run the same command again to go on.")
             return EXIT_INTERRUPTED
-        _patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
+        patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
         left = leftovers_line(before - self._jobs)
         if left:
             self._lines.say(left)
@@ -110,37 +109,19 @@ class Run:
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
-    def _work(self, workers: ThreadPoolExecutor, submitting: Future[None], stack: ExitStack) -> None:
-        """Until every item is delivered. A live pool of the data folder does the work; else this run brings its own."""
-        own: Dispatcher | None = None
-        looked_s, reached_s = 0.0, time.monotonic()
+    def _work(self, workers: ThreadPoolExecutor, submitting: Future[None], hands: Hands) -> None:
+        """Until every item is delivered, or somebody stops the run."""
+        looked_s = float("-inf")
         while not self._stop and not (submitting.done() and all(item.document for item in self._items)):
-            try:
-                if own is None and self._has_open_jobs() and not self._others_work():
-                    own = stack.enter_context(self._house.pool(only=lambda: frozenset(self._jobs)))
-                    self._owns_pool = True
-                if own is not None:
-                    own.step(STEP_S)
-                else:
-                    time.sleep(0.05)
-                if time.monotonic() - looked_s >= (LOOK_EVERY_S if own or self._jobs else 0.05):
-                    looked_s = time.monotonic()
+            hands.step(any(item.job and item.delivery is None for item in self._items))
+            self._owns_pool = hands.own
+            if time.monotonic() - looked_s >= LOOK_EVERY_S:
+                looked_s = time.monotonic()
+                with suppress(Retryable):  # the queue is away; `hands` knows for how long that may be
                     self._look(workers)
-                    reached_s = time.monotonic()
-            except Retryable as error:
-                # The embedded server heals by itself when it is killed; what was accepted is still there then.
-                if not error.code.startswith("QUEUE_") or time.monotonic() - reached_s > QUEUE_PATIENCE_S:
-                    raise
-                time.sleep(STEP_S)
             if submitting.done() and submitting.exception():
                 return  # its exception is raised by the caller
         self._print_ready()
-
-    def _has_open_jobs(self) -> bool:
-        return any(item.job and item.delivery is None for item in self._items)
-
-    def _others_work(self) -> bool:
-        return any(not pool.own_jobs_only and not pool.draining for pool in self._house.queue.pools())
 
     def _look(self, workers: ThreadPoolExecutor) -> None:
         """Show progress, and hand out what has ended."""
@@ -177,8 +158,10 @@ class Run:
             try:
                 if item.input.error is not None:
                     raise item.input.error
-                source = self._house.source_of(item.input.path)
-                submission = _patiently(partial(self._house.control.submit, source, self._recipe))
+                source = self._house.source_of(item.input.path, partial(self._reading, item.input.path))
+                submission = patiently(partial(self._house.control.submit, source, self._recipe))
+            except Cancelled:
+                return
             except VidprocmeError as error:
                 if error.code.startswith("QUEUE_"):
                     raise
@@ -187,16 +170,21 @@ class Run:
             except OSError as error:
                 item.document = _failed_document(item, error)
                 continue
-            view = _patiently(partial(self._house.queue.job, submission.job))
+            view = patiently(partial(self._house.queue.job, submission.job))
             item.known = not submission.created and view is not None and view.state is JobState.SUCCEEDED
             self._jobs.add(submission.job)
             item.job = submission.job
+
+    def _reading(self, path: Path, done_bytes: int) -> None:
+        if self._stop:
+            raise Cancelled("the run was stopped")
+        self._lines.reading(path.name, done_bytes, path.stat().st_size)
 
     def _deliver(self, item: _Item, job: JobId) -> dict[str, Any]:
         """Write the files. What goes wrong here is this item's error, and the others go on."""
         elapsed_s = time.monotonic() - item.started_s
         try:
-            result = _patiently(lambda: collect(self._house.queue, self._house.blobs, job))
+            result = patiently(lambda: collect(self._house.queue, self._house.blobs, job))
             return deliver(result, self._house.blobs, self._out / item.input.folder, item.input.given, elapsed_s)
         except Exception as error:
             return _failed_document(item, error)
@@ -229,18 +217,6 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _patiently(call: Callable[[], T]) -> T:
-    """The call's answer, asked again while the queue is out of reach. Everything we ask may be said twice."""
-    deadline = time.monotonic() + QUEUE_PATIENCE_S
-    while True:
-        try:
-            return call()
-        except Retryable as error:
-            if not error.code.startswith("QUEUE_") or time.monotonic() > deadline:
-                raise
-            time.sleep(STEP_S)
 
 
 def _failed(item: _Item) -> bool:

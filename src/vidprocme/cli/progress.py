@@ -11,6 +11,8 @@ from vidprocme.dispatch.watch import JobProgress, StageProgress
 
 # Without a terminal a line is written when a stage ends, and this often in between.
 PLAIN_EVERY_S = 10.0
+# Below this a file is read through in a blink.
+READING_SHOWN_BYTES = 500_000_000
 
 
 class ProgressLines:
@@ -44,16 +46,33 @@ class ProgressLines:
             return  # it waits its turn: others have something to tell
         text = f"{name}: {running}{_eta(progress, elapsed_s)}"
         if self._live:
-            self._clear()
-            self._out.write(text[: shutil.get_terminal_size().columns - 1])
-            self._out.flush()
-            self._drawn = True
+            self._draw(text)
         elif time.monotonic() - self._said_s.setdefault(name, time.monotonic()) >= PLAIN_EVERY_S:
             self._said_s[name] = time.monotonic()
             self.say(text)
 
+    def reading(self, name: str, done_bytes: int, total_bytes: int) -> None:
+        """A large file is being read through before its job is made. Silent for small ones."""
+        if self._quiet or total_bytes < READING_SHOWN_BYTES:
+            return
+        now = time.monotonic()
+        wait_s = 0.2 if self._live else PLAIN_EVERY_S
+        if now - self._said_s.setdefault(f"reading {name}", now) >= wait_s:
+            self._said_s[f"reading {name}"] = now
+            text = f"{name}: reading {done_bytes / total_bytes:.0%}"
+            if self._live:
+                self._draw(text)
+            else:
+                self.say(text)
+
     def close(self) -> None:
         self._clear()
+
+    def _draw(self, text: str) -> None:
+        self._clear()
+        self._out.write(text[: shutil.get_terminal_size().columns - 1])
+        self._out.flush()
+        self._drawn = True
 
     def _clear(self) -> None:
         if self._drawn:

@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -132,19 +132,23 @@ def disk_errors(where: Path) -> Iterator[None]:
         ) from error
 
 
-def hash_file(path: Path) -> tuple[str, int]:
-    """A file's sha256 and its size in bytes."""
+def hash_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> tuple[str, int]:
+    """A file's sha256 and its size in bytes. `on_bytes(done)` is called for each MiB or so, and may raise to stop."""
     with path.open("rb", buffering=0) as file:
-        return _copy_hashed(file, None)
+        return _copy_hashed(file, None, on_bytes)
 
 
-def _copy_hashed(source: IO[bytes], target: IO[bytes] | None) -> tuple[str, int]:
+def _copy_hashed(
+    source: IO[bytes], target: IO[bytes] | None, on_bytes: Callable[[int], None] | None = None
+) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while block := source.read(BLOCK_BYTES):
         digest.update(block)
         size += len(block)
         if target is not None:
             target.write(block)
+        if on_bytes is not None:
+            on_bytes(size)
     return digest.hexdigest(), size
 
 

@@ -22,6 +22,8 @@ from vidprocme.planner.sampling import sample
 CPU_ONE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
 # A lone chunk may use more cores: there is nothing else of its job to run beside it.
 CPU_MANY = tuple(Need(PlaceKind.CPU, Resources(cpu_milli=cores * 1000)) for cores in (4, 2, 1))
+# Frames alone cost a seek and a few decodes: longer chunks, and still a bounded list of frames in each outcome.
+FRAMES_CHUNK_S = 120
 # The slowest sources seen (4K60 AV1 on one core) take some 60 s for a second of video. Counted from packets, never from what
 # the container claims.
 WALL_BASE_S, WALL_PER_S = 300.0, 120.0
@@ -72,7 +74,7 @@ def plan_after_probe(job: Job, probe: TaskId, media: MediaInfo, index: FrameInde
         chunks = cut(index, samples, recipe.chunk_s, exact=media.exact)
         stage = Stage.TRANSCODE
     else:
-        chunks = (_whole(index, samples),)
+        chunks = cut(index, samples, max(recipe.chunk_s, FRAMES_CHUNK_S), exact=media.exact)
         stage = Stage.FRAMES
     needs = CPU_MANY if len(chunks) == 1 and renditions else CPU_ONE
     pieces = [
@@ -92,10 +94,6 @@ def plan_after_probe(job: Job, probe: TaskId, media: MediaInfo, index: FrameInde
     before_index = tuple(task.id for task in describes) or (tasks[-1].id,)
     tasks.append(_task(job, Stage.INDEX, 0, {}, CPU_ONE, after=(probe, *before_index), rule=AfterRule.SETTLED))
     return tuple(tasks)
-
-
-def _whole(index: FrameIndex, samples: tuple[int, ...]) -> Chunk:
-    return Chunk(0, index.pts[0], index.end_pts, len(index.pts), False, samples)
 
 
 def _limits(chunk: Chunk, media: MediaInfo) -> Limits:
