@@ -143,6 +143,24 @@ def test_behind_a_trimmed_stream_and_for_a_new_index_everything_is_projected(
     assert len(index.videos()) == 5 and len(index.search("goat")) == 12
 
 
+def test_a_rebuild_that_is_broken_off_is_done_again(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    a_mixed_house(queue, blobs, tmp_path)
+    everything(queue, blobs, index)
+    whole = content(index)
+
+    def end(done: int, _total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(queue, blobs, index, end)
+    assert content(index) != whole
+    everything(queue, blobs, index)
+    assert content(index) == whole and index.last_event() == queue.newest_event()
+
+
 def test_a_damaged_index_is_made_again(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
     path = tmp_path / "index.sqlite"
     a_mixed_house(queue, blobs, tmp_path)
@@ -236,19 +254,48 @@ def test_one_process_of_a_machine_follows_and_another_takes_over_when_it_is_kill
     assert found(path) == 12
 
 
-def test_a_job_whose_captions_are_gone_does_not_stop_the_others(
-    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+@pytest.mark.parametrize(
+    "left", [None, b"", b"\x00\xff no JSON", b"[7]", b'{"time": 1}', b'[{"time": "1/0", "text": "x"}]']
+)
+def test_a_job_whose_captions_are_gone_or_damaged_does_not_stop_the_others(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path, left: bytes | None
 ) -> None:
     job, tasks = submitted(queue, blobs)
     live(queue, blobs, tmp_path, job, tasks)
     for view in queue.tasks(job.id):
         if view.task.stage is Stage.DESCRIBE and view.outcome is not None:
-            blobs.delete(view.outcome.manifest[0].sha256)
+            sha256 = view.outcome.manifest[0].sha256
+            path = blobs.local_path(sha256)
+            assert path is not None
+            blobs.delete(sha256)
+            if left is not None:
+                path.write_bytes(left)
     other, more = submitted(queue, blobs, "cd" * 32)
     live(queue, blobs, tmp_path, other, more, words="a second goat")
     everything(queue, blobs, index)
 
     assert len(index.search("second goat")) == 6 and len(index.videos()) == 2
+    record = index.video(video_id("ab" * 32))
+    assert record is not None and any("6 frames without words" in note for note in record.document["degraded"])
+
+
+def test_the_follower_outlives_what_nobody_thought_of(
+    queue: RedisQueue, blobs: BlobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder of its lock is no folder for a while: an error that is not one of ours."""
+    path, folder = tmp_path / "index.sqlite", tmp_path / "library"
+    folder.write_text("in the way")
+    job, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, job, tasks)
+    follower = Follower(queue, blobs, lambda: SqliteIndex(path), folder / "follower.lock")
+    follower.start()
+    try:
+        until(lambda: "does not follow" in caplog.text)
+        folder.unlink()
+        until(partial(finds, path, 6))
+    finally:
+        follower.stop()
+    assert len([r for r in caplog.records if r.name == "vidprocme.dispatch.follower"]) == 1
 
 
 def finds(path: Path, count: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,10 @@ from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
 TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "task.succeeded"})
+NOTHING_YET = "0"  # the last event of an index that is new, or not whole yet
+PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
+
+LOG = logging.getLogger("vidprocme.dispatch.follower")
 
 
 class Follower:
@@ -28,6 +33,7 @@ class Follower:
     def __init__(self, queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
         self._queue, self._blobs, self._open_index, self._lock = queue, blobs, open_index, lock
         self._over = threading.Event()
+        self._told = ""  # the trouble that was last logged
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
@@ -39,6 +45,18 @@ class Follower:
         self._thread.join(10)
 
     def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._follow_while_ours()
+            except Exception as error:  # whatever it was: a thread that ended would leave the search behind for ever
+                code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
+                if code != self._told:  # a disk that is full all night is told once
+                    fault = None if isinstance(error, VidprocmeError) else error
+                    LOG.warning("the search index does not follow: %s", error, extra={"code": code}, exc_info=fault)
+                self._told = code
+                self._over.wait(PAUSE_S)  # again, from the last event that was kept
+
+    def _follow_while_ours(self) -> None:
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with self._lock.open("a") as lock:
             while not self._over.is_set():
@@ -46,16 +64,15 @@ class Follower:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    self._over.wait(1.0)  # another process of this machine follows
+                    self._over.wait(PAUSE_S)  # another process of this machine follows
             if self._over.is_set():
                 return
-            while not self._over.is_set():
-                try:
-                    with contextlib.closing(self._open_index()) as index:
-                        while not self._over.is_set():
-                            follow(self._queue, self._blobs, index, block_ms=500)
-                except VidprocmeError:
-                    self._over.wait(1.0)  # a full disk, a queue that is away: again, from the last event that was kept
+            with contextlib.closing(self._open_index()) as index:
+                while not self._over.is_set():
+                    follow(self._queue, self._blobs, index, block_ms=500)
+                    if self._told:
+                        LOG.info("the search index follows again")
+                        self._told = ""
 
 
 def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
@@ -88,7 +105,7 @@ def follow(queue: Queue, blobs: Blobs, index: SearchIndex, *, block_ms: int) -> 
 def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int) -> bool:
     after = index.last_event()
     oldest = queue.oldest_event()
-    if oldest is not None and (after == "0" or _before(after, oldest)):
+    if oldest is not None and (after == NOTHING_YET or _before(after, oldest)):
         rebuild(queue, blobs, index)
         return True
     events = queue.events(after, 500, block_ms)
@@ -105,11 +122,12 @@ def rebuild(
 ) -> int:
     """Make the index again from what the queue and the blobs hold. Returns how many videos."""
     # The mark is read first: what happens during the rebuild is projected again afterwards, which changes nothing.
-    mark = queue.newest_event() or "0"
+    mark = queue.newest_event() or NOTHING_YET
     index.clear()
     jobs = queue.jobs(limit=1_000_000)
     for number, view in enumerate(reversed(jobs)):
-        _project(queue, blobs, index, view.job.id, mark)
+        # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
+        _project(queue, blobs, index, view.job.id, NOTHING_YET)
         if on_progress is not None:
             on_progress(number + 1, len(jobs))
     index.set_last_event(mark)

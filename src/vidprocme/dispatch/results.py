@@ -125,7 +125,7 @@ def _captions(
     tasks: Sequence[TaskView], frames: Sequence[FrameRef], media: MediaInfo | None, blobs: Blobs
 ) -> tuple[tuple[Caption, ...], list[Fraction]]:
     """Captions in order, each shown until the next frame; and the times of frames that should have words and have none."""
-    described: dict[Fraction, dict[str, Any]] = {}
+    described: dict[Fraction, tuple[str, str]] = {}
     asked = False
     for view in tasks:
         if view.task.stage is not Stage.DESCRIBE:
@@ -133,23 +133,34 @@ def _captions(
         asked = True
         if view.outcome is None or view.outcome.kind is not OutcomeKind.OK:
             continue
-        try:
-            items = json.loads(blobs.read(view.outcome.manifest[0].sha256))
-        except Retryable as error:
-            if error.code != "BLOB_MISSING":
-                raise
-            continue  # swept or lost: its frames are named as wordless
-        described |= {Fraction(item["time"]): item for item in items}
+        described |= _described(view.outcome, blobs)
     times = [frame.time for frame in frames]
     ends = [*times[1:], media.duration if media else times[-1]] if times else []
     captions, wordless = [], []
     for time, end in zip(times, ends, strict=True):
-        item = described.get(time)
-        if item is not None and item["text"] is not None:
-            captions.append(Caption(time, max(end, time), item["text"], time, item["model"]))
+        said = described.get(time)
+        if said is not None:
+            captions.append(Caption(time, max(end, time), said[0], time, said[1]))
         elif asked:
             wordless.append(time)
     return tuple(captions), wordless
+
+
+def _described(outcome: Outcome, blobs: Blobs) -> dict[Fraction, tuple[str, str]]:
+    """Text and model by time, of the frames that have words. None when the blob is gone or damaged: all are wordless."""
+    try:
+        items = json.loads(blobs.read(outcome.manifest[0].sha256))
+        return {
+            Fraction(item["time"]): (str(item["text"]), str(item["model"]))
+            for item in items
+            if item["text"] is not None
+        }
+    except Retryable as error:
+        if error.code != "BLOB_MISSING":
+            raise
+    except (ValueError, TypeError, LookupError, ZeroDivisionError):
+        pass  # no JSON, or another one than describe writes
+    return {}
 
 
 def _wordless_note(times: Sequence[Fraction]) -> str:
