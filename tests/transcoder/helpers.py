@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
+
 from vidprocme.core.media import Chunk, FrameIndex, Rendition
 from vidprocme.transcoder import chunk, join
 from vidprocme.transcoder.ffmpeg import Ffmpeg
@@ -32,6 +34,20 @@ def cut(index: FrameIndex, keys_each: int = 2, sample_each: int = 7) -> list[Chu
     ]
 
 
+def hold_last(source: Path, out: Path, hold_s: int) -> Path:
+    """A copy of an MP4 without B frames, whose last picture stays for `hold_s` seconds."""
+    with av.open(str(source)) as whole, av.open(str(out), "w") as copy:
+        stream = whole.streams.video[0]
+        target = copy.add_stream_from_template(stream)
+        packets = [packet for packet in whole.demux(stream) if packet.size]
+        assert stream.time_base is not None and packets[-1].pts == max(packet.pts or 0 for packet in packets)
+        packets[-1].duration = round(hold_s / stream.time_base)
+        for packet in packets:
+            packet.stream = target
+            copy.mux_one(packet)
+    return out
+
+
 def encode(
     tool: Ffmpeg,
     source: Path,
@@ -40,6 +56,7 @@ def encode(
     renditions: Sequence[Rendition],
     out: Path,
     frame_size: tuple[int, int] | None = (160, 90),
+    preset: str = "ultrafast",
 ) -> chunk.ChunkResult:
     return chunk.transcode(
         tool,
@@ -49,7 +66,7 @@ def encode(
         renditions,
         frame_size=frame_size,
         crf=23,
-        preset="ultrafast",
+        preset=preset,
         threads=1,
         out=out,
         on_progress=quiet,
@@ -57,11 +74,18 @@ def encode(
 
 
 def whole(
-    tool: Ffmpeg, source: Path, found: Probe, renditions: Sequence[Rendition], out: Path
+    tool: Ffmpeg,
+    source: Path,
+    found: Probe,
+    renditions: Sequence[Rendition],
+    out: Path,
+    preset: str = "ultrafast",
 ) -> tuple[list[chunk.ChunkResult], join.JoinResult]:
     """Every chunk and the join."""
     pieces = cut(found.index)
-    results = [encode(tool, source, found, piece, renditions, out / str(piece.index)) for piece in pieces]
+    results = [
+        encode(tool, source, found, piece, renditions, out / str(piece.index), preset=preset) for piece in pieces
+    ]
     parts = [
         join.ChunkPart(result.files, piece.start_pts, result.pts, piece.end_pts)
         for piece, result in zip(pieces, results, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -75,8 +76,8 @@ def test_a_wrong_join_leaves_no_file(bundled: Ffmpeg, video: Callable[[str, Numb
     found = probe(source)
     pieces = cut(found.index, keys_each=1)
     results = [encode(bundled, source, found, p, RENDITIONS, tmp_path / str(p.index), None) for p in pieces]
-    parts = [join.ChunkPart(r.files, p.start_pts, r.pts) for p, r in zip(pieces, results, strict=True)]
-    lying = [*parts[:2], join.ChunkPart(parts[2].files, parts[2].start_pts, parts[2].pts[:-1])]
+    parts = [join.ChunkPart(r.files, p.start_pts, r.pts, p.end_pts) for p, r in zip(pieces, results, strict=True)]
+    lying = [*parts[:2], replace(parts[2], pts=parts[2].pts[:-1])]
 
     with pytest.raises(Retryable) as wrong:
         join.join(

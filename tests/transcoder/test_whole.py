@@ -11,7 +11,7 @@ import pytest
 
 from scripts.numbered import Numbered, numbers
 from tests.transcoder.conftest import RENDITIONS
-from tests.transcoder.helpers import cut, encode, whole
+from tests.transcoder.helpers import cut, encode, hold_last, whole
 from vidprocme.core.media import Rendition
 from vidprocme.transcoder.ffmpeg import Ffmpeg
 from vidprocme.transcoder.probe import probe
@@ -108,6 +108,47 @@ def _tone_begins(path: Path) -> Fraction:
                     if abs(value) > 2000:
                         return start + Fraction(position, rate)
     raise AssertionError("no tone")
+
+
+@pytest.mark.parametrize("count", [48, 50])  # with 48, the picture decoded last is not the one shown last
+def test_a_last_picture_that_is_held_stays_as_long(
+    count: int, tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    spec = Numbered(fps=F(25), frames=count, bframes=0)
+    source = hold_last(video("held.mp4", spec), tmp_path / "held.mp4", 4)
+    found = probe(source)
+    assert found.media.duration == F(count - 1, 25) + 4
+
+    _, joined = whole(tool, source, found, RENDITIONS[:1], tmp_path / "out", preset="veryfast")
+
+    (file,) = joined.files
+    assert file.duration == found.media.duration
+    with av.open(str(file.path)) as made:
+        stream = made.streams.video[0]
+        assert stream.duration is not None and stream.time_base is not None
+        assert stream.duration * stream.time_base == found.media.duration
+    assert numbers(file.path) == list(range(count))
+
+
+@pytest.mark.parametrize("held_s", [0, 4])
+def test_a_source_whose_last_pictures_are_broken_still_joins(
+    held_s: int, tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    good = video("b.mp4", Numbered(fps=F(25), frames=90, bframes=0))
+    source = hold_last(good, tmp_path / "b.mp4", held_s) if held_s else tmp_path / "b.mp4"
+    data = bytearray((source if held_s else good).read_bytes())
+    with av.open(str(good)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(container.streams.video[0]) if p.size and p.pos is not None]
+    for pos, size in packets[-3:]:
+        data[pos + 4 : pos + size] = bytes(size - 4)  # no slice in it: nothing to conceal either
+    source.write_bytes(data)
+    found = probe(source)
+    assert found.media.frames == 90
+
+    results, joined = whole(tool, source, found, RENDITIONS[:1], tmp_path / "out")
+
+    assert results[-1].degraded and joined.files[0].frames < 90
+    assert joined.files[0].duration == F(89, 25) + (held_s or F(1, 25))  # the last good one stays on screen
 
 
 def test_only_frames_or_only_renditions(tool: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:

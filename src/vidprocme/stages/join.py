@@ -20,7 +20,7 @@ def run(context: Context) -> Outcome:
         pts = array("q")
         pts.frombytes(context.blobs.read(files[PTS_NAME].sha256))
         paths = {r.name: context.file_of(files[f"{r.name}.mp4"]) for r in renditions}
-        parts.append(ChunkPart(paths, outcome.result["start_pts"], tuple(pts)))
+        parts.append(ChunkPart(paths, outcome.result["start_pts"], tuple(pts), outcome.result["end_pts"]))
     done = join(
         context.ffmpeg,
         parts,

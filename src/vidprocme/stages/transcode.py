@@ -45,7 +45,13 @@ def run(context: Context) -> Outcome:
     frames, packed = keep_frames(context, media, chunk.index, done.frames)
     return Outcome(
         OutcomeKind.OK,
-        {"frames": frames, "start_pts": chunk.start_pts, "pictures": len(done.pts), "degraded": list(done.degraded)},
+        {
+            "frames": frames,
+            "start_pts": chunk.start_pts,
+            "end_pts": chunk.end_pts,
+            "pictures": len(done.pts),
+            "degraded": list(done.degraded),
+        },
         (*manifest, *packed),
     )
 

@@ -1,4 +1,3 @@
-# NOTE to the builder of this room (remove this line): you were silent for 20 minutes, so at 17:29 the lead wrote stopgaps of probe.py, refusals.py and chunk.py and thereby overwrote your new probe.py and refusals.py. Yours come first: write yours again over these (or keep whichever is better). The lead touches nothing in this room any more. Please commit probe+chunk+join+frames as soon as they run, by 17:45: everything waits for them.
 """One stretch of source, decoded once: every rendition and the sampled frames come out of one ffmpeg run."""
 
 from __future__ import annotations

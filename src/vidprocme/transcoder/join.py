@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 from vidprocme.core.errors import Retryable
@@ -21,12 +21,12 @@ AUDIO_OFFSET_MS = 1  # how far the sound may move against the picture
 
 @dataclass(frozen=True, slots=True)
 class ChunkPart:
-    """One finished chunk. files: by rendition name. pts: source pts of its pictures. end_pts: where the chunk ends."""
+    """One finished chunk. files: by rendition name. pts: source pts of its pictures. end_pts: where it was planned to end."""
 
     files: dict[str, Path]
     start_pts: int
     pts: tuple[int, ...]
-    end_pts: int | None = None
+    end_pts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def join(
 
     Args:
         parts: in plan order.
+        on_progress: called for every picture that is copied or read back.
 
     Raises:
         Retryable: JOIN_MISMATCH, what came out is not what was planned (no file is left behind); as `ffmpeg.run`.
@@ -83,9 +84,13 @@ def join(
             sound = None
     files = []
     try:
+        share = (1 - AUDIO_SHARE) / len(renditions)
         for done, rendition in enumerate(renditions):
-            files.append(_join_one(parts, media, rendition, sound, out))
-            on_progress(AUDIO_SHARE + (1 - AUDIO_SHARE) * (done + 1) / len(renditions))
+
+            def on_share(fraction: float, begun: float = AUDIO_SHARE + share * done) -> None:
+                on_progress(begun + share * fraction)
+
+            files.append(_join_one(parts, media, rendition, sound, out, on_share))
     except BaseException:
         for made in files:
             made.path.unlink(missing_ok=True)
@@ -136,7 +141,12 @@ def _encode_audio(
 
 
 def _join_one(
-    parts: Sequence[ChunkPart], media: MediaInfo, rendition: Rendition, sound: Path | None, out: Path
+    parts: Sequence[ChunkPart],
+    media: MediaInfo,
+    rendition: Rendition,
+    sound: Path | None,
+    out: Path,
+    on_progress: Callable[[float], None],
 ) -> Joined:
     base = media.video.time_base
     scale = argv.timescale(base)
@@ -147,9 +157,15 @@ def _join_one(
     aside = out / f"{rendition.name}.mp4.joining"
     final = out / f"{rendition.name}.mp4"
     files = [part.files[rendition.name] for part in parts]
+    steps = count(1)
+
+    def on_picture() -> None:
+        # Each is counted, written and read back.
+        on_progress(min(1.0, next(steps) / (3 * max(1, len(planned)))))
+
     try:
-        wrote = mux.write(files, starts, scale, end, sound, aside)
-        width, height = _verify(aside, rendition, planned, scale, end, wrote)
+        wrote = mux.write(files, starts, scale, end, sound, aside, on_picture)
+        width, height = _verify(mux.read(aside, on_picture), rendition, planned, scale, end, wrote)
         aside.replace(final)
     finally:
         with suppress(OSError):
@@ -158,27 +174,22 @@ def _join_one(
 
 
 def _end_ticks(parts: Sequence[ChunkPart], media: MediaInfo, planned: Sequence[int], shift: int) -> int:
-    """The moment after the last picture: the plan's end when it is near, else a usual gap after it."""
+    """The moment after the last picture: the plan's end, as it may be held for long; a usual gap where that is before it."""
     base = media.video.time_base
     gaps = sorted(b - a for a, b in pairwise(planned))
     rate = media.video.frame_rate or Fraction(25)
     usual = gaps[len(gaps) // 2] if gaps else round(argv.timescale(base) / rate)
     last = planned[-1] if planned else 0
-    end_pts = parts[-1].end_pts if parts else None
-    end = argv.to_ticks(end_pts, base) - shift if end_pts is not None else last + usual
+    end = argv.to_ticks(parts[-1].end_pts, base) - shift
     return end if last < end else last + max(1, usual)
 
 
 def _verify(
-    path: Path, rendition: Rendition, planned: Sequence[int], scale: int, end: int, wrote: mux.Written
+    found: mux.Read, rendition: Rendition, planned: Sequence[int], scale: int, end: int, wrote: mux.Written
 ) -> tuple[int, int]:
-    """Read the file back and hold it against the plan. Returns its width and height."""
-    found = mux.read(path)
+    """Hold what was read back against the plan. Returns its width and height."""
     times = sorted(pts for pts, _ in found.pictures)
     numbers = {"rendition": rendition.name, "planned": len(planned), "found": len(times)}
-    # An MP4 stores how long a picture lasts in decoding order. With B frames and uneven gaps the last picture shown may carry
-    # the length of another one, so its end can be off by as much as the widest gap; at a constant rate that is one picture.
-    widest = max((b - a for a, b in pairwise(planned)), default=end)
     wrong = ""
     if len(times) != len(planned):
         wrong = f"{len(times)} pictures instead of {len(planned)}"
@@ -189,7 +200,7 @@ def _verify(
         wrong = "two pictures share a moment"
     elif not found.pictures[0][1]:
         wrong = "it does not begin with a key frame"
-    elif abs(found.end - end) > max(1, widest):
+    elif abs(found.end - end) > 1:  # an MP4 counts its whole length in ticks of the movie, not of the track
         wrong = f"its pictures end at {found.end}/{scale} s instead of {end}/{scale} s"
     elif (found.audio_start is None) != (wrote.audio_start is None):
         wrong = "its sound is missing"

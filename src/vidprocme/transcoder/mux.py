@@ -6,7 +6,7 @@ picture's pts is known, so it is simply written down; decoding times follow from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -33,7 +33,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """pictures: (pts, is key frame) in decoding order, in 1/timescale s. end: after the last picture."""
+    """pictures: (pts, is key frame) in decoding order, in 1/timescale s. end: after the last picture, as a player has it."""
 
     pictures: list[tuple[int, bool]]
     timescale: int
@@ -44,7 +44,13 @@ class Read:
 
 
 def write(
-    files: Sequence[Path], starts: Sequence[int], timescale: int, end: int, sound: Path | None, out: Path
+    files: Sequence[Path],
+    starts: Sequence[int],
+    timescale: int,
+    end: int,
+    sound: Path | None,
+    out: Path,
+    on_picture: Callable[[], None],
 ) -> Written:
     """Write `out` (MP4, faststart) from the parts and the sound.
 
@@ -53,13 +59,17 @@ def write(
         starts: where each part's 0 stands, in 1/timescale s.
         end: the moment after the last picture, in 1/timescale s.
         sound: an MP4 with one audio stream that already has its place on the axis.
+        on_picture: called twice for each picture: when it was counted, and when it was written.
 
     Raises:
         Retryable: JOIN_MISMATCH, the parts were made by different encoders.
     """
-    order = [pts + start for path, start in zip(files, starts, strict=True) for pts in _moments(path)]
+    order = [pts + start for path, start in zip(files, starts, strict=True) for pts in _moments(path, on_picture)]
     decode_at = decoding_times(order)
     shown_until = _durations(order, end)
+    # An MP4 stores how long pictures last in decoding order: only when they add up to the whole is a last picture that is
+    # held still held, because the one decoded last need not be the one shown last.
+    rest = max(1, (end - min(order)) - (decode_at[-1] - decode_at[0]))
     movie = timescale * max(1, -(-FINE_TICKS // timescale))
     options = {"movflags": "+faststart", "movie_timescale": str(min(movie, BIGGEST_TIMESCALE))}
     options |= {"video_track_timescale": str(timescale), "use_editlist": "1"}
@@ -91,7 +101,7 @@ def write(
                             continue
                         packet.time_base = Fraction(1, timescale)
                         packet.pts, packet.dts = packet.pts + start, decode_at[position]
-                        packet.duration = shown_until[packet.pts]
+                        packet.duration = shown_until[packet.pts] if position + 1 < len(order) else rest
                         now = packet.dts * Fraction(1, timescale)
                         while waiting is not None and (waiting.dts or 0) * Fraction(waiting.time_base) <= now:
                             target.mux_one(waiting)
@@ -99,6 +109,7 @@ def write(
                         packet.stream = picture
                         target.mux_one(packet)
                         position += 1
+                        on_picture()
             while waiting is not None:
                 target.mux_one(waiting)
                 waiting = next(packets, None)
@@ -116,26 +127,29 @@ def decoding_times(order: Sequence[int]) -> list[int]:
     shown = sorted(order)
     rank = {pts: position for position, pts in enumerate(shown)}
     delay = max((position - rank[pts] for position, pts in enumerate(order)), default=0)
-    gap = shown[1] - shown[0] if len(shown) > 1 else 1
+    # The smallest gap before the first picture: then the times never reach beyond the end of the last picture.
+    gap = min((b - a for a, b in pairwise(shown)), default=1)
     return [shown[n - delay] if n >= delay else shown[0] - (delay - n) * gap for n in range(len(order))]
 
 
-def read(path: Path) -> Read:
-    """What is in a file of ours, packet by packet."""
+def read(path: Path, on_picture: Callable[[], None]) -> Read:
+    """What is in a file of ours, packet by packet; `on_picture` is called for each of its pictures."""
     with av.open(str(path)) as made:
         stream = made.streams.video[0]
         audio = made.streams.audio[0] if made.streams.audio else None
         base = Fraction(stream.time_base or 1)
         pictures: list[tuple[int, bool]] = []
-        end, audio_start = 0, None
+        audio_start = None
         for packet in made.demux([stream] if audio is None else [stream, audio]):
             if packet.size == 0 or packet.pts is None:
                 continue
             if packet.stream.index == stream.index:
                 pictures.append((packet.pts, packet.is_keyframe))
-                end = max(end, packet.pts + (packet.duration or 0))
+                on_picture()
             elif audio_start is None:
                 audio_start = packet.pts * Fraction(packet.time_base)
+        # Not by the packets' own durations: those stand in decoding order, and the last one shown may carry another's.
+        end = (stream.start_time or 0) + (stream.duration or 0)
         width, height = stream.codec_context.width, stream.codec_context.height
         return Read(pictures, base.denominator // base.numerator, end, width, height, audio_start)
 
@@ -149,9 +163,14 @@ def audio_packets(path: Path) -> int:
         return 0
 
 
-def _moments(path: Path) -> list[int]:
+def _moments(path: Path, on_picture: Callable[[], None]) -> list[int]:
+    found = []
     with av.open(str(path)) as part:
-        return [p.pts for p in part.demux(part.streams.video[0]) if p.size and p.pts is not None]
+        for packet in part.demux(part.streams.video[0]):
+            if packet.size and packet.pts is not None:
+                found.append(packet.pts)
+                on_picture()
+    return found
 
 
 def _durations(order: Sequence[int], end: int) -> dict[int, int]:
