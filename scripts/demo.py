@@ -28,7 +28,7 @@ def main() -> int:
         print("Drawing the sample video ...", flush=True)
         maker = [sys.executable, str(ROOT / "scripts" / "make_sample.py"), str(sample), "--truth", str(truth)]
         subprocess.run(maker, check=True)
-    print("vidprocme process demo-out/sample.mp4 --model demo --out demo-out", flush=True)
+    print(f"vidprocme --data {_near(out / 'data')} process {_near(sample)} --model demo --out {_near(out)}", flush=True)
     command = [sys.executable, "-m", "vidprocme", "--data", str(out / "data"), "process", str(sample)]
     status = subprocess.run([*command, "--model", "demo", "--out", str(out)], check=False).returncode
     if status != 0:
@@ -37,12 +37,17 @@ def main() -> int:
     return 0
 
 
+def _near(path: Path) -> str:
+    """A path as one would type it from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def _say(out: Path, truth: Path, took_s: float) -> None:
     result = json.loads((out / "sample" / "result.json").read_text())
     scenes = json.loads(truth.read_text())
     spoken = {caption["frame_pts_s"]: caption["text"] for caption in result["captions"]}
     right = sum(1 for t, text in spoken.items() if text == _true_caption(scenes, t))
-    shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
+    shown = _near(out)
     largest = result["renditions"][0]["name"]
     word = next(iter(spoken.values()), "a circle").split()[2]
     print(

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
+from vidprocme.cli.folders import Mark, read_mark, remove, write_mark
 from vidprocme.core.media import seconds
 from vidprocme.dispatch.results import JobResult, caption_document, media_document
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.export import srt, vtt
 from vidprocme.library.frames_zip import read
 
+RESULT, VTT, SRT, FRAMES = "result.json", "captions.vtt", "captions.srt", "frames"
+
 
 def deliver(result: JobResult, blobs: BlobStore, folder: Path, source: str, elapsed_s: float) -> dict[str, Any]:
-    """Write everything the job has under `folder`, each file under a temporary name and then renamed.
+    """Write everything the job has into a claimed folder, each file under a temporary name and then renamed.
 
-    Files of an earlier delivery that are no longer part of the result are removed; files that are not ours stay.
+    What an earlier delivery wrote there and this result does not have is removed; files that are not ours stay.
 
     Returns:
         The document that `--json` prints, which is also written as result.json.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     document = document_of(result, source, folder, elapsed_s)
-    wanted: set[Path] = set()
+    before = read_mark(folder) or Mark(result.view.job.source.sha256, frozenset())
+    wanted = frozenset(_names(result))
+    # Said first: a delivery that is killed leaves nothing that the next one does not know as its own.
+    write_mark(folder, Mark(before.sha256, before.files | wanted))
     for rendition in result.renditions:
-        path = folder / f"{rendition.name}.mp4"
-        blobs.fetch(rendition.sha256, path)
-        wanted.add(path)
-    wanted |= _write_frames(result, blobs, folder / "frames")
+        blobs.fetch(rendition.sha256, folder / f"{rendition.name}.mp4")
+    _write_frames(result, blobs, folder / FRAMES)
     if result.captions:
-        for name, text in (("captions.vtt", vtt(result.captions)), ("captions.srt", srt(result.captions))):
+        for name, text in ((VTT, vtt(result.captions)), (SRT, srt(result.captions))):
             write_text(folder / name, text)
-            wanted.add(folder / name)
-    _remove_stale(folder, wanted)
-    write_text(folder / "result.json", json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    write_text(folder / RESULT, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    remove(folder, before.files - wanted)
+    write_mark(folder, Mark(before.sha256, wanted))
+    return document
+
+
+def _names(result: JobResult) -> list[str]:
+    names = [RESULT, *(f"{rendition.name}.mp4" for rendition in result.renditions)]
+    names += [f"{FRAMES}/{frame_name(number)}" for number in range(len(result.frames))]
+    return [*names, VTT, SRT] if result.captions else names
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The result.json of a folder of ours; None when there is none yet."""
+    try:
+        document: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
     return document
 
 
@@ -77,37 +93,25 @@ def frame_name(number: int) -> str:
 
 def write_text(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
-def _write_frames(result: JobResult, blobs: BlobStore, folder: Path) -> set[Path]:
+def _write_frames(result: JobResult, blobs: BlobStore, folder: Path) -> None:
     if not result.frames:
-        return set()
+        return
     folder.mkdir(exist_ok=True)
-    wanted = set()
     archive, members = "", dict[str, bytes]()
     for number, frame in enumerate(result.frames):
         if frame.archive != archive:
             archive, members = frame.archive, dict(read(blobs.read(frame.archive)))
         path = folder / frame_name(number)
         aside = folder / f".{path.name}.part"
-        aside.write_bytes(members[frame.name])
-        aside.replace(path)
-        wanted.add(path)
-    return wanted
-
-
-def _remove_stale(folder: Path, wanted: set[Path]) -> None:
-    """Only names that a delivery writes: `NNNp.mp4`, `frames/NNNNNN.jpg`, the captions."""
-    ours = [
-        *(p for p in folder.glob("*p.mp4") if p.stem[:-1].isdigit()),
-        *(p for p in (folder / "frames").glob("*.jpg") if p.stem.isdigit() and len(p.stem) == 6),
-        folder / "captions.vtt",
-        folder / "captions.srt",
-    ]
-    for path in ours:
-        if path not in wanted and path.exists():
-            os.unlink(path)  # noqa: PTH108
-    if (folder / "frames").is_dir() and not any((folder / "frames").iterdir()):
-        shutil.rmtree(folder / "frames")
+        try:
+            aside.write_bytes(members[frame.name])
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)

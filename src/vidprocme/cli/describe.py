@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from vidprocme.cli.deliver import deliver, document_of
+from vidprocme.cli.deliver import deliver, document_of, read_result
+from vidprocme.cli.folders import claim, prepare_out, read_mark
 from vidprocme.cli.hands import Hands, patiently
 from vidprocme.cli.jobs import resolve
 from vidprocme.cli.main import EXIT_FAILED
@@ -37,29 +38,39 @@ def describe(
 ) -> int:
     """Add captions to VIDEO: a job id (or its beginning), or the file that was processed."""
     wish = {"model": model or "auto"} | ({"prompt": prompt} if prompt else {})
+    if out is not None:
+        prepare_out(out)
     with house_of(ctx) as house:
         recipe = house.recipe(wish)
-        view = find(house, video)
+        view = find(house, video, out)
         started_s = time.monotonic()
         job = house.control.describe(view.job.id, recipe).job
         result = _finish(house, job, ProgressLines(quiet=as_json))
         catch_up(house.queue, house.blobs, house.open_index, house.follower_lock)
         elapsed_s = time.monotonic() - started_s
-        folder = (out or Path()) / Path(view.job.source.name).stem
-        if out is not None:
-            document = deliver(result, house.blobs, folder, view.job.source.name, elapsed_s)
+        source, succeeded = view.job.source, result.view.state is JobState.SUCCEEDED
+        folder = None
+        if out is not None and succeeded:
+            folder = claim(out, Path(source.name).stem, source.sha256)
+            document = deliver(result, house.blobs, folder, _given(folder, source.name), elapsed_s)
         else:
-            document = document_of(result, view.job.source.name, folder, elapsed_s)
+            document = document_of(result, source.name, out or Path(), elapsed_s)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        text = summary(document, folder, known=False)
-        click.echo(text if out else "\n".join(text.splitlines()[:-1]))
-    return 0 if result.view.state is JobState.SUCCEEDED else EXIT_FAILED
+        click.echo(summary(document, folder, known=False))
+    return 0 if succeeded else EXIT_FAILED
 
 
-def find(house: House, video: str) -> JobView:
+def _given(folder: Path, name: str) -> str:
+    """What the video was called when the folder was made."""
+    return str((read_result(folder) or {}).get("source", name))
+
+
+def find(house: House, video: str, out: Path | None = None) -> JobView:
     """The job that a person means: by the file that was processed, its name, or the job's id.
+
+    Where the folder of results under `out` names one of several jobs of the same video, it is that one; else the newest.
 
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
@@ -70,12 +81,21 @@ def find(house: House, video: str) -> JobView:
         matches = [view for view in made if view.job.source.sha256 == sha256]
     else:
         matches = [view for view in made if view.job.source.name == video]
+    if out is not None and len(matches) > 1:
+        shown = {(read_result(folder) or {}).get("job") for folder in _folders(out, matches[0])}
+        matches = [view for view in matches if view.job.id in shown] or matches
     view = matches[0] if matches else house.queue.job(resolve(house.queue, video))
     if view is None:
         raise Fatal(
             "JOB_UNKNOWN", f"No job was made from {video}.", "Process it first: vidprocme process VIDEO --out DIR"
         )
     return view
+
+
+def _folders(out: Path, view: JobView) -> list[Path]:
+    """The folders of results of this content."""
+    marks = [(folder, read_mark(folder)) for folder in out.iterdir()] if out.is_dir() else []
+    return [folder for folder, mark in marks if mark is not None and mark.sha256 == view.job.source.sha256]
 
 
 def _finish(house: House, job: JobId, lines: ProgressLines) -> JobResult:

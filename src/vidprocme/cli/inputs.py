@@ -35,7 +35,13 @@ def expand(arguments: Sequence[str]) -> list[Input]:
     found: list[tuple[str, Path, BadWish | None]] = []
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
+        if not argument.strip():
+            error = BadWish("EMPTY_ARGUMENT", "One of the names given is empty.", "Perhaps a variable was not set.")
+            found.append((argument, path, error))
+        elif "://" in argument and not path.exists():
+            hint = "Download it first; a folder, a file or a glob can be given."
+            found.append((argument, path, BadWish("NOT_A_FILE", f"{argument} is an address, not a file.", hint)))
+        elif path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
             if not inside:
                 hint = (
@@ -61,7 +67,7 @@ def _with_folders(found: list[tuple[str, Path, BadWish | None]]) -> list[Input]:
     seen: set[Path] = set()
     taken: set[str] = set()
     for given, path, error in found:
-        whole = path.absolute()
+        whole = path.absolute() if given.strip() else Path(f"empty {len(inputs)}")
         if whole in seen:
             continue
         seen.add(whole)

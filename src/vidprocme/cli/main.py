@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vidprocme import __version__
-from vidprocme.core.errors import BadWish, VidprocmeError
+from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
 
 # verb -> (module, attribute, what it does)
 VERBS: dict[str, tuple[str, str, str]] = {
@@ -60,9 +60,10 @@ def root(ctx: click.Context, data: str | None) -> None:
 
 def fail(error: VidprocmeError) -> int:
     """Say what is wrong, on stderr; returns the exit status."""
-    click.echo(f"error {error.code}: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+    from vidprocme.cli.wrap import wrapped
+
+    for line in wrapped(f"error {error.code}: {error.message}", "") + (wrapped(error.hint, "  ") if error.hint else []):
+        click.echo(line, err=True)
     if isinstance(error, BadWish):
         return EXIT_USAGE
     return EXIT_UNREACHABLE if error.code.startswith("QUEUE_") else EXIT_FAILED
@@ -87,6 +88,8 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+    except OSError as error:  # the machine said no where nobody had thought of it: a sentence, not a trace
+        sys.exit(fail(Retryable("OS_ERROR", f"{error.strerror or error}: {error.filename or 'no file named'}.")))
 
 
 if __name__ == "__main__":

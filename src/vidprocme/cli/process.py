@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,17 +18,18 @@ from typing import Any
 import click
 
 from vidprocme.cli.deliver import deliver
+from vidprocme.cli.folders import claim, prepare_out
 from vidprocme.cli.hands import STEP_S, Hands, patiently
 from vidprocme.cli.inputs import Input, expand
 from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
 from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
 from vidprocme.cli.progress import ProgressLines
-from vidprocme.cli.summary import leftovers_line, summary
+from vidprocme.cli.summary import batch_line, leftovers_line, summary
 from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState, Recipe
 from vidprocme.dispatch.follower import Follower, catch_up
-from vidprocme.dispatch.results import collect
+from vidprocme.dispatch.results import NO_MODEL, collect
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.wiring import House
 
@@ -52,7 +54,7 @@ def process(
     """
     with house_of(ctx) as house:
         recipe = house.recipe({key: value for key, value in wish.items() if value is not None})
-        out.mkdir(parents=True, exist_ok=True)
+        prepare_out(out)
         return Run(house, recipe, out, as_json=as_json, quiet=quiet).run(expand(files))
 
 
@@ -62,10 +64,12 @@ class _Item:
 
     input: Input
     job: JobId | None = None
+    folder: Path | None = None  # under --out, once the content is known
     known: bool = False  # the result was there already
     started_s: float = field(default_factory=time.monotonic)
     delivery: Future[dict[str, Any]] | None = None
     document: dict[str, Any] | None = None
+    printed: bool = False
 
 
 class Run:
@@ -76,7 +80,7 @@ class Run:
         self._lines = ProgressLines(quiet=quiet)
         self._items: list[_Item] = []
         self._jobs: set[JobId] = set()
-        self._printed = 0
+        self._helped = False  # how to get a model was said
         self._stop = False
         self._owns_pool = False
 
@@ -99,9 +103,11 @@ class Run:
             submitting.result()
         self._lines.close()
         if self._stop:
-            self._lines.say("Stopped. What is finished is kept: run the same command again to go on.")
+            self._lines.say("Stopped. What is done is kept in the data folder: run the same command again to go on.")
             return EXIT_INTERRUPTED
         patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
+        if len(self._items) > 1 and not self._as_json:
+            self._lines.say(batch_line([item.document for item in self._items if item.document]))
         left = leftovers_line(before - self._jobs)
         if left:
             self._lines.say(left)
@@ -159,6 +165,7 @@ class Run:
                 if item.input.error is not None:
                     raise item.input.error
                 source = self._house.source_of(item.input.path, partial(self._reading, item.input.path))
+                item.folder = claim(self._out, item.input.folder, source.sha256)
                 submission = patiently(partial(self._house.control.submit, source, self._recipe))
             except Cancelled:
                 return
@@ -185,22 +192,25 @@ class Run:
         elapsed_s = time.monotonic() - item.started_s
         try:
             result = patiently(lambda: collect(self._house.queue, self._house.blobs, job))
-            return deliver(result, self._house.blobs, self._out / item.input.folder, item.input.given, elapsed_s)
+            assert item.folder is not None
+            return deliver(result, self._house.blobs, item.folder, item.input.given, elapsed_s)
         except Exception as error:
             return _failed_document(item, error)
 
     def _print_ready(self) -> None:
-        """Documents in the order of the inputs, each as soon as those before it are out."""
-        while self._printed < len(self._items) and self._items[self._printed].document:
-            item = self._items[self._printed]
-            document = item.document
-            assert document is not None
-            self._printed += 1
+        """Documents as JSON in the order of the inputs; for people as soon as each is there."""
+        ready = [item for item in self._items if item.document and not item.printed]
+        if self._as_json:
+            ready = list(takewhile(lambda item: item.document, (item for item in self._items if not item.printed)))
+        for item in ready:
+            assert item.document is not None
+            item.printed = True
             self._lines.close()
             if self._as_json:
-                click.echo(json.dumps(document, ensure_ascii=False))
+                click.echo(json.dumps(item.document, ensure_ascii=False))
             else:
-                click.echo(summary(document, self._out / item.input.folder, known=item.known))
+                click.echo(summary(item.document, item.folder, known=item.known, help_wanted=not self._helped))
+                self._helped |= NO_MODEL in item.document["degraded"]
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -40,11 +40,12 @@ class ProgressLines:
         for stage in progress.stages:
             if stage.done == stage.total and (name, stage.stage) not in self._ended:
                 self._ended.add((name, stage.stage))
-                self.say(f"{name}: {stage.stage} done{_parts(stage)} after {clock(elapsed_s)}")
+                ended = "failed" if stage.failed else "done"
+                self.say(f"{_short(name)}: {stage.stage} {ended}{_parts(stage)} after {clock(elapsed_s)}")
         running = _running(progress)
         if not running:
             return  # it waits its turn: others have something to tell
-        text = f"{name}: {running}{_eta(progress, elapsed_s)}"
+        text = f"{_short(name)}: {running}{_eta(progress, elapsed_s)}"
         if self._live:
             self._draw(text)
         elif time.monotonic() - self._said_s.setdefault(name, time.monotonic()) >= PLAIN_EVERY_S:
@@ -87,6 +88,11 @@ def clock(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     return f"{whole // 60}:{whole % 60:02d}"
+
+
+def _short(name: str, most: int = 32) -> str:
+    """A long name without its middle: the figures behind it must stay on the line."""
+    return name if len(name) <= most else f"{name[: most - 12]}...{name[-9:]}"
 
 
 def _running(progress: JobProgress) -> str:

@@ -9,6 +9,7 @@ import click
 
 from vidprocme.cli.options import house_of
 from vidprocme.cli.progress import clock
+from vidprocme.cli.wrap import wrapped
 from vidprocme.core.media import seconds
 
 
@@ -39,9 +40,12 @@ def search(ctx: click.Context, words: tuple[str, ...], limit: int, as_json: bool
         click.echo(json.dumps({"items": items}, ensure_ascii=False))
         return 0
     for hit in hits:
-        click.echo(f"{hit.name}  {clock(float(hit.start))}-{clock(float(hit.end))}  {hit.snippet}")
+        for line in wrapped(f"{hit.name}  {clock(float(hit.start))}-{clock(float(hit.end))}  {hit.snippet}", ""):
+            click.echo(line)
     if nothing_yet:
         click.echo("Nothing was processed into this data folder yet: vidprocme process VIDEO --out DIR", err=True)
     elif not hits:
-        click.echo("Nothing found. Fewer words find more.", err=True)
+        click.echo(
+            "Nothing found: no caption has all these words. (Only videos with captions can be searched.)", err=True
+        )
     return 0

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from vidprocme.cli.progress import clock
+from vidprocme.cli.wrap import wrapped
+from vidprocme.dispatch.results import NO_MODEL
+from vidprocme.vision.registry import DEMO, DEMO_LABEL
 
 CAPTIONS_SHOWN = 12
 
 
-def summary(document: dict[str, Any], folder: Path, *, known: bool) -> str:
-    """The result of one input in words."""
-    name = Path(document["source"]).name
+def summary(document: dict[str, Any], folder: Path | None, *, known: bool, help_wanted: bool = True) -> str:
+    """The result of one input in words. `help_wanted`: also say how to get a model, when one is missing."""
+    name = Path(document["source"]).name or document["source"]
     if document["error"]:
-        return "\n".join(_error_lines(name, document))
+        return "\n".join(_error_lines(name, document, folder))
     took = "known already, written again" if known else f"done in {clock(document['elapsed_s'])}"
     lines = [f"{name}: {took}"]
     media = document["media"]
@@ -35,11 +36,18 @@ def summary(document: dict[str, Any], folder: Path, *, known: bool) -> str:
         lines.append(f"  frames    {count} JPEG{'' if count == 1 else 's'}")
     lines += _caption_lines(document["captions"])
     for note in document["degraded"]:
-        lines.append(f"  note      {note}")
-        if note == "captions: no model":
+        lines += wrapped(note, "  note      ")
+        if note == NO_MODEL and help_wanted:
             lines += _model_help(document)
     lines.append(f"  files     {folder}")
     return "\n".join(lines)
+
+
+def batch_line(documents: Collection[dict[str, Any]]) -> str:
+    """What became of a batch: `8 done, 2 failed: a.mp4, b.mov`."""
+    failed = [Path(d["source"]).name or d["source"] for d in documents if d["state"] != "succeeded"]
+    line = f"{len(documents) - len(failed)} done, {len(failed)} failed"
+    return "\n".join(wrapped(f"{line}: {', '.join(failed)}" if failed else line, ""))
 
 
 def leftovers_line(jobs: Collection[str]) -> str:
@@ -52,7 +60,9 @@ def leftovers_line(jobs: Collection[str]) -> str:
         if len(jobs) == 1
         else f"{len(jobs)} unfinished jobs of earlier runs are"
     )
-    return f"{count} left in the data folder ({shown}{' ...' if len(jobs) > 1 else ''}): `vidprocme worker` would finish them."
+    more = " ..." if len(jobs) > 1 else ""
+    text = f"{count} left in the data folder ({shown}{more}): `vidprocme worker` would finish them."
+    return "\n".join(wrapped(text, ""))
 
 
 def size_text(count: int) -> str:
@@ -65,34 +75,37 @@ def size_text(count: int) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-def _error_lines(name: str, document: dict[str, Any]) -> list[str]:
+def _error_lines(name: str, document: dict[str, Any], folder: Path | None) -> list[str]:
     error = document["error"]
-    lines = [f"{name}: {document['state']} ({error['code']})", f"  {error['message']}"]
+    lines = [f"{name}: {document['state']} ({error['code']})", *wrapped(error["message"], "  ")]
     if error["hint"]:
-        lines.append(f"  {error['hint']}")
-    tail = error["evidence"].get("tail") or error["evidence"].get("log")
+        lines += wrapped(error["hint"], "  ")
+    tail = error["evidence"].get("last_lines") or error["evidence"].get("log")
     if tail:
-        lines.append(f"  last words: {tail[-1]}")
-    if document["renditions"]:
-        lines.append(f"  what is finished was kept: {', '.join(r['name'] for r in document['renditions'])}")
+        lines += wrapped(f"last words: {tail[-1]}", "  ")
+    if document["renditions"] and folder is not None:
+        lines += wrapped(f"what is finished was kept: {', '.join(r['name'] for r in document['renditions'])}", "  ")
+        lines.append(f"  files     {folder}")
     return lines
 
 
 def _caption_lines(captions: list[dict[str, Any]]) -> list[str]:
     if not captions:
         return []
-    width = max(40, shutil.get_terminal_size().columns - 1)
-    lines = [f"  captions  {len(captions)}, by model {captions[0]['model']}"]
+    lines = [f"  captions  {len(captions)}, by model {_label(captions[0]['model'])}"]
     merged: list[tuple[float, str]] = []
     for caption in captions:
         if not merged or merged[-1][1] != caption["text"]:
             merged.append((caption["start_s"], caption["text"]))
     for start, text in merged[:CAPTIONS_SHOWN]:
-        first = f"    {clock(start):>7}  "
-        lines += textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first)) or [first]
+        lines += wrapped(text, f"    {clock(start):>7}  ")
     if len(merged) > CAPTIONS_SHOWN:
         lines.append(f"             ... {len(merged) - CAPTIONS_SHOWN} more in captions.vtt")
     return lines
+
+
+def _label(model: str) -> str:
+    return f"{DEMO} ({DEMO_LABEL})" if model == DEMO else model
 
 
 def _model_help(document: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from vidprocme.queue.base import TaskView
 
 # Shares of the work, roughly, for one second of video: only the ETA's steadiness depends on them.
 WEIGHTS = {
-    Stage.PROBE: 1.0,
+    Stage.PROBE: 0.0,  # over before anything is known of the rest
     Stage.TRANSCODE: 10.0,
     Stage.FRAMES: 4.0,
     Stage.JOIN: 1.0,
@@ -26,6 +26,7 @@ class StageProgress:
     total: int
     fraction: float
     running: int
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def progress_of(tasks: Sequence[TaskView]) -> JobProgress:
         parts = [_fraction(view) for view in mine]
         done = sum(1 for view in mine if view.state in TERMINAL)
         running = sum(1 for view in mine if view.state is TaskState.RUNNING)
-        stages.append(StageProgress(stage, done, len(mine), sum(parts) / len(mine), running))
+        failed = sum(1 for view in mine if view.state in (TaskState.FAILED, TaskState.DEAD))
+        stages.append(StageProgress(stage, done, len(mine), sum(parts) / len(mine), running, failed))
         weight = WEIGHTS[stage]
         done_weight += weight * sum(parts) / len(mine)
         total_weight += weight
