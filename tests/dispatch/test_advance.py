@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from tests.dispatch.things import INDEX, NoChance, claim, new_job, probed, state
 from tests.planner.sources import media, steady
-from vidprocme.core.job import Job, JobState, Outcome, OutcomeKind, Recipe, Stage, Task
+from vidprocme.core.errors import ErrorInfo
+from vidprocme.core.job import Job, JobState, Outcome, OutcomeKind, Recipe, Stage, Task, TaskState
 from vidprocme.core.wire import index_to_bytes, to_wire
 from vidprocme.dispatch.advance import advance
 from vidprocme.library.blobs import BlobStore
@@ -93,3 +95,33 @@ def test_a_failed_attempt_plans_nothing(queue: RedisQueue, blobs: BlobStore, pro
         settlement = advance(queue, blobs, claimed, Outcome(kind), 0, NoChance(), lambda _: None)
         assert settlement is not None and settlement.next is expected
     assert len(queue.tasks(job.id)) == 1 and state(queue, job) is JobState.RUNNING
+
+
+def test_what_is_too_large_to_keep_is_a_failure_that_says_so(
+    queue: RedisQueue, blobs: BlobStore, probe: tuple[Job, Task, Claimed]
+) -> None:
+    job, task, claimed = probe
+    outcome = probed(blobs)
+    huge = replace(outcome, result={**outcome.result, "degraded": ["x" * 2_000_000]})
+    settlement = advance(queue, blobs, claimed, huge, 0, NoChance(), lambda _: None)
+    assert settlement is not None and settlement.next is Next.FAIL
+    assert settlement.outcome.error is not None and settlement.outcome.error.code == "OUTCOME_TOO_LARGE"
+    assert len(queue.tasks(job.id)) == 1  # nothing was planned for it
+
+    queue.turn("hand", [settlement], [], lease_ms=60_000)
+    view = queue.task(task.id)
+    assert view is not None and view.state is TaskState.FAILED and check(queue) == []
+
+
+def test_an_error_with_too_much_evidence_keeps_its_code_and_its_fate(
+    queue: RedisQueue, blobs: BlobStore, probe: tuple[Job, Task, Claimed]
+) -> None:
+    _, _, claimed = probe
+    error = ErrorInfo("DISK_FULL", "No room.", "Free some.", {"stderr": "x" * 2_000_000})
+    for kind, expected in [(OutcomeKind.FAILED, Next.RETRY), (OutcomeKind.LOST, Next.LOST)]:
+        settlement = advance(queue, blobs, claimed, Outcome(kind, error=error), 0, NoChance(), lambda _: None)
+        assert settlement is not None and settlement.next is expected and settlement.outcome.kind is kind
+        assert settlement.outcome.error is not None and settlement.outcome.error.message == "No room."
+        last = settlement
+    queue.turn("hand", [last], [], lease_ms=60_000)
+    assert check(queue) == []

@@ -16,6 +16,7 @@ import pytest
 from tests.dispatch.conftest import Connect
 from tests.dispatch.things import (
     FAST,
+    all_free,
     dispatcher,
     new_job,
     started,
@@ -28,7 +29,7 @@ from tests.queue.things import new_task
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.core.job import AfterRule, Bin, JobState, OutcomeKind, Stage, TaskState
-from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+from vidprocme.dispatch.dispatcher import LoopConfig
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue import embedded
 from vidprocme.queue.base import Next
@@ -36,13 +37,6 @@ from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
 ROOT = Path(__file__).parents[2]
-
-
-def all_free(pool: Dispatcher) -> bool:
-    return all(
-        load.free_slots == load.place.slots and load.free == load.place.resources
-        for load in pool._snapshot.places.values()
-    )
 
 
 def test_tasks_run_after_those_they_wait_for(queue: RedisQueue, blobs: BlobStore) -> None:
@@ -132,6 +126,17 @@ def test_a_drain_ends_what_runs_and_starts_nothing_more(queue: RedisQueue, blobs
     view = queue.job(job.id)
     assert view is not None and dict(view.counts) == {TaskState.SUCCEEDED: 2, TaskState.READY: 3}
     assert check(queue) == []
+
+
+def test_the_others_are_told_of_a_drain_while_it_lasts(queue: RedisQueue, blobs: BlobStore) -> None:
+    submit_waiting(queue, 1, 3600)
+    with started(queue, blobs) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        assert [info.draining for info in queue.pools()] == [False]
+        pool.drain()
+        pool.step(0)
+        assert [info.draining for info in queue.pools()] == [True] and pool.busy == 1
+    assert queue.pools() == ()
 
 
 @pytest.mark.parametrize("by_close", [False, True])

@@ -95,6 +95,14 @@ def state(queue: Queue, job: Job | JobId) -> JobState:
     return view.state
 
 
+def all_free(pool: Dispatcher) -> bool:
+    """Whether the loop's picture is that nothing runs here."""
+    return all(
+        load.free_slots == load.place.slots and load.free == load.place.resources
+        for load in pool._snapshot.places.values()
+    )
+
+
 def step_until(pool: Dispatcher, true: Callable[[], object], within_s: float = 30) -> None:
     deadline = time.monotonic() + within_s
     while not true():

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vidprocme.core.clock import Rng
-from vidprocme.core.errors import Fatal, LeaseLost, describe_exception
+from vidprocme.core.errors import ErrorInfo, Fatal, LeaseLost, describe_exception
 from vidprocme.core.job import Outcome, OutcomeKind, Stage, Task
-from vidprocme.core.wire import index_from_bytes
+from vidprocme.core.wire import dumps, index_from_bytes
 from vidprocme.library.base import Blobs
 from vidprocme.planner.graph import plan_next
-from vidprocme.queue.base import ENQUEUE_BATCH, Claimed, Next, Queue, Settlement
+from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Next, Queue, Settlement
 from vidprocme.scheduler.retry import next_step
 
 # Named moments at which a test can stop the world: see wiring.failpoint.
@@ -31,6 +31,7 @@ def advance(
         Retryable: the queue is out of reach; call again, everything here may be repeated.
     """
     at("before-plan")
+    outcome = that_can_be_kept(outcome)
     if outcome.kind is OutcomeKind.OK:
         try:
             tasks = _plan(blobs, claimed, outcome)
@@ -49,6 +50,28 @@ def advance(
     attempt = claimed.attempt
     step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
     return Settlement(claimed.lease, Next(step.next.value), outcome, step.delay_ms)
+
+
+def that_can_be_kept(outcome: Outcome) -> Outcome:
+    """The outcome, or in place of one too large for the queue a failed one that says so; it ends as it did, without its
+    evidence, when it was no success."""
+    size = len(dumps(outcome))
+    if size <= TEXT_MOST:
+        return outcome
+    if outcome.kind is OutcomeKind.OK:
+        error: ErrorInfo | None = Fatal(
+            "OUTCOME_TOO_LARGE",
+            f"What this attempt says of its work has {size} characters; {TEXT_MOST} can be kept.",
+            "This is a fault of vidprocme; please report it with the length of the video and the recipe.",
+            {"characters": size, "most": TEXT_MOST},
+        ).info()
+        return Outcome(OutcomeKind.FAILED, error=error, usage=outcome.usage)
+    error = outcome.error
+    if error is not None:
+        most = 10_000
+        cut = {"characters": size, "most": TEXT_MOST, "left_out": "evidence"}
+        error = replace(error, message=error.message[:most], hint=error.hint[:most], evidence=cut)
+    return Outcome(outcome.kind, error=error, usage=outcome.usage)
 
 
 def _plan(blobs: Blobs, claimed: Claimed, outcome: Outcome) -> tuple[Task, ...]:

@@ -6,17 +6,19 @@ ready) and by the beat (a lease was lost, a person cancelled). The deciding is p
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from vidprocme.core.clock import Clock, Rng
-from vidprocme.core.errors import VidprocmeError
+from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId
 from vidprocme.core.job import Lease, Outcome, OutcomeKind
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
-from vidprocme.dispatch.advance import Failpoint, advance
+from vidprocme.dispatch import telling
+from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pool import free_dead_of_this_host
 from vidprocme.executor.base import Executor, Finished, Progress
@@ -28,6 +30,8 @@ from vidprocme.scheduler.policy import PolicyConfig, decide
 # How long the doorbell listens at a time; closing a pool waits for the end of it.
 DOORBELL_S = 0.3
 DUE_AGAIN_MS = 20
+
+LOG = logging.getLogger("vidprocme.dispatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +61,24 @@ class Dispatcher:
         policy: PolicyConfig | None = None,
         only: Callable[[], Collection[JobId]] | None = None,
         at: Failpoint = lambda _name: None,
+        clean_up: Callable[[str], None] = lambda _pool: None,
     ) -> None:
+        """
+        Args:
+            only: the jobs this pool serves; None: all.
+            clean_up: gets the ids of pools of this host that were found dead, see pool.free_dead_of_this_host.
+        """
         self._queue, self._executor, self._blobs, self._pool = queue, executor, blobs, pool
         self._clock, self._rng, self._at = clock, rng, at
         self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
-        self._only = only
+        self._only, self._clean_up = only, clean_up
         self._running: dict[AttemptId, Claimed] = {}
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._draining = threading.Event()
+        self._told_draining = False
         self._rung = threading.Event()
         self._over = threading.Event()
         self._last_turn_s = float("-inf")
@@ -87,7 +98,7 @@ class Dispatcher:
     def start(self) -> None:
         self._executor.start()
         self._queue.join(self._pool, self._config.presence_ms)
-        free_dead_of_this_host(self._queue)
+        free_dead_of_this_host(self._queue, self._clean_up)
         self._beat.start()
         self._doorbell.start()
 
@@ -97,7 +108,7 @@ class Dispatcher:
             self.step(self._config.turn_every_s)
 
     def drain(self) -> None:
-        """No new attempts; the running ones end. Safe from a signal handler."""
+        """No new attempts; the running ones end. The others hear of it at the next step. Safe from a signal handler."""
         self._draining.set()
         self._ring()
 
@@ -106,6 +117,11 @@ class Dispatcher:
         for attempt in self._running:
             self._handing_back.add(attempt)
             self._executor.cancel(attempt, lost=True)
+
+    @property
+    def reached_s(self) -> float:
+        """When a turn last went through, on the monotonic clock; -inf before the first."""
+        return self._last_turn_s
 
     @property
     def busy(self) -> int:
@@ -148,12 +164,19 @@ class Dispatcher:
         if self._ended or self._rung.is_set() or late or self._is_due():
             self._rung.clear()
             try:
+                self._tell_draining()
                 self._turns()
                 self._last_turn_s = time.monotonic()
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
                 self._over.wait(self._config.pause_s)
+
+    def _tell_draining(self) -> None:
+        """Who waits for a pool must not wait for this one."""
+        if self._draining.is_set() and not self._told_draining:
+            self._queue.join(replace(self._pool, draining=True), self._config.presence_ms)
+            self._told_draining = True
 
     def _turns(self) -> None:
         """Settle, look, decide, claim: a round trip each, until nothing more can start."""
@@ -162,12 +185,17 @@ class Dispatcher:
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
-                turn = self._queue.turn(
-                    self._pool.id, settlements, asked, lease_ms=self._config.lease_ms, jobs=self._only and self._only()
-                )
+                turn = self._turn(settlements, asked)
+            except Fatal:
+                self._take_back(claims)
+                if not settlements:
+                    raise
+                turn = self._settle_apart(settlements)
             except VidprocmeError:
                 self._take_back(claims)  # a lease that was granted all the same ends by itself
                 raise
+            told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
+            telling.settled(told, turn.stale)
             if settlements:
                 self._at("settled")
             for settlement in settlements:
@@ -184,12 +212,32 @@ class Dispatcher:
                 return
             self._snapshot = placed_all(self._snapshot, claims)
 
+    def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
+        jobs = self._only and self._only()
+        return self._queue.turn(self._pool.id, settlements, claims, lease_ms=self._config.lease_ms, jobs=jobs)
+
+    def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
+        """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
+
+        Raises:
+            Fatal: it was no settlement that was refused, but we.
+        """
+        turn = self._turn([], [])
+        stale: list[Lease] = []
+        for settlement in settlements:
+            try:
+                stale += self._turn([settlement], []).stale
+            except Fatal as error:
+                # Its lease is not beaten for any more: it ends, and the task is lost and tried again.
+                telling.refused(settlement, error)
+        return replace(turn, stale=tuple(stale))
+
     def _settlements(self) -> list[Settlement]:
         """Plan and enqueue what follows from the ended attempts, then say how to settle them."""
         settlements = []
         for claimed, outcome in list(self._ended):
             if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
-                settlements.append(Settlement(claimed.lease, Next.HAND_BACK, outcome))
+                settlements.append(Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)))
                 continue
             settlement = advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
             if settlement is None:
@@ -203,6 +251,10 @@ class Dispatcher:
         granted = {claimed.lease.task for claimed in turn.claimed}
         self._take_back([placement for placement in claims if placement.task not in granted])
         for claimed in turn.claimed:
+            # The lease was lost and is ours again before the beat could hear of it: the old attempt is of no use.
+            for old in [other.lease for other in self._running.values() if other.lease.task == claimed.lease.task]:
+                telling.lease_lost(old)
+                self._executor.cancel(old.attempt, lost=True)
             self._running[claimed.attempt.id] = claimed
             self._beat.keep(claimed.lease)
             self._executor.submit(claimed.attempt)
@@ -229,6 +281,7 @@ class Dispatcher:
         """Stop what the beat says is lost or cancelled."""
         lost, cancel = self._beat.heard()
         for lease in lost:
+            telling.lease_lost(lease)
             self._executor.cancel(lease.attempt, lost=True)
             self._forget(lease)
         for lease in cancel:
@@ -258,5 +311,7 @@ class Dispatcher:
             try:
                 if self._queue.await_work(DOORBELL_S) and not self._over.is_set():
                     self._ring()
-            except VidprocmeError:
+            except Exception as error:  # without this thread new work would wait for the next look
+                if not isinstance(error, VidprocmeError):  # of a queue that is away the beat tells
+                    LOG.warning("the doorbell is broken: %s", error, exc_info=error)
                 self._over.wait(self._config.pause_s)

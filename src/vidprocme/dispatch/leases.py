@@ -6,6 +6,7 @@ hears (leases lost, attempts to cancel) waits for the loop, which is woken.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Lease
 from vidprocme.queue.base import Queue
+
+LOG = logging.getLogger("vidprocme.dispatch.leases")
 
 
 class LeaseKeeper:
@@ -61,17 +64,29 @@ class LeaseKeeper:
             self._thread.join(10)
 
     def _run(self) -> None:
+        told = ""  # the trouble that was last logged: a queue that is away all night is told once
         while not self._stop.wait(self._beat_s):
-            with self._lock:
-                leases, progress = tuple(self._leases.values()), dict(self._progress)
             try:
-                answer = self._queue.beat(
-                    self._holder, leases, lease_ms=self._lease_ms, presence_ms=self._presence_ms, progress=progress
-                )
-            except VidprocmeError:
-                continue  # the queue is away; the next beat tries again, and fencing holds meanwhile
-            if answer.lost or answer.cancel:
-                with self._lock:
-                    self._lost += answer.lost
-                    self._cancel += answer.cancel
-                self._wake()
+                self._beat()
+            except Exception as error:  # a beat that ended would lose every lease; fencing holds meanwhile
+                code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
+                if code != told:
+                    fault = None if isinstance(error, VidprocmeError) else error
+                    LOG.warning("queue away: %s", error, extra={"code": code, "pool": self._holder}, exc_info=fault)
+                told = code
+                continue
+            if told:
+                LOG.info("queue back", extra={"pool": self._holder})
+                told = ""
+
+    def _beat(self) -> None:
+        with self._lock:
+            leases, progress = tuple(self._leases.values()), dict(self._progress)
+        answer = self._queue.beat(
+            self._holder, leases, lease_ms=self._lease_ms, presence_ms=self._presence_ms, progress=progress
+        )
+        if answer.lost or answer.cancel:
+            with self._lock:
+                self._lost += answer.lost
+                self._cancel += answer.cancel
+            self._wake()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from vidprocme.core.ids import ulid
@@ -31,9 +32,18 @@ def is_alive(pool: PoolInfo) -> bool | None:
     return pool.boot == _boot_id() and _started(pool.pid) == pool.pid_started
 
 
-def free_dead_of_this_host(queue: Queue) -> int:
-    """Give back at once what dead pools of this host held. Returns how many leases."""
-    return sum(queue.free_dead(pool.id) for pool in queue.remembered_pools() if is_alive(pool) is False)
+def free_dead_of_this_host(queue: Queue, clean_up: Callable[[str], None] = lambda _pool: None) -> int:
+    """Give back at once what dead pools of this host held. Returns how many leases.
+
+    Args:
+        clean_up: gets the id of each before it is forgotten: what it left behind on this host can go.
+    """
+    leases = 0
+    for pool in queue.remembered_pools():
+        if is_alive(pool) is False:
+            clean_up(pool.id)
+            leases += queue.free_dead(pool.id)
+    return leases
 
 
 def _boot_id() -> str:

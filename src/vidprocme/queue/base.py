@@ -22,6 +22,7 @@ from vidprocme.core.resources import Resources
 from vidprocme.core.snapshot import Line
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
+TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line
 LINES = 64  # lines that a turn returns, in rotation when there are more
 

@@ -27,10 +27,8 @@ from vidprocme.core.job import (
 )
 from vidprocme.core.resources import Need
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, Settlement, TaskView
+from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, Settlement, TaskView
 from vidprocme.queue.keys import line_name, split_line
-
-TEXT_MOST = 1 << 20  # bytes of one task or outcome; what is larger belongs into a blob
 
 TASK_FIELDS = (
     "spec",
