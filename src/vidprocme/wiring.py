@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
+import re
+import shutil
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +18,7 @@ from urllib.parse import quote
 
 from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Recipe, Source
 from vidprocme.core.wire import to_wire
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 NONE = "none"
+POOL_ID = re.compile(r"pool_[0-9A-Z]+")
+
+LOG = logging.getLogger("vidprocme.wiring")
 
 
 class House:
@@ -205,12 +211,26 @@ class House:
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms),
             only=only,
             at=failpoint(settings.failpoint),
+            clean_up=self._remove_scratch,
         )
         try:
+            self._sweep_unfinished()
             dispatcher.start()
             yield dispatcher
         finally:
             dispatcher.close()
+
+    def _remove_scratch(self, pool: str) -> None:
+        """What a dead pool of this host left of its attempts."""
+        if POOL_ID.fullmatch(pool):  # it comes from the queue, and becomes a path
+            shutil.rmtree(self.data / "scratch" / pool, ignore_errors=True)
+
+    def _sweep_unfinished(self) -> None:
+        """What killed writers left among the blobs. No pool fails to start for that."""
+        try:
+            self.blobs.sweep_aside()
+        except (OSError, VidprocmeError) as error:
+            LOG.warning("unfinished blobs could not be swept: %s", error)
 
     def places(self) -> tuple[Place, ...]:
         """What this machine offers to attempts."""
