@@ -78,3 +78,18 @@ def test_where_results_cannot_go_is_said(person: Person, draw: Draw, tmp_path: P
 
     status, (empty, address), _ = person.process("", "https://example.com/a.mp4")
     assert status == 1 and [empty["error"]["code"], address["error"]["code"]] == ["EMPTY_ARGUMENT", "NOT_A_FILE"]
+
+
+def test_a_stored_result_that_lost_its_blobs_is_made_anew(person: Person, draw: Draw) -> None:
+    clip = str(draw(101, 12).path)
+    _, (first,), _ = person.process(clip, *SMALL)
+    blobs = sorted((p for p in (person.data / "blobs").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    blobs[-1].unlink()  # the rendition
+    broken = next(p for p in blobs if p.exists() and p.read_bytes()[:2] == b"PK")  # the frames
+    broken.chmod(0o644)
+    broken.write_bytes(b"PK damaged")
+
+    status, (again,), stderr = person.process(clip, *SMALL)
+
+    assert status == 0 and again["job"] != first["job"] and "made anew" in stderr
+    assert again["renditions"][0]["frames"] == 360 and len(again["frames"]) == 12

@@ -51,7 +51,7 @@ def test_a_placed_task_leaves_its_line_and_takes_from_its_place() -> None:
     after = placed(before, Placement(TaskId("a0"), "p", SOME, ""))
 
     (left,) = after.lines.values()
-    assert ([head.task for head in left.heads], left.length, left.oldest_ms) == (["a1"], 6, 4)
+    assert ([head.task for head in left.heads], left.length, left.oldest_ms) == (["a1"], 6, 1)
     assert after.places["p"].free == PLACE.resources - SOME and after.places["p"].free_slots == 1
     assert before.places["p"].free == PLACE.resources, "the snapshot before is not changed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import permutations
 
 from hypothesis import given
@@ -186,6 +187,17 @@ def test_slots_bound_a_place_even_when_its_resources_would_hold_more() -> None:
 def test_resources_bound_a_place_even_when_slots_are_left() -> None:
     big = Need(PlaceKind.CPU, Resources(cpu_milli=5000))
 
-    plan = plan_for([place("p", slots=9)], line({"t1": 1, "t2": 2}, big), line({"small": 3}, CORE))
+    plan = plan_for([place("p", slots=9)], line({"t1": 1, "t2": 2}, big), line({"t3": 3}, CORE))
 
-    assert where(plan) == [("t1", "p"), ("small", "p")]
+    assert where(plan) == [("t1", "p"), ("t3", "p")]
+
+
+def test_a_job_that_was_begun_is_finished_first() -> None:
+    """Older jobs before younger ones, and inside a job the later stage, whatever became ready first."""
+    cpu = "cpu1000"
+    transcodes = replace(line({"job_1:transcode:5": 1, "job_2:transcode:0": 2}, CORE), shape=f"transcode/-/{cpu}")
+    joins = replace(line({"job_2:join:0": 9, "job_1:join:0": 10}, CORE), shape=f"join/-/{cpu}")
+
+    plan = plan_for([place("p", slots=9)], transcodes, joins)
+
+    assert [task for task, _ in where(plan)][:2] == ["job_1:join:0", "job_1:transcode:5"]

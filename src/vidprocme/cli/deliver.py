@@ -29,6 +29,7 @@ def deliver(result: JobResult, blobs: BlobStore, folder: Path, source: str, elap
     wanted = frozenset(_names(result))
     # Said first: a delivery that is killed leaves nothing that the next one does not know as its own.
     write_mark(folder, Mark(before.sha256, before.files | wanted))
+    (folder / RESULT).unlink(missing_ok=True)  # it speaks for the files beside it: gone first, written last
     for rendition in result.renditions:
         blobs.fetch(rendition.sha256, folder / f"{rendition.name}.mp4")
     _write_frames(result, blobs, folder / FRAMES)

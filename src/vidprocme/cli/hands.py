@@ -45,6 +45,11 @@ class Hands:
         """Whether this run's own pool does the work."""
         return self._own is not None
 
+    @property
+    def others(self) -> bool:
+        """Whether somebody else's pool does the work."""
+        return self._own is None and self._others
+
     def step(self, needed: bool) -> None:
         """Work or wait for a moment. `needed`: there are jobs that somebody should be working on.
 
@@ -56,9 +61,16 @@ class Hands:
                 self._own = self._exits.enter_context(self._house.pool(only=self._jobs))
             if self._own is not None:
                 self._own.step(STEP_S)
+                self._reached_s = max(self._reached_s, self._own.reached_s)
             else:
                 time.sleep(WAIT_S)
-            self._reached_s = time.monotonic()
+                self._reached_s = time.monotonic()
+            if time.monotonic() - self._reached_s > QUEUE_PATIENCE_S:
+                raise Retryable(
+                    "QUEUE_UNREACHABLE",
+                    f"The queue has not answered for {QUEUE_PATIENCE_S:g} s.",
+                    "Nothing accepted is lost: run the same command again when it does.",
+                )
         except Retryable as error:
             if not error.code.startswith("QUEUE_") or time.monotonic() - self._reached_s > QUEUE_PATIENCE_S:
                 raise

@@ -27,13 +27,14 @@ from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.summary import batch_line, leftovers_line, summary
 from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState, Recipe
+from vidprocme.core.job import JobState, Recipe, Source
 from vidprocme.dispatch.follower import Follower, catch_up
 from vidprocme.dispatch.results import NO_MODEL, collect
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.wiring import House
 
 LOOK_EVERY_S = 0.5
+GONE = frozenset({"BLOB_MISSING", "FRAMES_BROKEN"})
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
@@ -64,10 +65,11 @@ class _Item:
 
     input: Input
     job: JobId | None = None
+    source: Source | None = None
     folder: Path | None = None  # under --out, once the content is known
     known: bool = False  # the result was there already
     started_s: float = field(default_factory=time.monotonic)
-    delivery: Future[dict[str, Any]] | None = None
+    delivery: Future[dict[str, Any] | None] | None = None
     document: dict[str, Any] | None = None
     printed: bool = False
 
@@ -81,8 +83,9 @@ class Run:
         self._items: list[_Item] = []
         self._jobs: set[JobId] = set()
         self._helped = False  # how to get a model was said
-        self._stop = False
-        self._owns_pool = False
+        self._stop = False  # a person asked for it
+        self._over = False
+        self._owns_pool = True  # until somebody else's is seen
 
     def run(self, inputs: Sequence[Input]) -> int:
         """Exit status: 0 all succeeded, 1 any failed, 130 interrupted."""
@@ -96,10 +99,13 @@ class Run:
             stack.callback(follower.stop)
             stack.enter_context(self._interruptible())
             submitting = workers.submit(self._submit_all)
-            with Hands(self._house, lambda: frozenset(self._jobs)) as hands:
-                self._work(workers, submitting, hands)
-                if self._stop:
-                    self._lines.say("Stopping ...")
+            try:
+                with Hands(self._house, lambda: frozenset(self._jobs)) as hands:
+                    self._work(workers, submitting, hands)
+                    if self._stop:
+                        self._lines.say("Stopping ...")
+            finally:
+                self._over = True  # whatever ended the loop: nobody waits for inputs that are still to come
             submitting.result()
         self._lines.close()
         if self._stop:
@@ -120,7 +126,7 @@ class Run:
         looked_s = float("-inf")
         while not self._stop and not (submitting.done() and all(item.document for item in self._items)):
             hands.step(any(item.job and item.delivery is None for item in self._items))
-            self._owns_pool = hands.own
+            self._owns_pool = not hands.others
             if time.monotonic() - looked_s >= LOOK_EVERY_S:
                 looked_s = time.monotonic()
                 with suppress(Retryable):  # the queue is away; `hands` knows for how long that may be
@@ -135,6 +141,8 @@ class Run:
             if item.delivery is not None:
                 if item.delivery.done() and item.document is None:
                     item.document = item.delivery.result()
+                    if item.document is None:
+                        self._make_anew(item)
             elif item.job is not None:
                 view = self._house.queue.job(item.job)
                 if view is not None and view.state in ENDED:
@@ -146,6 +154,10 @@ class Run:
 
     # -- one item --------------------------------------------------------------------------------------------------
 
+    @property
+    def _ends(self) -> bool:
+        return self._stop or self._over
+
     def _is_full(self) -> bool:
         """Whether enough is on its way that the cores stay busy: the first videos of a batch should be done first.
 
@@ -156,15 +168,16 @@ class Run:
 
     def _submit_all(self) -> None:
         for item in self._items:
-            while self._is_full() and not self._stop:
+            while self._is_full() and not self._ends:
                 time.sleep(STEP_S)
-            if self._stop:
+            if self._ends:
                 return
             item.started_s = time.monotonic()
             try:
                 if item.input.error is not None:
                     raise item.input.error
                 source = self._house.source_of(item.input.path, partial(self._reading, item.input.path))
+                item.source = source
                 item.folder = claim(self._out, item.input.folder, source.sha256)
                 submission = patiently(partial(self._house.control.submit, source, self._recipe))
             except Cancelled:
@@ -182,18 +195,34 @@ class Run:
             self._jobs.add(submission.job)
             item.job = submission.job
 
+    def _make_anew(self, item: _Item) -> None:
+        """Blobs of a stored result were lost or damaged: the same wish as a new job."""
+        self._lines.say(f"{item.input.path.name}: the stored result is damaged; it is made anew.")
+        assert item.source is not None and item.job is not None
+        for view in self._house.queue.tasks(item.job):
+            for artifact in view.outcome.manifest if view.outcome else ():
+                if self._house.blobs.has(artifact.sha256) and not self._house.blobs.verify(artifact.sha256):
+                    self._house.blobs.delete(artifact.sha256)  # else it would be taken for the new one
+        item.job = self._house.control.anew(item.source, self._recipe).job
+        item.known, item.delivery, item.started_s = False, None, time.monotonic()
+        self._jobs.add(item.job)
+
     def _reading(self, path: Path, done_bytes: int) -> None:
-        if self._stop:
+        if self._ends:
             raise Cancelled("the run was stopped")
         self._lines.reading(path.name, done_bytes, path.stat().st_size)
 
-    def _deliver(self, item: _Item, job: JobId) -> dict[str, Any]:
-        """Write the files. What goes wrong here is this item's error, and the others go on."""
+    def _deliver(self, item: _Item, job: JobId) -> dict[str, Any] | None:
+        """Write the files. What goes wrong here is this item's error, and the others go on. None: make it anew."""
         elapsed_s = time.monotonic() - item.started_s
         try:
             result = patiently(lambda: collect(self._house.queue, self._house.blobs, job))
             assert item.folder is not None
             return deliver(result, self._house.blobs, item.folder, item.input.given, elapsed_s)
+        except VidprocmeError as error:
+            if error.code in GONE and item.known:
+                return None  # the stored result is no longer whole
+            return _failed_document(item, error)
         except Exception as error:
             return _failed_document(item, error)
 

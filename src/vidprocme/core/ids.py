@@ -39,6 +39,11 @@ def task_id(job: JobId, stage: str, index: int) -> TaskId:
     return TaskId(f"{job}:{stage}:{index}")
 
 
+def job_of(task: TaskId) -> JobId:
+    """The job a task belongs to."""
+    return JobId(task.rsplit(":", 2)[0])
+
+
 def attempt_id(task: TaskId, token: int) -> AttemptId:
     """A task and the fencing token of one lease on it. Unique for ever: tokens only grow."""
     return AttemptId(f"{task}:t{token}")

@@ -94,5 +94,5 @@ def _without(line: Line, tasks: set[TaskId]) -> Line | None:
     length = line.length - (len(line.heads) - len(heads))
     if length <= 0:
         return None
-    oldest_ms = heads[0].ready_ms if heads else line.oldest_ms
-    return replace(line, heads=heads, length=length, oldest_ms=oldest_ms)
+    # The age stays as it was last shown: what stands behind the heads is not known before the next turn.
+    return replace(line, heads=heads, length=length)
