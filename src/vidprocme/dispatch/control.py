@@ -49,6 +49,11 @@ class Control:
         job = self._job(source, recipe, bin_, tenant)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
+    def anew(self, source: Source, recipe: Recipe) -> Submission:
+        """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
+        self._queue.forget_key(_key("process", source.sha256, recipe))
+        return self.submit(source, recipe)
+
     def describe(self, job: JobId, recipe: Recipe) -> Submission:
         """A job that captions the frames an earlier job kept, with another model or prompt.
 
