@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,12 +19,14 @@ from tests.executor.things import (
     MODEL,
     PLACES,
     all_gone,
+    allow,
     attempt,
     captions_of,
     describing,
     ended,
     family,
     hanging,
+    limited_python,
     local,
     outcome_of,
     poll_until,
@@ -40,12 +43,19 @@ from vidprocme.library.blobs import open_blobs
 ROOT = Path(__file__).parents[2]
 
 
+@contextlib.contextmanager
+def started(executor: LocalExecutor) -> Iterator[LocalExecutor]:
+    executor.start()
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
 @pytest.fixture
 def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
-    made = local(tmp_path, stall_grace_s=0.5)
-    made.start()
-    yield made
-    made.close()
+    with started(local(tmp_path, stall_grace_s=0.5)) as made:
+        yield made
 
 
 def warm(executor: LocalExecutor) -> tuple[str, ...]:
@@ -184,6 +194,63 @@ def test_the_fork_server_is_killed(executor: LocalExecutor, tmp_path: Path) -> N
     assert all_gone(before) and warm(executor) == ()
     executor.submit(after)
     assert outcome_of(executor, after).kind is OutcomeKind.OK
+
+
+def test_a_stopped_fork_server_is_replaced(tmp_path: Path) -> None:
+    """Nobody else can signal its attempts: it is killed itself, and they die with it."""
+    with started(local(tmp_path, server_grace_s=0.2)) as executor:
+        stuck, after = hanging(tmp_path), attempt(Stage.INDEX)
+        executor.submit(stuck)
+        poll_until(executor, waits_in_pipe(executor))
+        before = family(executor)
+        before[0].suspend()
+        executor.cancel(stuck.id)
+
+        assert outcome_of(executor, stuck).kind is OutcomeKind.CANCELLED
+        assert all_gone(before)
+        executor.submit(after)
+        assert outcome_of(executor, after).kind is OutcomeKind.OK
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "why"), [("nproc", 1, "Resource temporarily unavailable"), ("nofile", 3, "too many open files")]
+)
+def test_a_fork_that_fails_loses_only_its_own_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, why: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", limited_python(tmp_path))
+    with started(local(tmp_path)) as executor:
+        runs, lost, after = hanging(tmp_path), attempt(Stage.INDEX), attempt(Stage.INDEX)
+        executor.submit(runs)
+        poll_until(executor, waits_in_pipe(executor))
+        before = family(executor)
+        allow(before[0], limit, most)
+        executor.submit(lost)
+
+        outcome = outcome_of(executor, lost)
+        assert failure(outcome) == (OutcomeKind.LOST, "NOT_STARTED", Fate.LOST)
+        assert outcome.error is not None and why in outcome.error.message
+        assert family(executor) == before
+        allow(before[0], limit, 1024)
+        executor.submit(after)
+        assert outcome_of(executor, after).kind is OutcomeKind.OK
+        executor.cancel(runs.id)
+        assert outcome_of(executor, runs).kind is OutcomeKind.CANCELLED
+
+
+def test_the_last_words_of_a_crash_have_a_limit(executor: LocalExecutor, tmp_path: Path) -> None:
+    one = hanging(tmp_path)
+    executor.submit(one)
+    poll_until(executor, waits_in_pipe(executor))
+    (process,) = workers(executor)
+    with Path(f"/proc/{process.pid}/fd/2").open("a") as its_stderr:
+        its_stderr.write("\n".join(f"{n} " + "x" * 100_000 for n in range(30)) + "\nthe end\n")
+    process.send_signal(signal.SIGSEGV)
+
+    outcome = outcome_of(executor, one)
+    assert outcome.error is not None
+    log = outcome.error.evidence["log"]
+    assert log[-1] == "the end" and max(map(len, log)) <= 400 and len(log) <= 20
 
 
 def test_the_resident_is_killed(executor: LocalExecutor, tmp_path: Path) -> None:

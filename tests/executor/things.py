@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -40,6 +42,26 @@ def settings(root: Path) -> StageSettings:
 
 def local(root: Path, **more: Any) -> LocalExecutor:
     return LocalExecutor(PLACES, to_wire(settings(root)), root / "scratch", model_threads=1, **more)
+
+
+# Root may always fork; somebody else, of whom nobody else is, may not.
+SOMEBODY = ["setpriv", f"--reuid={1_000_000 + os.getpid()}"] if os.getuid() == 0 else []
+
+
+def limited_python(root: Path) -> str:
+    """An interpreter whose limits count. As root it runs as somebody else, who may read and write every file."""
+    if not SOMEBODY:
+        return sys.executable
+    script = root / "limited-python"
+    caps = "--inh-caps=+dac_override --ambient-caps=+dac_override"
+    script.write_text(f'#!/bin/sh\nexec {" ".join(SOMEBODY)} {caps} "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def allow(process: psutil.Process, limit: str, most: int) -> None:
+    """Set one soft limit of a process that `limited_python` runs: nproc, nofile."""
+    subprocess.run([*SOMEBODY, "prlimit", "--pid", str(process.pid), f"--{limit}={most}:"], check=True)
 
 
 def attempt(

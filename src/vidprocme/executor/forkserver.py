@@ -6,7 +6,8 @@ them all when the pool is gone, which it learns from the end of its control sock
 signal), and ffmpeg and engines die with them.
 
 Control messages, JSON, one a packet. In: `{"start": id, "kind": "attempt"|"resident", "log": path}` with one file descriptor (the
-child's channel), `{"signal": id, "number": n}`. Out: `{"started": id, "pid": n}`, `{"ended": id, "status": wait status}`.
+child's channel), `{"signal": id, "number": n}`. Out: `{"started": id, "pid": n}`, `{"ended": id, "status": wait status}`, and
+`{"ended": id, "status": null, "why": text}` for a child that could not be made.
 """
 
 from __future__ import annotations
@@ -67,14 +68,22 @@ class _Server:
         if not data:
             return False
         message = json.loads(data)
-        if "start" in message:
+        if "start" in message and not descriptors:  # this process may open no more files: it was thrown away
+            self._say({"ended": message["start"], "status": None, "why": "too many open files"})
+        elif "start" in message:
             self._start(message, descriptors[0])
         elif message["signal"] in self.pids:
             _kill_group(self.pids[message["signal"]], message["number"])
         return True
 
     def _start(self, message: dict[str, Any], descriptor: int) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            # No memory or no process left (ulimit -u, a cgroup's pids.max): this one is lost, those that run go on.
+            os.close(descriptor)
+            self._say({"ended": message["start"], "status": None, "why": error.strerror or str(error)})
+            return
         if pid == 0:
             self._become_child(message, descriptor)
         os.close(descriptor)

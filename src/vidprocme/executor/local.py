@@ -31,6 +31,10 @@ TERM_AFTER_S = 0.5
 KILL_AFTER_S = 1.5
 # ffmpeg and the model client watch their own progress by Limits.stall_s; this is for a process that hangs around them.
 STALL_GRACE_S = 15.0
+# A fork server that has not said this long after a KILL that its child ended is itself stopped or stuck.
+SERVER_GRACE_S = 5.0
+LOG_TAIL_BYTES = 1 << 16
+LOG_LINE_CHARS = 400  # a library may write lines of any length, and the queue takes no outcome of that size
 OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 
 
@@ -45,6 +49,7 @@ class _Running:
     heard_s: float
     stopping: OutcomeKind | None = None
     stop_at: list[tuple[float, int]] = field(default_factory=list)  # (when, signal), soonest first
+    gone_by_s: float = 0.0  # when its end must have been heard, once it was killed
     outcome: Outcome | None = None
 
 
@@ -72,8 +77,9 @@ class LocalExecutor:
         *,
         model_threads: int,
         stall_grace_s: float = STALL_GRACE_S,
+        server_grace_s: float = SERVER_GRACE_S,
     ) -> None:
-        self._stall_grace_s = stall_grace_s
+        self._stall_grace_s, self._server_grace_s = stall_grace_s, server_grace_s
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -219,6 +225,12 @@ class LocalExecutor:
         for running in list(self._running.values()):
             while running.stop_at and running.stop_at[0][0] <= now:
                 self._signal(running.worker, running.stop_at.pop(0)[1])
+                if not running.stop_at:
+                    running.gone_by_s = now + self._server_grace_s
+            if running.gone_by_s and now > running.gone_by_s and self._server is not None:
+                # Nobody signals or reaps but the fork server. Its children die with it, and its end is heard in `poll`.
+                running.gone_by_s = 0.0
+                self._server.kill()
             limits = running.attempt.task.limits
             hangs = now - running.heard_s > limits.stall_s + self._stall_grace_s
             overtime = limits.wall_s and now - running.started_s > limits.wall_s
@@ -272,9 +284,10 @@ class LocalExecutor:
             return
         message = json.loads(data)
         if "ended" in message:
-            self._worker_ended(message["ended"], message["status"])
+            self._worker_ended(message["ended"], message["status"], message.get("why", ""))
 
-    def _worker_ended(self, name: str, status: int) -> None:
+    def _worker_ended(self, name: str, status: int | None, why: str = "") -> None:
+        """`status` is the process's wait status; None: there never was one, and `why` says so."""
         worker = self._workers.pop(name, None)
         if worker is None:
             return
@@ -282,7 +295,9 @@ class LocalExecutor:
         if worker.resident_of:
             self._places[worker.resident_of] = replace(self._places[worker.resident_of], warm=())
         for running in [r for r in self._running.values() if r.worker == name]:
-            if running.outcome is None:
+            if running.outcome is None and status is None:
+                running.outcome = _lost("NOT_STARTED", f"No process could be made for the attempt: {why}.")
+            elif running.outcome is None and status is not None:
                 running.outcome = _outcome_of_end(status, running, worker.log)
             self._finish(running)
         if not worker.resident_of:
@@ -372,6 +387,9 @@ def _clear(scratch: Path) -> None:
 
 def _tail(log: Path, lines: int = 20) -> list[str]:
     try:
-        return log.read_text(errors="replace").splitlines()[-lines:]
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            found = file.read(LOG_TAIL_BYTES).decode(errors="replace").splitlines()[-lines:]
     except OSError:
         return []
+    return [line[:LOG_LINE_CHARS] for line in found]
