@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from scripts.numbered import Numbered, make, numbers
-from tests.journeys.conftest import Person, kill_all, processes_of, until
+from tests.journeys.conftest import Clip, Person, kill_all, processes_of, until
 from vidprocme.core.ids import JobId
 from vidprocme.queue import embedded
 from vidprocme.queue.redis import RedisQueue
@@ -134,13 +135,40 @@ def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, l
     assert set(tries) == {1}  # the try that succeeded; what was handed back is not charged
 
 
-def test_two_runs_at_once_on_one_folder(person: Person, long_clip: Path, draw: Callable[..., object]) -> None:
+def test_two_runs_at_once_on_one_folder(person: Person, long_clip: Path, draw: Callable[..., Clip]) -> None:
     clip = draw(101, 12)
     first = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
-    second = person.start("process", str(clip.path), "--out", str(person.out), "--json", "--model", "demo")  # type: ignore[attr-defined]
+    second = person.start("process", str(clip.path), "--out", str(person.out), "--json", "--model", "demo")
 
     outputs = [run.communicate(timeout=120) for run in (first, second)]
 
     assert [first.returncode, second.returncode] == [0, 0], outputs
     assert numbers(person.out / "long" / "240p.mp4") == list(range(SECONDS * 15))
     assert max(Counter(succeeded(person)).values()) == 1
+
+
+@pytest.mark.slow
+def test_a_queue_that_hangs_ends_the_run_with_a_sentence(
+    person: Person, draw: Callable[..., Clip], tmp_path: Path
+) -> None:
+    """Stopped, not dead: nothing heals it, and a run must not wait for ever, also with inputs that were not submitted yet."""
+    copies = []
+    for number in range(12):
+        copies.append(tmp_path / f"{number}.mp4")
+        copies[-1].write_bytes(draw(101, 12).path.read_bytes() + bytes(number))
+    run = person.start("process", "--out", str(person.out), "--model", "none", *map(str, copies))
+    until(lambda: _socket(person), "the queue")
+    facts = json.loads((person.data / "redis" / "keeper.json").read_text())
+    stopped = [psutil.Process(facts["keeper_pid"]), *psutil.Process(facts["keeper_pid"]).children()]
+    until(lambda: any(person.out.glob("*")), "a first folder")
+    for process in stopped:
+        process.suspend()
+    try:
+        _, stderr = run.communicate(timeout=140)
+    finally:
+        for process in stopped:
+            process.resume()
+
+    assert run.returncode == 3 and "QUEUE_UNREACHABLE" in stderr and "Traceback" not in stderr
+    status, documents, _ = person.process("--model", "none", *map(str, copies))
+    assert status == 0 and len(documents) == 12
