@@ -52,7 +52,8 @@ def test_a_video_becomes_a_job_and_a_blob(client: Client, house: House) -> None:
     body = answer.json()
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     assert answer.headers["location"] == f"/v1/jobs/{body['id']}"
-    assert body == {"id": body["id"], "video": f"vid_{sha256[:24]}", "state": "queued", "created": True}
+    told = {"id": body["id"], "video": f"vid_{sha256[:24]}", "state": "queued", "created": True, "bin": "high"}
+    assert body == told
     view = house.queue.job(JobId(body["id"]))
     assert view is not None
     assert view.job.source.uri == f"blob:{sha256}"
@@ -74,6 +75,7 @@ def test_the_same_video_and_wish_is_the_same_job(client: Client) -> None:
     first, again, other = post(client).json(), post(client).json(), post(client, {"crf": "30"}).json()
 
     assert again == {**first, "created": False}
+    assert post(client, {"bin": "urgent"}).json() == again  # which says that it stays in the bin it is in
     assert other["video"] == first["video"]
     assert other["id"] != first["id"]
 

@@ -86,6 +86,27 @@ def test_a_file_that_moved_is_read_from_where_it_is_now(queue: RedisQueue, contr
     assert view is not None and (view.job.source.uri, view.job.source.mtime_ns) == (moved.uri, 9)
 
 
+def test_an_upload_is_read_from_the_blobs_also_when_the_same_content_comes_as_a_file(
+    queue: RedisQueue, control: Control
+) -> None:
+    upload = replace(SOURCE, uri=f"blob:{SOURCE.sha256}", mtime_ns=0)
+    job = control.submit(upload, RECIPE).job
+    control.submit(SOURCE, RECIPE)
+    view = queue.job(job)
+    assert view is not None and view.job.source == upload
+
+    later = control.submit(SOURCE, replace(RECIPE, video_crf=30)).job
+    control.submit(upload, replace(RECIPE, video_crf=30))
+    view = queue.job(later)
+    assert view is not None and view.job.source == upload
+
+
+def test_a_more_urgent_wish_of_the_same_hears_which_bin_holds(control: Control) -> None:
+    assert control.submit(SOURCE, RECIPE, bin_=Bin.BULK).bin is Bin.BULK
+    again = control.submit(SOURCE, RECIPE, bin_=Bin.URGENT)
+    assert (again.created, again.bin) == (False, Bin.BULK)
+
+
 def test_what_succeeded_keeps_its_place(queue: RedisQueue, blobs: BlobStore, tmp_path: Path, control: Control) -> None:
     job = finished(queue, blobs, tmp_path, control)
     again = control.submit(replace(SOURCE, uri="file:///elsewhere/goat.mp4"), RECIPE)

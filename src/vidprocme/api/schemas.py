@@ -31,12 +31,14 @@ class Document(BaseModel):
 
 
 class Accepted(Document):
-    """What became of an upload. `created` is false when the same content with the same wish was known already."""
+    """What became of an upload. `created` is false when the same content with the same wish was known already; `bin` is the
+    job's, and a known job keeps its own."""
 
     id: str
     video: str
     state: str
     created: bool
+    bin: str
 
 
 class Changed(Document):

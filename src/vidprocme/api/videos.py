@@ -75,7 +75,7 @@ def _may_come(desk: Desk, query: dict[str, str], content_length: str) -> None:
             "DISK_FULL",
             f"{free_bytes >> 20} MiB are free in the data folder; this upload has {coming >> 20} MiB, and "
             f"{DISK_RESERVE_BYTES >> 20} MiB are kept for what runs already.",
-            "Free some space there (vidprocme gc), or use a data folder on a larger disk.",
+            "Free some space there, or use a data folder on a larger disk.",
             {"free_bytes": free_bytes, "upload_bytes": coming, "reserve_bytes": DISK_RESERVE_BYTES},
         )
     error = desk.queue_error()
@@ -94,6 +94,7 @@ def _submit(desk: Desk, fields: dict[str, str], upload: Upload) -> Accepted:
         video=video_id(kept.sha256),
         state=view.state.value if view else "queued",
         created=submission.created,
+        bin=submission.bin.value,
     )
 
 

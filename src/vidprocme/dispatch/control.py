@@ -16,14 +16,16 @@ from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
 
 FRAMES_NAME = "frames.zip"
+UPLOADED = "blob:"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What became of a wish. `state` is the job's as it was found: `created` False means the same wish was known."""
+    """What became of a wish. `created` False means the same wish was known: `bin` is then the known job's, which stays."""
 
     job: JobId
     created: bool
+    bin: Bin
     retried: int = 0
 
 
@@ -44,7 +46,7 @@ class Control:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries; one that waits for its file reads it from where it is now.
+        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin and tenant.
         """
         job = self._job(source, recipe, bin_, tenant)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
@@ -90,19 +92,21 @@ class Control:
     def _enter(self, job: Job, tasks: Sequence[Task], key: str) -> Submission:
         submitted = self._queue.submit(job, tasks, key=key)
         if submitted.created:
-            return Submission(submitted.job, True)
+            return Submission(submitted.job, True, job.bin)
         view = self._queue.job(submitted.job)
         if view is None:  # trimmed by retention: the key is free for a new one
             self._queue.forget_key(key)
-            return Submission(self._queue.submit(job, tasks, key=key).job, True)
+            return Submission(self._queue.submit(job, tasks, key=key).job, True, job.bin)
         self._rebind(view, job.source)
         retried = 0
         if view.state in (JobState.FAILED, JobState.CANCELLED):
             retried = self._queue.retry(submitted.job)
-        return Submission(submitted.job, False, retried)
+        return Submission(submitted.job, False, view.job.bin, retried)
 
     def _rebind(self, view: JobView, source: Source) -> None:
         old = view.job.source
+        if old.uri.startswith(UPLOADED) and not source.uri.startswith(UPLOADED):
+            return  # the upload is safe here; a path is somebody's to move
         if view.state is not JobState.SUCCEEDED and (old.uri, old.mtime_ns) != (source.uri, source.mtime_ns):
             self._queue.rebind_source(view.job.id, source.uri, source.mtime_ns)
 

@@ -89,7 +89,7 @@ def examine(machine: Machine) -> list[Finding]:
 
 def judge_disk(folder: str, free_bytes: int) -> Finding:
     text = f"{_gigabytes(free_bytes)} free for {folder}"
-    fix = "Free some space (vidprocme gc), or set VIDPROCME_DATA to a folder on a larger disk."
+    fix = "Free some space, or set VIDPROCME_DATA to a folder on a larger disk."
     if free_bytes < DISK_FAIL_BYTES:
         return Finding(Level.FAIL, "disk", f"{text}: too little for any video", fix)
     if free_bytes < DISK_WARN_BYTES:

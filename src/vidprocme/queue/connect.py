@@ -72,7 +72,7 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
         return Retryable(
             "QUEUE_FULL",
             f"The Redis server at {where} has no memory left for new work.",
-            "Raise its maxmemory, or remove old jobs with `vidprocme gc`. Running work goes on.",
+            "Raise its maxmemory (redis-cli CONFIG SET maxmemory ...). Running work goes on.",
             evidence,
         )
     if "MISCONF" in text:
