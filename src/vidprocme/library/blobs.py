@@ -127,7 +127,7 @@ def disk_errors(where: Path) -> Iterator[None]:
         raise Retryable(
             "DISK_FULL",
             f"No room to write below {where}: {os.strerror(error.errno)}.",
-            "Free some space (vidprocme gc), or choose another place with VIDPROCME_DATA, and retry.",
+            "Free some space, or choose another place with VIDPROCME_DATA, and retry.",
             {"errno": error.errno, "path": str(where)},
         ) from error
 
