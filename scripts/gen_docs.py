@@ -74,6 +74,8 @@ MIXED = """\
   published stays, what they had not is swept.
 - **Retry** gives failed, dead and cancelled tasks fresh tries. A task that succeeded is never touched: nothing that is
   done is done again.
+- **A describe that is retried after index ran** is shown and found all the same: captions are read from what the describes
+  published themselves. Index is not run again, so its own `timeline.json` stays as it was.
 - **A machine that dies** fails nothing. Its leases end, its tasks come back by themselves, counted as lost apart from their
   tries. Only a task that is lost again and again, more often than its limit, is set aside as dead.
 """

@@ -189,7 +189,7 @@ class Task:
 
     @property
     def shape(self) -> str:
-        """Stage, model and first need, readable: `describe/demo/gpu1000+cpu_model`."""
+        """Stage, model and every need with its milli-GPUs or milli-CPUs, readable: `describe/demo/gpu1000+cpu_model0`."""
         needs = "+".join(f"{n.kind}{n.resources.gpu_milli or n.resources.cpu_milli}" for n in self.needs)
         return f"{self.stage}/{self.model or '-'}/{needs}"
 

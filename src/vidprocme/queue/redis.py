@@ -1,4 +1,6 @@
-"""The Queue on Redis or Valkey >= 6.2: every change is one script, every script may be said twice.
+"""The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
+
+Plain commands change only what no task hangs on: a pool's presence, an idempotency key that is freed, where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.

@@ -1,7 +1,7 @@
 """The one decision of the house: which waiting tasks start now, where, and why the others do not.
 
-Pure: the live loop and the simulator call this very function. Whole numbers only and ties by stable ids, so the same
-snapshot always gives the same plan, on every machine.
+Pure. The live loop calls this function; the simulator's replay shares the search below it (place.FirstFit), not the order.
+Whole numbers only and ties by stable ids, so the same snapshot always gives the same plan, on every machine.
 """
 
 from __future__ import annotations
