@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,50 @@ def test_a_killed_engine_is_a_retryable_crash_and_is_replaced(llama: LlamaCpp, f
     assert llama.pid is None
     assert llama.describe(frames, PROMPT)[1].text == CAPTIONS[1]
     assert llama.pid not in (None, first)
+
+
+@pytest.fixture
+def quick(registry: Registry) -> Iterator[LlamaCpp]:
+    """An engine that is given a second for a frame (it needs a tenth)."""
+    describer = LlamaCpp(registry.get("demo"), threads=1, frame_s=1.0)
+    yield describer
+    describer.close()
+
+
+def test_a_stopped_engine_is_a_retryable_timeout_and_is_replaced(quick: LlamaCpp, frames: list[bytes]) -> None:
+    quick.load()
+    first = quick.pid
+    assert first is not None
+
+    def stop(count: int) -> None:
+        if count == 3:
+            os.kill(first, signal.SIGSTOP)
+
+    with pytest.raises(Retryable) as caught:
+        quick.describe(frames * 30, PROMPT, on_done=stop)
+
+    assert caught.value.code == "MODEL_TIMEOUT"
+    assert caught.value.evidence["limit_s"] >= 1.0
+    assert quick.pid is None
+    assert wait_for_end(first, 0)
+    assert quick.describe(frames, PROMPT)[1].text == CAPTIONS[1]
+    assert quick.pid not in (None, first)
+
+
+def test_an_engine_that_was_stopped_between_two_batches_spends_the_time_of_one_frame(
+    quick: LlamaCpp, frames: list[bytes]
+) -> None:
+    quick.load()
+    assert quick.pid is not None
+    os.kill(quick.pid, signal.SIGSTOP)
+    seen: list[int] = []
+
+    with pytest.raises(Retryable) as caught:
+        quick.describe(frames * 30, PROMPT, on_done=seen.append)
+
+    assert caught.value.code == "MODEL_TIMEOUT"
+    assert seen == []
+    assert quick.pid is None
 
 
 def test_an_engine_that_died_between_two_batches_is_replaced(llama: LlamaCpp, frames: list[bytes]) -> None:

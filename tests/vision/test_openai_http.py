@@ -95,6 +95,21 @@ def test_a_server_that_stands_still_costs_one_frame_then_the_batch(served: Serve
         assert client.describe(frames[:1], PROMPT)[0].text == CAPTIONS[0]
 
 
+def test_our_own_engine_is_asked_once_when_it_stands_still(frames: list[bytes]) -> None:
+    """A socket that nobody answers: the connections that lie in it afterwards are the requests that were made."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        with open_client(OpenAiHttp("still", url, slots=1, frame_s=0.3, ours=True)) as client:
+            with pytest.raises(Retryable) as caught:
+                client.describe(frames * 10, PROMPT)
+        server.setblocking(False)
+        server.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+    assert caught.value.code == "MODEL_TIMEOUT"
+
+
 def test_a_proxy_from_the_environment_is_not_used_on_loopback(
     served: Served, frames: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

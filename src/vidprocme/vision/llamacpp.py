@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from vidprocme.core.errors import Fatal, Retryable
 from vidprocme.vision.base import FrameResult, ModelInfo
-from vidprocme.vision.openai_http import OpenAiHttp
+from vidprocme.vision.openai_http import FRAME_S, OpenAiHttp
 from vidprocme.vision.registry import RegisteredModel
 
 T = TypeVar("T")
@@ -41,14 +41,25 @@ _END_S = 1.0  # the engine has no state to save: after this it is killed
 class LlamaCpp:
     """One model in one engine process, which is started by `load` (or by `describe`, when it is gone) and ended by `close`."""
 
-    def __init__(self, model: RegisteredModel, *, threads: int, slots: int = 1, load_s: float = LOAD_S) -> None:
+    def __init__(
+        self,
+        model: RegisteredModel,
+        *,
+        threads: int,
+        slots: int = 1,
+        load_s: float = LOAD_S,
+        frame_s: float = FRAME_S,
+    ) -> None:
         """
         Args:
             threads: cores that the engine may use.
             slots: frames in flight at once; each has its own context and costs memory.
             load_s: how long loading may take, in seconds.
+            frame_s: the least time that a frame may take, in seconds (more when the model's frames take long). One that
+                takes longer tells of an engine that hangs, and ends it.
         """
         self._model, self._threads, self._slots, self._load_s = model, max(1, threads), max(1, slots), load_s
+        self._frame_s = frame_s
         self._process: subprocess.Popen[bytes] | None = None
         self._log: deque[str] = deque(maxlen=_LAST_WORDS)
         self._reader: threading.Thread | None = None
@@ -80,6 +91,8 @@ class LlamaCpp:
                 api_key,
                 slots=self._slots,
                 sight_key=f"{self._weights_key()} {ready['version']}",
+                frame_s=self._frame_s,
+                ours=True,
             )
             seen = self._guarded(self._http.load)
         except BaseException:
@@ -100,7 +113,7 @@ class LlamaCpp:
         """One result for every frame, in order.
 
         Raises:
-            Retryable: MODEL_CRASHED, the engine died; the next call starts it again. MODEL_TIMEOUT.
+            Retryable: MODEL_CRASHED, the engine died; MODEL_TIMEOUT, it hung and was ended. The next call starts another.
         """
         self.load()
         http = self._http
@@ -204,15 +217,17 @@ class LlamaCpp:
         return line
 
     def _guarded(self, call: Callable[[], T]) -> T:
-        """Run `call`; when it fails because the engine died, say that instead."""
+        """Run `call`. When it fails because the engine died or hangs, say that, and end what is left of the engine."""
         try:
             return call()
         except Retryable as error:
-            if error.code != "MODEL_SERVER_DOWN" or not self._ended():
+            if error.code not in ("MODEL_SERVER_DOWN", "MODEL_TIMEOUT"):
                 raise
-            crash = self._crashed()
+            # A stopped engine would be asked again by every further try, and never answer.
+            hangs = error.code == "MODEL_TIMEOUT" or not self._ended()
+            verdict = self._hung(error) if hangs else self._crashed()
             self.close()
-            raise crash from error
+            raise verdict from error
 
     def _ended(self) -> bool:
         """Has the engine ended? A connection breaks a moment before its process can be waited for."""
@@ -238,6 +253,14 @@ class LlamaCpp:
             f"The engine of the model {self._model.id} ended by itself ({how}).",
             "It is started again. If it happens often, the machine may be short of memory: use a smaller model.",
             evidence,
+        )
+
+    def _hung(self, error: Retryable) -> Retryable:
+        return Retryable(
+            "MODEL_TIMEOUT",
+            f"The engine of the model {self._model.id} gave no answer in time and was ended.",
+            "Another one is started. If it happens often, use a smaller model, or give it more cores.",
+            {**self._evidence(), **error.evidence, "said": error.message},
         )
 
     def _evidence(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class OpenAiHttp:
         sight_key: str = "",
         frame_s: float = FRAME_S,
         max_tokens: int = MAX_TOKENS,
+        ours: bool = False,
     ) -> None:
         """
         Args:
@@ -49,6 +50,8 @@ class OpenAiHttp:
             slots: requests in flight; None: as many as the server says, else 1.
             frame_s: the least time limit for a frame, in seconds.
             sight_key: what cannot change without changing whether the model sees; see `blind.check_sight`.
+            ours: the server is an engine of our own, with nobody else's work in it. One frame without an answer then means
+                that it hangs: the batch ends there, so that its owner can put another in its place.
         """
         self._model, self._base_url, self._name = model, base_url.rstrip("/"), name
         self._slots_wished, self._slots = slots, slots or 1
@@ -57,6 +60,8 @@ class OpenAiHttp:
         self._logprobs = True
         self._hung = 0
         self._lock = threading.Lock()  # for the four above it: requests run on several threads
+        self._ours = ours
+        self._given_up = False  # our engine hangs: no thread sends it another frame
         # A proxy from the environment has no business between two processes of one machine.
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
@@ -120,8 +125,11 @@ class OpenAiHttp:
         if not frame.startswith(b"\xff\xd8\xff"):
             # Not sent at all: llama.cpp hands what it cannot read to programs that play videos.
             return frame_error("BAD_FRAME", "This frame is not a JPEG picture.", "", first_bytes=frame[:8].hex())
+        if self._given_up:
+            raise self._hangs(1, {})
         result = self._send(frame, prompt)
-        if result.error is not None and result.error.code in ("MODEL_TIMEOUT", "MODEL_FAULT"):
+        again = ("MODEL_FAULT",) if self._ours else ("MODEL_FAULT", "MODEL_TIMEOUT")
+        if result.error is not None and result.error.code in again:
             result = self._send(frame, prompt)
         if result.error is None or result.error.code != "MODEL_TIMEOUT":
             with self._lock:
@@ -130,14 +138,19 @@ class OpenAiHttp:
         with self._lock:
             self._hung += 1
             hung = self._hung
-        if hung >= HUNG_FRAMES:
-            raise Retryable(
-                "MODEL_TIMEOUT",
-                f"The model server at {self._base_url} has left {hung} frames in a row without an answer.",
-                "Look whether it hangs or is overloaded; the work is tried again by itself.",
-                result.error.evidence,
-            )
+        if self._ours or hung >= HUNG_FRAMES:
+            self._given_up = self._ours
+            raise self._hangs(hung, result.error.evidence)
         return result
+
+    def _hangs(self, frames: int, evidence: dict[str, Any]) -> Retryable:
+        count = "a frame" if frames == 1 else f"{frames} frames in a row"
+        return Retryable(
+            "MODEL_TIMEOUT",
+            f"The model server at {self._base_url} has left {count} without an answer.",
+            "Look whether it hangs or is overloaded; the work is tried again by itself.",
+            evidence,
+        )
 
     def _send(self, frame: bytes, prompt: str) -> FrameResult:
         limit_s = max(self._frame_s, SLOWER * self._average_s)
