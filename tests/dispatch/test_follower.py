@@ -298,6 +298,25 @@ def test_the_follower_outlives_what_nobody_thought_of(
     assert len([r for r in caplog.records if r.name == "vidprocme.dispatch.follower"]) == 1
 
 
+def test_a_describe_that_is_retried_is_found_though_index_does_not_run_again(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    job, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, job, tasks, upto=Stage.JOIN)
+    first, *others = [task for task in tasks if task.stage is Stage.DESCRIBE]
+    (end,) = [task for task in tasks if task.stage is Stage.INDEX]
+    fail(queue, first, "The model is gone.")
+    live(queue, blobs, tmp_path, job, [*others, end])
+    everything(queue, blobs, index)
+    assert len(index.search("goat")) == 4 and index.videos()[0].state == "failed"
+
+    assert queue.retry(job.id) == 1
+    live(queue, blobs, tmp_path, job, [first])
+    everything(queue, blobs, index)
+    assert len(index.search("goat")) == 6 and index.videos()[0].state == "succeeded"
+    assert len(queue.attempts(end.id)) == 1
+
+
 def finds(path: Path, count: int) -> bool:
     return path.exists() and found(path) == count
 
