@@ -38,6 +38,45 @@ def test_stills_are_the_asked_pictures(name: str, video: Callable[[str, Numbered
         assert result.frames_decoded < 60
 
 
+@pytest.mark.parametrize("name", ["c.mp4", "c.mkv", "c.ts", "open.mp4", "open.ts"])
+def test_stills_of_one_stretch_decode_no_other(
+    name: str, video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    options = (("x264-params", "open-gop=1:b-adapt=0:bframes=2"),) if name.startswith("open") else ()
+    source = video(name, Numbered(frames=360, gop=30, codec_options=options))  # 12 s: nothing here is far away
+    found = probe(source)
+    asked = list(range(215, 260, 6))
+
+    result = frames.sample(
+        source, found.media, [found.index.pts[n] for n in asked], size=(160, 90), out=tmp_path, on_progress=quiet
+    )
+
+    assert [numbers(path)[0] for _, path in result.frames] == asked
+    # From the key frame before (210), and as many beyond the last one as are decoded ahead of it. A TS is sought by any
+    # packet, so the way there is longer; it still does not begin at the file's beginning and go on to its end.
+    assert result.frames_decoded <= (260 if name.endswith("ts") else 55)
+
+
+def test_stills_far_apart_between_rare_key_frames(video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
+    """A recording of a screen: a key frame each two minutes, wishes further apart than a seek is worth."""
+    source = video("rare.mp4", Numbered(fps=F(2), frames=360, gop=240))
+    found = probe(source)
+    asked = [0, 40, 80, 120, 160, 200, 239, 240, 300, 359]
+
+    result = frames.sample(
+        source, found.media, [found.index.pts[n] for n in asked], size=(160, 90), out=tmp_path, on_progress=quiet
+    )
+
+    assert [numbers(path)[0] for _, path in result.frames] == asked
+    assert result.frames_decoded < 2 * 360
+
+
+def test_nothing_asked_reads_nothing(tmp_path: Path, video: Callable[[str, Numbered], Path]) -> None:
+    found = probe(video("cfr.mp4", Numbered(frames=30)))
+
+    assert frames.sample(tmp_path / "gone", found.media, (), size=(2, 2), out=tmp_path, on_progress=quiet).frames == ()
+
+
 def test_stills_are_upright(video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:
     for rotation in (90, 180, 270):
         source = video(f"r{rotation}.mp4", Numbered(frames=9, rotation=rotation, width_px=180, height_px=320))

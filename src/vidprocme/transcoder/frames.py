@@ -19,15 +19,18 @@ from vidprocme.core.media import MediaInfo
 from vidprocme.transcoder import sandbox
 from vidprocme.transcoder.probe import open_source
 
-# A wish further ahead than this is sought instead of decoded up to; typical GOPs are shorter.
+# A wish further ahead of the last one than this is sought instead of decoded up to; typical GOPs are shorter.
 SEEK_OVER_S = 15
+# How much earlier than its goal a seek aims, best first: some containers land on any packet, and decoding begins at the
+# next key frame. After these, the source is walked from its beginning.
+SEEK_EARLIER_S = (0, 10)
 JPEG_QUALITY = 3
 _TURNS = {90: ("transpose", "clock"), 180: ("transpose", "clock"), 270: ("transpose", "cclock")}
 
 
 @dataclass(frozen=True, slots=True)
 class SampleResult:
-    """frames: (source pts, JPEG) ascending. frames_decoded: pictures decoded to find them."""
+    """frames: (source pts, JPEG) ascending. frames_decoded: pictures decoded to find them, over all tries."""
 
     frames: tuple[tuple[int, Path], ...]
     frames_decoded: int
@@ -44,29 +47,37 @@ def sample(
 ) -> SampleResult:
     """Keep, for every asked pts, the picture that is on screen then (on exact media: the one with that very pts).
 
+    Exact media is read from the key frame before the first wish to the last wish, and no further.
+
     Args:
         pts: ascending, in media.video.time_base.
         size: width and height of the stills, upright.
         out: `<pts>.jpg` files are written there.
+        on_progress: called for every decoded picture.
 
     Raises:
         Fatal: NO_FRAMES, none of them could be decoded; NOT_A_VIDEO, TRUNCATED as `probe`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for may_seek in (media.exact, False):
-        work = _Sampler(media, sorted(set(pts)), size, out, on_progress)
+    wanted, decoded = sorted(set(pts)), 0
+    if not wanted:
+        return SampleResult((), 0)
+    tries: list[int | None] = [*SEEK_EARLIER_S, None] if media.exact else [None]
+    for earlier_s in tries:
+        work = _Sampler(media, wanted, size, out, on_progress)
         with open_source(source) as container:
-            whole = work.run(container, may_seek)
-        if whole or not may_seek:
+            whole = work.run(container, earlier_s)
+        decoded += work.decoded
+        if whole:
             break
-    if not work.made and pts:
+    if not work.made:
         raise Fatal(
             "NO_FRAMES",
             f"None of the {len(pts)} asked pictures of {source.name} could be decoded.",
             "The file is damaged there; send another copy.",
-            {"asked": len(pts), "decoded": work.decoded},
+            {"asked": len(pts), "decoded": decoded},
         )
-    return SampleResult(tuple(sorted(work.made.items())), work.decoded)
+    return SampleResult(tuple(sorted(work.made.items())), decoded)
 
 
 class _Sampler:
@@ -86,26 +97,35 @@ class _Sampler:
         self._graph: av.filter.Graph | None = None
         self._shape: tuple[int, int, str] | None = None
 
-    def run(self, container: InputContainer, may_seek: bool) -> bool:
-        """Make the stills. False: a seek landed behind its goal, so another walk must do without seeking."""
+    def run(self, container: InputContainer, earlier_s: int | None) -> bool:
+        """Make the stills. False: a seek landed behind its goal, so another walk must aim earlier.
+
+        Args:
+            earlier_s: how much before its goal a seek aims; None: no seeking.
+        """
         stream = container.streams[self.media.video.index]
         assert isinstance(stream, VideoStream)
         stream.codec_context.options = {"max_pixels": str(sandbox.MAX_PIXELS)}
         stream.codec_context.thread_count = 1
-        far = round(SEEK_OVER_S / self.media.video.time_base)
-        done, here = 0, round(self.media.origin / self.media.video.time_base)
+        base = self.media.video.time_base
+        may_seek = earlier_s is not None
+        earlier, origin = round((earlier_s or 0) / base), round(self.media.origin / base)
+        far, done, here = round(SEEK_OVER_S / base), 0, origin
         while done < len(self.wanted):
-            goal = self.wanted[done]
-            sought = may_seek and goal - here > far
+            goal, served = self.wanted[done], done
+            sought = may_seek and goal - earlier > origin and (done == 0 or goal - here > far)
             if sought:
-                container.seek(goal, stream=stream, backward=True)
+                container.seek(goal - earlier, stream=stream, backward=True)
                 if stream.codec_context.is_open:
                     stream.codec_context.flush_buffers()
             before: av.VideoFrame | None = None
-            for frame in self._pictures(container, stream):
+            for frame in self._pictures(container, stream, from_key=sought):
                 assert frame.pts is not None
-                if sought and before is None and frame.pts > goal:
-                    return False
+                if sought and before is None:
+                    if frame.pts > goal:
+                        return False
+                    if frame.pts <= here:  # key frames are further apart than that: seeking decodes the same again
+                        far = 2 * (goal - frame.pts)
                 while done < len(self.wanted) and frame.pts > self.wanted[done]:
                     if before is not None and not self.media.exact:
                         self._keep(before)
@@ -114,23 +134,36 @@ class _Sampler:
                     self._keep(frame)
                     done += 1
                 before, here = frame, frame.pts
-                if done >= len(self.wanted) or (may_seek and self.wanted[done] - here > far):
+                if done >= len(self.wanted) or (may_seek and done > served and self.wanted[done] - here > far):
                     break
             else:
+                if sought and before is None:
+                    return False
                 if before is not None and not self.media.exact and done < len(self.wanted):
                     self._keep(before)
                 break
         return True
 
-    def _pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    def _pictures(self, container: InputContainer, stream: VideoStream, *, from_key: bool) -> Iterator[av.VideoFrame]:
+        """Pictures from here on. from_key: of the first key frame and those shown after it; the rest would be broken."""
+        begins: int | None = None
         for packet in container.demux(stream):
+            if from_key and begins is None:
+                if not packet.is_keyframe or packet.pts is None:
+                    continue
+                begins = packet.pts
             try:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 continue  # a damaged picture; those around it may be fine
             for frame in frames:
                 self.decoded += 1
-                if isinstance(frame, av.VideoFrame) and frame.pts is not None:
+                self.on_progress(min(len(self.made) / len(self.wanted), 1.0))
+                if (
+                    isinstance(frame, av.VideoFrame)
+                    and frame.pts is not None
+                    and (begins is None or frame.pts >= begins)
+                ):
                     yield frame
 
     def _keep(self, frame: av.VideoFrame) -> None:
@@ -142,7 +175,6 @@ class _Sampler:
         path = self.out / f"{moment}.jpg"
         path.write_bytes(_jpeg(still))
         self.made[moment] = path
-        self.on_progress(min(len(self.made) / len(self.wanted), 1.0))
 
     def _straighten(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Upright, scaled, full range. The graph is built once, and anew when a stream changes its size."""
