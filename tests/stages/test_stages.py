@@ -13,7 +13,7 @@ from vidprocme.core.media import MediaInfo, RenditionFile
 from vidprocme.core.wire import from_wire
 
 
-def silent(_fraction: float, _note: str = "") -> None:
+def silent(fraction: float, note: str = "") -> None:
     """For reports that nobody reads."""
 
 

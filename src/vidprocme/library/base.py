@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +12,17 @@ from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.job import Artifact
 from vidprocme.core.media import Caption
 
+OnBytes = Callable[[int], None]
+
 
 class Blobs(Protocol):
-    """Content by its sha256. Putting the same thing twice keeps it once."""
+    """Content by its sha256. Putting the same thing twice keeps it once.
 
-    def put_file(self, path: Path, name: str) -> Artifact:
+    `on_bytes(done)` is called about once for each MiB that was moved or read, so that a large file on a slow disk or network
+    is not taken for a hang; what it raises stops the work, and nothing half done is left.
+    """
+
+    def put_file(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
         """Keep a file's bytes (the file itself stays where it is)."""
         ...
 
@@ -32,7 +38,7 @@ class Blobs(Protocol):
         """
         ...
 
-    def fetch(self, sha256: str, path: Path) -> None:
+    def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
         """Write a blob to `path`, by a temporary name and a rename."""
         ...
 

@@ -10,13 +10,14 @@ DISK_FULL and BLOBS_UNREACHABLE.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -24,9 +25,11 @@ from urllib.parse import unquote, urlsplit
 
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.job import Artifact
-from vidprocme.library.base import Blobs
+from vidprocme.library.base import Blobs, OnBytes
 
 BLOCK_BYTES = 1 << 20
+SYNC_BYTES = 64 << 20
+_WAIT_WRITE_WAIT = 7  # SYNC_FILE_RANGE_WAIT_BEFORE | _WRITE | _WAIT_AFTER
 ASIDE = ".aside"  # unfinished writes; its name can never be the first two digits of a hash
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,7 +46,7 @@ class Stored:
 class BlobStore(Blobs, Protocol):
     """Blobs, and what a sweep and a doctor need on top."""
 
-    def adopt(self, path: Path, name: str) -> Artifact:
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
         """Keep a file that is ours to give away: afterwards it is gone from `path`. A folder moves it, without a copy."""
         ...
 
@@ -132,15 +135,13 @@ def disk_errors(where: Path) -> Iterator[None]:
         ) from error
 
 
-def hash_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> tuple[str, int]:
+def hash_file(path: Path, on_bytes: OnBytes | None = None) -> tuple[str, int]:
     """A file's sha256 and its size in bytes. `on_bytes(done)` is called for each MiB or so, and may raise to stop."""
     with path.open("rb", buffering=0) as file:
         return _copy_hashed(file, None, on_bytes)
 
 
-def _copy_hashed(
-    source: IO[bytes], target: IO[bytes] | None, on_bytes: Callable[[int], None] | None = None
-) -> tuple[str, int]:
+def _copy_hashed(source: IO[bytes], target: IO[bytes] | None, on_bytes: OnBytes | None = None) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while block := source.read(BLOCK_BYTES):
         digest.update(block)
@@ -150,6 +151,32 @@ def _copy_hashed(
         if on_bytes is not None:
             on_bytes(size)
     return digest.hexdigest(), size
+
+
+def _synced(descriptor: int, on_bytes: OnBytes | None) -> OnBytes:
+    """`on_bytes`, and every SYNC_BYTES what lies in memory goes to the disk: the one fsync at the end is then short.
+
+    Without this a file of many GB is silent for minutes there. Each step is timed by the disk, so a disk that hangs is
+    still seen to hang.
+    """
+    flushed = 0
+
+    def on(done: int) -> None:
+        nonlocal flushed
+        if on_bytes is not None:
+            on_bytes(done)
+        if done - flushed >= SYNC_BYTES:
+            _flush(descriptor, flushed, done - flushed)
+            flushed = done
+
+    return on
+
+
+def _flush(descriptor: int, offset: int, size: int) -> None:
+    """Write a stretch of a file to its disk and wait for it. A hint: that all is safe is fsync's to say."""
+    flush = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Linux only
+    if flush is not None:
+        flush(descriptor, ctypes.c_int64(offset), ctypes.c_int64(size), ctypes.c_uint(_WAIT_WRITE_WAIT))
 
 
 class FolderBlobs:
@@ -165,9 +192,12 @@ class FolderBlobs:
         with disk_errors(self.root):
             self._aside.mkdir(parents=True, exist_ok=True)
 
-    def put_file(self, path: Path, name: str) -> Artifact:
-        with path.open("rb", buffering=0) as source:
-            return self._put(source, name)
+    def put_file(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
+        with path.open("rb", buffering=0) as source, self._writing() as file:
+            sha256, size = _copy_hashed(source, file, _synced(file.fileno(), on_bytes))
+            if not self._touch(sha256):
+                self._publish(file, sha256)
+        return Artifact(name, sha256, size)
 
     def put_bytes(self, data: bytes, name: str) -> Artifact:
         sha256 = hashlib.sha256(data).hexdigest()
@@ -178,8 +208,9 @@ class FolderBlobs:
             self._publish(file, sha256)
         return Artifact(name, sha256, len(data))
 
-    def adopt(self, path: Path, name: str) -> Artifact:
-        sha256, size = hash_file(path)
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
+        with path.open("rb", buffering=0) as source:
+            sha256, size = _copy_hashed(source, None, _synced(source.fileno(), on_bytes))
         if not self._touch(sha256):
             try:
                 with path.open("rb") as file:
@@ -191,7 +222,7 @@ class FolderBlobs:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                self.put_file(path, name)  # another file system: there is no move
+                self.put_file(path, name, on_bytes)  # another file system: there is no move
         path.unlink(missing_ok=True)
         return Artifact(name, sha256, size)
 
@@ -204,13 +235,13 @@ class FolderBlobs:
         except FileNotFoundError:
             raise missing(sha256) from None
 
-    def fetch(self, sha256: str, path: Path) -> None:
+    def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
         try:
             source = self._path(sha256).open("rb", buffering=0)
         except FileNotFoundError:
             raise missing(sha256) from None
         with source, writing_aside(path) as file:
-            _copy_hashed(source, file)
+            _copy_hashed(source, file, on_bytes)
 
     def local_path(self, sha256: str) -> Path | None:
         path = self._path(sha256)
@@ -251,13 +282,6 @@ class FolderBlobs:
 
     def _path(self, sha256: str) -> Path:
         return self.root / key(sha256)
-
-    def _put(self, source: IO[bytes], name: str) -> Artifact:
-        with self._writing() as file:
-            sha256, size = _copy_hashed(source, file)
-            if not self._touch(sha256):
-                self._publish(file, sha256)
-        return Artifact(name, sha256, size)
 
     def _touch(self, sha256: str) -> bool:
         """Is it there? Then it was put just now: a sweep counts its age from here."""

@@ -13,6 +13,7 @@ from obstore.store import MemoryStore, ObjectStore, from_url
 
 from vidprocme.core.errors import BadWish, Retryable
 from vidprocme.core.job import Artifact
+from vidprocme.library.base import OnBytes
 from vidprocme.library.blobs import BLOCK_BYTES, Stored, hash_file, is_sha256, key, missing, writing_aside
 
 LEAST_PART_BYTES = 5 << 20  # of a multipart upload; S3 refuses less
@@ -43,10 +44,10 @@ class ObstoreBlobs:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def put_file(self, path: Path, name: str) -> Artifact:
-        sha256, size = hash_file(path)
+    def put_file(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
+        sha256, size = hash_file(path, on_bytes)
         if not self.has(sha256):
-            self._upload(sha256, path, size)
+            self._upload(sha256, path, size, on_bytes)
         return Artifact(name, sha256, size)
 
     def put_bytes(self, data: bytes, name: str) -> Artifact:
@@ -55,8 +56,8 @@ class ObstoreBlobs:
             self._upload(sha256, data, len(data))
         return Artifact(name, sha256, len(data))
 
-    def adopt(self, path: Path, name: str) -> Artifact:
-        artifact = self.put_file(path, name)
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
+        artifact = self.put_file(path, name, on_bytes)
         path.unlink(missing_ok=True)
         return artifact
 
@@ -77,10 +78,14 @@ class ObstoreBlobs:
             except FileNotFoundError:
                 raise missing(sha256) from None
 
-    def fetch(self, sha256: str, path: Path) -> None:
+    def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
+        done = 0
         with writing_aside(path) as file:
             for block in self._blocks(sha256):
                 file.write(block)
+                done += len(block)
+                if on_bytes is not None:
+                    on_bytes(done)
 
     def local_path(self, sha256: str) -> Path | None:
         key(sha256)
@@ -121,13 +126,24 @@ class ObstoreBlobs:
             for block in result.stream(min_chunk_size=BLOCK_BYTES):
                 yield bytes(block)
 
-    def _upload(self, sha256: str, content: Path | bytes, size: int) -> None:
+    def _upload(self, sha256: str, content: Path | bytes, size: int, on_bytes: OnBytes | None = None) -> None:
         with reaching():
             if size > LEAST_PART_BYTES:  # in parts: conditions are not possible, and equal bytes may replace each other
-                obstore.put(self._store, key(sha256), content)
+                given = content if on_bytes is None or isinstance(content, bytes) else _told(content, on_bytes)
+                obstore.put(self._store, key(sha256), given, use_multipart=True)
                 return
             with contextlib.suppress(AlreadyExistsError):
                 obstore.put(self._store, key(sha256), content, mode="create", use_multipart=False)
+
+
+def _told(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+    """A file block by block, told as it is taken."""
+    done = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            done += len(block)
+            on_bytes(done)
+            yield block
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +15,12 @@ from vidprocme.core.errors import Fatal
 from vidprocme.core.job import Artifact, Attempt, Outcome, Stage
 from vidprocme.core.media import MediaInfo
 from vidprocme.core.wire import from_wire
+from vidprocme.library.base import OnBytes
 from vidprocme.library.blobs import BlobStore, open_blobs
 from vidprocme.transcoder.ffmpeg import Ffmpeg, find
 from vidprocme.vision.base import Describer
 
+SAY_EVERY_S = 1.0
 # The loaded model of an id: what a resident worker offers.
 Describers = Callable[[str], Describer]
 
@@ -33,7 +36,12 @@ class StageSettings:
 
 
 class Report(Protocol):
-    """How a stage says where it is. May raise Cancelled: the stage then stops, leaving no process behind."""
+    """How a stage says where it is. May raise Cancelled: the stage then stops, leaving no process behind.
+
+    Reporting is a duty: a stage that says nothing for its task's `stall_s` (and some grace) is taken for hung and stopped.
+    Whatever may take that long (decoding, copying, hashing, a bucket) must report on its way, at most about once a second,
+    and only when something moved: a report from a timer would hide a hang.
+    """
 
     def __call__(self, fraction: float, note: str = "") -> None: ...
 
@@ -48,8 +56,26 @@ class Context:
     report: Report
     describers: Describers | None = None  # only in a resident worker
 
+    _said_s: float = field(default=float("-inf"), init=False)  # monotonic
+    _fraction: float = field(default=0.0, init=False)
     degraded: list[str] = field(default_factory=list)
     frames_decoded: int = 0
+
+    def say(self, fraction: float, note: str = "") -> None:
+        """`report`, at most once a second: for progress that comes with every picture or block."""
+        self._fraction = fraction
+        now = time.monotonic()
+        if now - self._said_s >= SAY_EVERY_S:
+            self._said_s = now
+            self.report(fraction, note)
+
+    def moved(self, what: str) -> OnBytes:
+        """Progress of bytes that are copied or hashed: the stage is no further, but alive."""
+        return lambda done: self.say(self._fraction, f"{what}: {done >> 20} MiB")
+
+    def keep(self, path: Path, name: str) -> Artifact:
+        """Give a file of the scratch folder to the blobs."""
+        return self.blobs.adopt(path, name, self.moved(f"keeping {name}"))
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -82,7 +108,7 @@ class Context:
         if path is None:
             path = self.scratch / f"in-{artifact.sha256}"
             if not path.exists():
-                self.blobs.fetch(artifact.sha256, path)
+                self.blobs.fetch(artifact.sha256, path, self.moved(f"fetching {artifact.name}"))
         return path
 
     def source(self) -> Path:

@@ -16,7 +16,7 @@ def run(context: Context) -> Outcome:
     media = context.media()
     width, height = payload["frame_size"]
     done = sample(
-        context.source(), media, chunk.samples, size=(width, height), out=context.scratch, on_progress=context.report
+        context.source(), media, chunk.samples, size=(width, height), out=context.scratch, on_progress=context.say
     )
     context.frames_decoded += done.frames_decoded
     frames, packed = keep_frames(context, media, chunk.index, done.frames)

@@ -29,12 +29,12 @@ def run(context: Context) -> Outcome:
         renditions=renditions,
         audio_kbit=context.attempt.job.recipe.audio_kbit,
         out=context.scratch,
-        on_progress=context.report,
+        on_progress=context.say,
         stall_s=context.attempt.task.limits.stall_s,
     )
     manifest, files_made = [], []
     for file in done.files:
-        artifact = context.blobs.adopt(file.path, f"{file.name}.mp4")
+        artifact = context.keep(file.path, f"{file.name}.mp4")
         manifest.append(artifact)
         files_made.append(
             RenditionFile(

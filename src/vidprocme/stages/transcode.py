@@ -36,11 +36,11 @@ def run(context: Context) -> Outcome:
         preset=recipe.video_preset,
         threads=context.threads,
         out=context.scratch,
-        on_progress=context.report,
+        on_progress=context.say,
         stall_s=context.attempt.task.limits.stall_s,
     )
     context.frames_decoded += done.frames_decoded
-    manifest = [context.blobs.adopt(path, f"{name}.mp4") for name, path in done.files.items()]
+    manifest = [context.keep(path, f"{name}.mp4") for name, path in done.files.items()]
     manifest.append(context.blobs.put_bytes(array("q", done.pts).tobytes(), PTS_NAME))
     frames, packed = keep_frames(context, media, chunk.index, done.frames)
     return Outcome(
@@ -68,4 +68,4 @@ def keep_frames(
         named.append((time, f"{chunk:05d}-{number:04d}.jpg", path))
     target = context.scratch / FRAMES_NAME
     pack([(name, path) for _, name, path in named], target)
-    return [[to_wire(time), name] for time, name, _ in named], (context.blobs.adopt(target, FRAMES_NAME),)
+    return [[to_wire(time), name] for time, name, _ in named], (context.keep(target, FRAMES_NAME),)

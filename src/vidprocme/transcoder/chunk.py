@@ -92,7 +92,7 @@ def transcode(
         )
         decoded += done.frames_decoded
         cpu_s += done.cpu_s
-        pts = job.encoded()
+        pts = job.encoded(lambda: on_progress(1.0))
         frames = job.sampled(pts)
         begins = pts[0] if pts else (frames[0][0] if frames else None)
         expected = chunk.start_pts if pts or not chunk.samples else chunk.samples[0]
@@ -164,11 +164,11 @@ class _Job:
             words += ["-f", "image2", "-frame_pts", "1", "file:frames/%d.jpg"]
         return words
 
-    def encoded(self) -> tuple[int, ...]:
+    def encoded(self, on_picture: Callable[[], None]) -> tuple[int, ...]:
         """Source pts of the pictures in the renditions, which must all agree."""
         base, seen = self.media.video.time_base, None
         for rendition in self.renditions:
-            ticks = tuple(sorted(pts for pts, _ in packets(self.out / f"{rendition.name}.mp4")))
+            ticks = tuple(sorted(pts for pts, _ in packets(self.out / f"{rendition.name}.mp4", on_picture)))
             if seen is not None and ticks != seen:
                 raise self._mismatch(f"{rendition.name} has other pictures than the rest", len(ticks), len(seen))
             seen = ticks
@@ -226,13 +226,18 @@ class _Job:
         )
 
 
-def packets(path: Path) -> list[tuple[int, bool]]:
+def packets(path: Path, on_picture: Callable[[], None]) -> list[tuple[int, bool]]:
     """(pts, is key frame) of the pictures in a file of ours, in decoding order."""
+    found: list[tuple[int, bool]] = []
     try:
         with av.open(str(path)) as made:
             if not made.streams.video:
                 return []
-            return [(p.pts, p.is_keyframe) for p in made.demux(made.streams.video[0]) if p.size and p.pts is not None]
+            for packet in made.demux(made.streams.video[0]):
+                if packet.size and packet.pts is not None:
+                    found.append((packet.pts, packet.is_keyframe))
+                    on_picture()
+            return found
     except av.FFmpegError:
         return []  # ffmpeg had no picture to write: the count says the rest
 

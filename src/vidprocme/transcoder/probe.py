@@ -25,7 +25,7 @@ from vidprocme.transcoder.refusals import check_file, unreadable
 
 # Packets of the picture that may pass before one picture has been decoded.
 FIRST_PICTURE_WITHIN = 600
-PROGRESS_EVERY = 2_000
+PROGRESS_EVERY = 50
 # Sound that ends this long before the first picture (or begins after the last) is another programme's, as in some TS.
 UNRELATED_S = 600
 PQ, HLG = 16, 18  # transfer characteristics, ITU-T H.273
