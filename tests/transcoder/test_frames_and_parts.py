@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,36 @@ def test_ticks_are_exact_both_ways(base: Fraction, pts: int) -> None:
 
     assert F(ticks, argv.timescale(base)) == pts * base
     assert argv.from_ticks(ticks, base) == pts
+
+
+def test_a_large_file_has_its_index_in_front_without_a_second_pass(
+    video: Callable[[str, Numbered], Path], tmp_path: Path
+) -> None:
+    source = video("index.mp4", Numbered(times=tuple(F(n * n, 9000) for n in range(400)), audio_start=F(0)))
+    with av.open(str(source)) as container:
+        scale = container.streams.video[0].time_base
+    assert scale is not None
+    made = {}
+    for kept, most in (("moved", 1 << 30), ("kept", 0)):
+        out = tmp_path / f"{kept}.mp4"
+        mux.write([source], [0], scale.denominator, 10**6, source, out, lambda: None, second_pass_bytes=most)
+        made[kept] = mux.read(out, lambda: None)
+        boxes = top_boxes(out)
+        assert boxes.index("moov") < boxes.index("mdat"), boxes
+        assert ("free" in boxes[: boxes.index("mdat")]) or kept == "moved"
+        assert numbers(out) == list(range(400))
+
+    assert made["kept"] == made["moved"] and made["kept"].audio_start is not None
+
+
+def top_boxes(path: Path) -> list[str]:
+    """The names of an MP4's outermost boxes, in order."""
+    data, at, names = path.read_bytes(), 0, []
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        names.append(data[at + 4 : at + 8].decode())
+        at += int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+    return names
 
 
 def test_a_wrong_join_leaves_no_file(bundled: Ffmpeg, video: Callable[[str, Numbered], Path], tmp_path: Path) -> None:

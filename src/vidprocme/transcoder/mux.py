@@ -22,6 +22,12 @@ from vidprocme.core.errors import Retryable
 # and this many ticks a second keep the sound's within 1/50 ms.
 FINE_TICKS = 48_000
 BIGGEST_TIMESCALE = 2**31 - 1
+# A file up to here gets its index in front by a second pass (faststart). A larger one would be silent for minutes then; room
+# for the index is kept in front of it instead, a little more than it can need.
+SECOND_PASS_BYTES = 256 << 20
+# At most, of each: stts 8, ctts 8, stsz 4, stss 4, sdtp 1, and a chunk of its own with stsc 12 and co64 8 (ISO/IEC 14496-12, 8.6
+# and 8.7); sound has no ctts, stss and sdtp.
+INDEX_BYTES, INDEX_BYTES_PICTURE, INDEX_BYTES_SOUND = 64 << 10, 56, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ def write(
     sound: Path | None,
     out: Path,
     on_picture: Callable[[], None],
+    second_pass_bytes: int = SECOND_PASS_BYTES,
 ) -> Written:
     """Write `out` (MP4, faststart) from the parts and the sound.
 
@@ -59,6 +66,7 @@ def write(
         starts: where each part's 0 stands, in 1/timescale s.
         end: the moment after the last picture, in 1/timescale s.
         sound: an MP4 with one audio stream that already has its place on the axis.
+        second_pass_bytes: above this size the index is not moved but has room kept in front.
         on_picture: called twice for each picture: when it was counted, and when it was written.
 
     Raises:
@@ -71,7 +79,12 @@ def write(
     # held still held, because the one decoded last need not be the one shown last.
     rest = max(1, (end - min(order)) - (decode_at[-1] - decode_at[0]))
     movie = timescale * max(1, -(-FINE_TICKS // timescale))
-    options = {"movflags": "+faststart", "movie_timescale": str(min(movie, BIGGEST_TIMESCALE))}
+    options = {"movie_timescale": str(min(movie, BIGGEST_TIMESCALE))}
+    if sum(path.stat().st_size for path in files) <= second_pass_bytes:
+        options["movflags"] = "+faststart"
+    else:
+        sounds = audio_packets(sound) if sound is not None else 0
+        options["moov_size"] = str(INDEX_BYTES + INDEX_BYTES_PICTURE * len(order) + INDEX_BYTES_SOUND * sounds)
     options |= {"video_track_timescale": str(timescale), "use_editlist": "1"}
     audio_start = None
     with av.open(str(out), "w", format="mp4", options=options) as target, av.open(str(files[0])) as first:
