@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidprocme.core.errors import Fatal, Retryable, VidprocmeError
-from vidprocme.vision.answers import degenerate, judge_refusal, read_answer
+from vidprocme.vision.answers import degenerate, judge_refusal, malformed, read_answer
 from vidprocme.vision.base import FrameResult
 from vidprocme.vision.prompt import CAPTION_CHARS, FRAME_CAPTION, clean
 
@@ -61,6 +61,85 @@ def test_loops(text: str) -> None:
 )
 def test_sentences_are_no_loops(text: str) -> None:
     assert not degenerate(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '","","","purple triangle","","',
+        ' and a small star","green star","purple star"],"scene":"dark"}',
+        '","greengreen square","purple square"," and a large","","red',
+        '{"objects":["red circle"],"scene":"dark"',
+        '{"objects":["red circle"',
+        '["red circle"}',
+        ", and a dog",
+        ",a dog",
+        ". A dog.",
+        ") a dog",
+        "...",
+        '"" , ""',
+        "A dog (brown",
+        "A dog] on a beach",
+        "A dog (on [a) beach]",
+        'A sign that says "stop',
+    ],
+)
+def test_broken_pieces_are_no_caption(text: str) -> None:
+    result = read_answer(answer(text, finish_reason="stop"))
+
+    assert malformed(text)
+    assert result.text == "" and result.error is not None and result.error.code == "MALFORMED"
+    assert result.error.message and result.error.evidence["text"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"objects":["red circle"],"scene":"dark"}',
+        '```json\n{"objects": ["a :) face (left"]}\n```',
+        '["a dog", "a [cat"]',
+        'A sign says "STOP"; a man (left) waves.',
+        '"A dog", "a cat" and "a tree" are written there.',
+        'Here it is: {"objects":["dog","cat"]}',
+        '"A dog."',
+        "**Scene:** a dog [brown] on a beach",
+        "- a dog\n- a cat",
+        "1) a dog 2) a cat b) a bird",
+        'A 24" monitor on a desk.',
+        "...and then a dog runs",
+        ".NET is written on a wall",
+        "(A man smiles) :-)",
+        "“Hello”, says the sign. It's a dog's.",
+        "一只狗在海滩上。",
+        "¿Un perro? Sí.",
+        "🐶",
+        "$5 bill on a table",
+    ],
+)
+def test_sentences_and_whole_json_are_captions(text: str) -> None:
+    assert not malformed(text)
+    assert read_answer(answer(text)).error is None
+
+
+def test_a_sentence_that_was_cut_off_may_lack_its_end_but_json_may_not() -> None:
+    for text, good in {
+        'A man holds a sign that says "stop the': True,
+        "A street with cars (red and": True,
+        "A street) with cars": False,
+        '{"objects":["red circle","blue': False,
+        'a small","blue star","": ': False,
+    }.items():
+        assert (read_answer(answer(text, finish_reason="length")).error is None) == good, text
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_whole_json_is_never_malformed(value: object) -> None:
+    assert not malformed(json.dumps({"objects": value}))
+    assert not malformed(json.dumps([value], indent=1))
 
 
 @pytest.mark.parametrize(

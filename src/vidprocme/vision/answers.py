@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
 
 from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
@@ -12,6 +13,12 @@ from vidprocme.vision.prompt import clean
 
 # A piece of 2 to 40 characters six times in a row, or one character sixteen times: a decoder that is caught in a loop.
 _LOOP = re.compile(r"(.{2,40}?)\1{5,}|(\S)\2{15,}", re.DOTALL)
+_FENCE = re.compile(r"^```\w*\s+|\s*```$")  # how chat models wrap JSON
+# What no sentence begins with, quoted or not. Opening marks, dashes and Markdown are how some models begin a good answer.
+_FALSE_START = re.compile(r"\"?\s*(?:[,;:!?)\]}|\\/=]|\.(?!\w|\.\.))")
+_JSON_SEAM = re.compile(r"\"[,:][\"\[{]")  # no space: between two pieces of JSON, and hardly ever of a sentence
+_NO_BRACKET = re.compile(r"(?:^|(?<=\s))(?:\w{1,2}\)|[:;]-?[()])")  # `a)` and `1)` of a list; :-)
+_CLOSERS = {")": "(", "]": "[", "}": "{"}
 _BLIND_WORDS = (
     "image input is not supported",
     "does not support image",
@@ -41,10 +48,39 @@ def degenerate(text: str) -> bool:
     return bool(_LOOP.search(text)) or (len(words) >= 16 and len(set(words)) * 4 < len(words))
 
 
+def malformed(text: str, cut_off: bool = False) -> bool:
+    """Is it no sentence and no JSON: beginning with a comma, with a quote or bracket that lacks its other half, or marks only?
+
+    JSON that is whole is well-formed, whatever the prompt asked for.
+
+    Args:
+        cut_off: the server stopped at its limit of tokens. A sentence may then lack its closing half; JSON may not.
+    """
+    text = _FENCE.sub("", text.strip())
+    if text[:1] in ("{", "["):
+        try:
+            json.loads(text)
+        except ValueError:
+            cut_off = False
+        else:
+            return False
+    if _FALSE_START.match(text) or not any(unicodedata.category(char)[0] in "LNS" for char in text):
+        return True
+    open_ones: list[str] = []
+    for char in _NO_BRACKET.sub("", text):
+        if char in "([{":
+            open_ones.append(char)
+        elif char in _CLOSERS and (not open_ones or open_ones.pop() != _CLOSERS[char]):
+            return True
+    # An odd quote behind a digit is an inch.
+    odd_quote = text.count('"') % 2 == 1 and not re.search(r"\d\"", text)
+    return (bool(open_ones) or odd_quote) and not (cut_off and not _JSON_SEAM.search(text))
+
+
 def read_answer(body: Any) -> FrameResult:
     """Words out of the JSON of a `/chat/completions` answer.
 
-    Errors are those of the frame: EMPTY_TEXT, DEGENERATE, MODEL_ANSWER (not an answer at all).
+    Errors are those of the frame: EMPTY_TEXT, DEGENERATE, MALFORMED, MODEL_ANSWER (not an answer at all).
     """
     try:
         choice = body["choices"][0]
@@ -70,6 +106,13 @@ def read_answer(body: Any) -> FrameResult:
     if degenerate(content):
         return frame_error(
             "DEGENERATE", "The model repeated itself in a loop.", "Try another model or prompt.", text=text
+        )
+    if malformed(content, cut_off=_finish(choice) == "length"):
+        return frame_error(
+            "MALFORMED",
+            "The model's answer for this frame is neither a sentence nor whole JSON.",
+            "Try another model or prompt. (The demo model knows only drawn shapes.)",
+            text=text,
         )
     return FrameResult(text, confidence=_confidence(choice))
 
