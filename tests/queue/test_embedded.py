@@ -18,11 +18,13 @@ from tests.queue.things import new_job, new_task, submitted
 from tests.servers import any_binary, own_binary, system_binaries
 from vidprocme.core.errors import Fatal, Retryable
 from vidprocme.core.job import Stage
-from vidprocme.queue import embedded, stamp
+from vidprocme.queue import embedded, processes, stamp
 from vidprocme.queue.binaries import Binary, choose, on_path
 from vidprocme.queue.check import check
 from vidprocme.queue.embedded import EmbeddedServer
+from vidprocme.queue.keeper import ask, server_argv, write_facts
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.queue.sockets import socket_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,20 +156,75 @@ def test_a_killed_server_comes_back_with_everything(data: Path) -> None:
         queue.close()
 
 
+def replaced(data: Path, old: dict[str, int]) -> bool:
+    facts = json.loads((data / "redis" / "keeper.json").read_text())
+    return bool(facts["keeper_pid"] != old["keeper_pid"] and facts["ready"])
+
+
 def test_a_killed_keeper_is_replaced_while_somebody_uses_the_server(data: Path) -> None:
     with embedded.open(data) as server:
         queue = queue_on(server)
         job, _ = submitted(queue)
         queue.close()
-        facts = data / "redis" / "keeper.json"
-        old = json.loads(facts.read_text())
+        old = json.loads((data / "redis" / "keeper.json").read_text())
         os.kill(old["keeper_pid"], signal.SIGKILL)
 
-        until(lambda: facts.exists() and json.loads(facts.read_text())["keeper_pid"] != old["keeper_pid"])
+        until(lambda: replaced(data, old))
         until(lambda: not alive(old["server_pid"]))
         queue = queue_on(server)
         assert [view.job.id for view in queue.jobs()] == [job.id]
         queue.close()
+
+
+def test_a_stopped_server_is_ended_before_another_writes_its_files(data: Path) -> None:
+    with embedded.open(data) as server:
+        queue = queue_on(server)
+        job, _ = submitted(queue)
+        queue.close()
+        old = json.loads((data / "redis" / "keeper.json").read_text())
+        os.kill(old["server_pid"], signal.SIGSTOP)
+        try:
+            os.kill(old["keeper_pid"], signal.SIGKILL)
+            until(lambda: replaced(data, old))
+            assert not alive(old["server_pid"]), "two servers have the files"
+        finally:
+            if alive(old["server_pid"]):
+                os.kill(old["server_pid"], signal.SIGKILL)
+        queue = queue_on(server)
+        assert [view.job.id for view in queue.jobs()] == [job.id] and check(queue) == []
+        queue.close()
+
+
+def test_a_later_process_with_the_servers_pid_is_left_alone(data: Path) -> None:
+    folder = write_then_stop(data)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        now = processes.known(other.pid)
+        assert now and now.lives()
+        facts = {"server_pid": other.pid, "server_started": now.started - 1, "boot": now.boot}
+        write_facts(folder, facts)
+        with embedded.open(data):
+            assert other.poll() is None
+        until(lambda: not keeper_lives(data))
+        write_facts(folder, facts | {"server_started": now.started, "boot": "another boot"})
+        with embedded.open(data):
+            assert other.poll() is None
+        other.kill()
+
+
+def test_a_server_that_nobody_wrote_down_is_shut_down_first(data: Path) -> None:
+    """As an earlier vidprocme left it: on our socket and our files, with no word about it in keeper.json."""
+    folder = write_then_stop(data)
+    argv = server_argv(any_binary().path, folder, socket_path(data))
+    with (folder / "stranger.log").open("ab") as log, subprocess.Popen(argv, stdout=log, stderr=log) as stranger:
+        try:
+            until(lambda: ask(socket_path(data), "PING") == "+PONG")
+            with embedded.open(data) as server:
+                assert stranger.wait(10) == 0
+                queue = queue_on(server)
+                assert len(queue.jobs()) == 1 and check(queue) == []
+                queue.close()
+        finally:
+            stranger.kill()
 
 
 def test_a_lost_socket_is_made_anew(data: Path) -> None:

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
 from vidprocme.core.wire import from_wire
-from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, tail
+from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, read_facts, tail, write_facts
 
 WATCH_S = 0.5  # how often a user looks whether the keeper lives
 LINGER_VARIABLE = "VIDPROCME_REDIS_LINGER_S"
@@ -108,7 +108,9 @@ def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> Non
     """Start a keeper unless one lives; the caller holds start.lock."""
     if _keeper_lives(folder):
         return
-    (folder / "keeper.json").unlink(missing_ok=True)
+    # What stands there is out of date, but names the server that the new keeper has to end first.
+    if facts := read_facts(folder):
+        write_facts(folder, facts | {"ready": False})
     # -P: the current folder is no place for our modules; the path is ours as this process found it.
     argv = [sys.executable, "-P", "-m", "vidprocme.queue.keeper", str(folder)]
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -147,11 +149,8 @@ def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> Non
 def _facts(folder: Path, deadline: float) -> dict[str, Any]:
     """What the keeper published, once the server answers."""
     while True:
-        try:
-            facts: dict[str, Any] = json.loads((folder / "keeper.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            facts = {}
-        if facts and ask(Path(facts["socket"]), "PING") == "+PONG":
+        facts = read_facts(folder)
+        if facts.get("ready") and ask(Path(facts["socket"]), "PING") == "+PONG":
             return facts
         if time.monotonic() > deadline:
             raise _slow(folder)

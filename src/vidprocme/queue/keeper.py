@@ -29,16 +29,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from vidprocme.core.errors import ErrorInfo, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.wire import to_wire
-from vidprocme.queue import binaries, sockets, stamp
+from vidprocme.queue import binaries, processes, sockets, stamp
 
 TICK_S = 0.25
 LINGER_S = 5.0
 RESTART_MOST_S = 5.0  # the longest pause before a server that keeps dying is started again
 STOP_MOST_S = 20.0
+FORMER_GRACE_S = 2.0  # a former server writes and syncs its file in this time, or is killed
 LOG_MOST_BYTES = 1 << 20
 
 
@@ -56,12 +57,13 @@ class Keeper:
 
         Raises:
             Fatal: QUEUE_NO_SERVER, QUEUE_SERVER_TOO_OLD, QUEUE_DATA_MISSING.
-            Retryable: QUEUE_START_FAILED.
+            Retryable: QUEUE_START_FAILED, QUEUE_FORMER_SERVER (the one before cannot be ended).
         """
         standing = stamp.read(self._folder)
         binary = binaries.choose(self._configured, (standing.server, standing.version) if standing else None)
         if standing and standing.sealed and not stamp.has_files(self._folder):
             raise stamp.missing(self._folder, standing)
+        _end_former(self._folder)
         _shut_down_stranger(self._socket)
         if standing is None:
             # Before the server writes a byte: an older server must never be tried on what a newer one began.
@@ -76,12 +78,14 @@ class Keeper:
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
+        # Before it answers: were we killed now, the next keeper would have to know whom to end.
+        self._publish(binary, ready=False)
         self._await_answer()
         self._check_dataset(standing)
         now = replace(standing, server=binary.name, version=binary.version, sealed=True)
         if now != standing:
             stamp.write(self._folder, now)
-        self._publish(binary)
+        self._publish(binary, ready=True)
 
     def _await_answer(self) -> None:
         """Until PONG. A server that loads a large file answers LOADING for as long as it takes."""
@@ -109,9 +113,10 @@ class Keeper:
             raise stamp.missing(self._folder, standing)
         ask(self._socket, "SET", stamp.CANARY, standing.dataset)
 
-    def _publish(self, binary: binaries.Binary) -> None:
+    def _publish(self, binary: binaries.Binary, *, ready: bool) -> None:
         """keeper.json: where newcomers find the server. The keeper decides: their environments may differ."""
         assert self._server
+        server = processes.known(self._server.pid)
         facts = {
             "socket": str(self._socket),
             "server": binary.name,
@@ -119,10 +124,11 @@ class Keeper:
             "binary": binary.path,
             "keeper_pid": os.getpid(),
             "server_pid": self._server.pid,
+            "server_started": server.started if server else None,
+            "boot": server.boot if server else "",
+            "ready": ready,
         }
-        aside = self._folder / "keeper.json.new"
-        aside.write_text(json.dumps(facts), encoding="utf-8")
-        aside.replace(self._folder / "keeper.json")
+        write_facts(self._folder, facts)
 
     def run(self) -> IO[bytes]:
         """Watch the server and its users. Returns the users' lock, exclusively held, with the server stopped."""
@@ -223,8 +229,49 @@ def log(text: str) -> None:
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} keeper {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """keeper.json; {} when there is none, or a person has spoilt it."""
+    try:
+        facts = json.loads((folder / "keeper.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """keeper.json, whole: a reader sees the old one or this one."""
+    aside = folder / "keeper.json.new"
+    aside.write_text(json.dumps(facts), encoding="utf-8")
+    aside.replace(folder / "keeper.json")
+
+
+def _end_former(folder: Path) -> None:
+    """Make sure that the server of the keeper before us is gone, so that two never write one file.
+
+    By its pid and start time, not by its socket: a stopped server answers nobody, and writes again when it goes on.
+
+    Raises:
+        Retryable: QUEUE_FORMER_SERVER.
+    """
+    facts = read_facts(folder)
+    pid, started, boot = facts.get("server_pid"), facts.get("server_started"), facts.get("boot")
+    if not isinstance(pid, int) or not isinstance(started, int) or not isinstance(boot, str):
+        return
+    former = processes.Known(pid, started, boot)
+    if not former.lives():
+        return
+    log(f"the server of an earlier keeper still runs (pid {pid}); ending it")
+    if not former.end(FORMER_GRACE_S, STOP_MOST_S):
+        raise Retryable(
+            "QUEUE_FORMER_SERVER",
+            f"An earlier Redis server of this data folder (pid {pid}) still runs and cannot be ended.",
+            "Its disk may hang. No other one is started on its files before it is gone.",
+            {"pid": pid},
+        )
+
+
 def _shut_down_stranger(path: Path) -> None:
-    """End a server that an earlier keeper left behind, so that two never write one file."""
+    """End a server that nobody wrote down but that has our socket, so that two never write one file."""
     while ask(path, "PING") is not None:
         log("an earlier server still runs; asking it to stop")
         ask(path, "SHUTDOWN", "NOSAVE")
