@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_models import model_server, nobody
 from vidprocme.cli.main import main
 from vidprocme.queue import embedded
 from vidprocme.queue.binaries import from_wheel
@@ -106,6 +107,23 @@ def test_what_is_broken_fails_and_the_rest_is_still_examined(
     assert levels(findings, "model mine") == ["fail"]
     assert levels(findings, "model demo") == ["ok"]
     assert all(finding["fix"] for finding in findings if finding["level"] == "fail")
+
+
+def test_a_model_server_is_asked_whether_it_is_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
+) -> None:
+    from vidprocme.vision.registry import Registry
+
+    monkeypatch.setenv("VIDPROCME_REDIS_URL", redis_url)
+    with model_server() as there, nobody() as away:
+        Registry(tmp_path / "data").add(there, "there")
+        Registry(tmp_path / "data").add(away, "away")
+        status, findings = examined(capsys)
+
+    assert status == 0
+    assert levels(findings, "model there") == ["ok"]
+    (warned,) = [finding for finding in findings if finding["topic"] == "model away"]
+    assert warned["level"] == "warn" and away in warned["text"] and "models rm away" in warned["fix"]
 
 
 def test_a_redis_that_somebody_runs(

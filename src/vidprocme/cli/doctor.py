@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from vidprocme.cli.models import why_silent
 from vidprocme.cli.options import house_of
 from vidprocme.core.errors import VidprocmeError, describe_exception
 from vidprocme.monitor.doctor import (
@@ -166,7 +167,11 @@ def _models(house: House) -> Iterator[Finding]:
             fix = f"Put the file back, or: vidprocme models rm {model.id}"
             yield Finding(Level.FAIL, topic, f"its file {missing[0]} is missing", fix)
         elif model.on_server:
-            yield Finding(Level.OK, topic, f"answers from a server: {model.url} (not asked now)")
+            if silent := why_silent(model):
+                fix = f"Start it, or: vidprocme models rm {model.id}"
+                yield Finding(Level.WARN, topic, f"its server {model.url} does not answer: {silent}", fix)
+            else:
+                yield Finding(Level.OK, topic, f"its server {model.url} answers")
         else:
             gib = model.estimated_bytes / 2**30
             yield Finding(Level.OK, topic, f"its files are there; it will take about {gib:.1f} GiB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,6 +57,10 @@ def add(
     with house_of(ctx) as house:
         model = Registry(house.data).add(path_or_url, name, mmproj, server_model, api_key_env)
     click.echo(f"{model.id}: {where(model)}")
+    if silent := why_silent(model):
+        click.echo(
+            f"warning: {model.url} is added but does not answer now: {silent}. Start it before you use it.", err=True
+        )
     click.echo(f"Try it: vidprocme process VIDEO --out DIR --model {model.id}", err=True)
 
 
@@ -66,6 +71,15 @@ def remove(ctx: click.Context, model_id: str) -> None:
     """Forget a model. Its files stay."""
     with house_of(ctx) as house:
         Registry(house.data).remove(model_id)
+
+
+def why_silent(model: RegisteredModel) -> str:
+    """Asks a model's server once; "" when it answers, or when the model is files."""
+    if not model.on_server:
+        return ""
+    from vidprocme.vision import openai_http
+
+    return openai_http.why_silent(model.url, os.environ.get(model.api_key_env, "") if model.api_key_env else "")
 
 
 def where(model: RegisteredModel) -> str:

@@ -23,6 +23,7 @@ FRAME_S = 30.0  # the least time a frame gets; slow models earn more by their ow
 SLOWER = 8.0  # a frame may take this many times the average
 MAX_TOKENS = 80  # a caption of 240 characters has about 60
 MOST_SLOTS = 32
+SILENT_S = 2.0  # a person waits for the answer whether the server is there
 HUNG_FRAMES = 3  # so many frames in a row without an answer: the server hangs, not the frame
 
 
@@ -225,6 +226,29 @@ class OpenAiHttp:
             return self._client.get(url, timeout=_timeout(10.0))
         except httpx.TransportError as error:
             raise server_down(self._base_url, _why(error)) from error
+
+
+def why_silent(base_url: str, api_key: str = "", limit_s: float = SILENT_S) -> str:
+    """Ask a server once whether it is there; "" when it is, else why it is of no use now. Raises nothing.
+
+    A server without a list of models (404) is there. `limit_s` is for connecting, and for the answer's beginning.
+    """
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        with (
+            httpx.Client(headers=headers, trust_env=not _is_loopback(base_url), timeout=limit_s) as client,
+            client.stream("GET", f"{base_url.rstrip('/')}/models") as response,
+        ):
+            status = response.status_code
+    except httpx.TimeoutException:
+        return f"no answer within {limit_s:g} s"
+    except httpx.TransportError as error:
+        return _why(error)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ImportError) as error:  # an odd address, key or proxy
+        return f"{type(error).__name__}: {error}"
+    if status in (401, 403):
+        return f"it refuses our key (HTTP {status})"
+    return "" if status < 300 or status in (404, 405) else f"HTTP {status}"
 
 
 def _timeout(limit_s: float) -> httpx.Timeout:
