@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from vidprocme.cli.models import why_silent
 from vidprocme.cli.options import house_of
 from vidprocme.core.errors import VidprocmeError, describe_exception
 from vidprocme.monitor.doctor import (
@@ -148,7 +147,7 @@ def _gpus(house: House) -> Iterator[Finding]:
 
 
 def _models(house: House) -> Iterator[Finding]:
-    from vidprocme.vision.registry import DEMO, Registry
+    from vidprocme.vision.registry import DEMO, Registry, why_silent
 
     registry = Registry(house.data)
     describer = registry.describer(DEMO, house.model_threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 
 from vidprocme.cli.options import house_of
 from vidprocme.cli.summary import size_text
-from vidprocme.vision.registry import RegisteredModel, Registry
+from vidprocme.vision.registry import RegisteredModel, Registry, why_silent
 
 
 @click.group()
@@ -71,15 +70,6 @@ def remove(ctx: click.Context, model_id: str) -> None:
     """Forget a model. Its files stay."""
     with house_of(ctx) as house:
         Registry(house.data).remove(model_id)
-
-
-def why_silent(model: RegisteredModel) -> str:
-    """Asks a model's server once; "" when it answers, or when the model is files."""
-    if not model.on_server:
-        return ""
-    from vidprocme.vision import openai_http
-
-    return openai_http.why_silent(model.url, os.environ.get(model.api_key_env, "") if model.api_key_env else "")
 
 
 def where(model: RegisteredModel) -> str:

@@ -200,6 +200,15 @@ class Registry:
             aside.replace(self._file)
 
 
+def why_silent(model: RegisteredModel) -> str:
+    """Asks a model's server once; "" when it answers, or when the model is files."""
+    if not model.on_server:
+        return ""
+    from vidprocme.vision import openai_http
+
+    return openai_http.why_silent(model.url, os.environ.get(model.api_key_env, "") if model.api_key_env else "")
+
+
 @lru_cache(maxsize=1)
 def _demo() -> RegisteredModel:
     folder = Path(str(files("vidprocme.vision") / "demo"))
