@@ -220,6 +220,9 @@ class _Look:
                 last_sound = max(last_sound, start + (packet.duration or 0) * Fraction(packet.time_base))
         if pictures.corrupt:
             self.damage.append(f"{pictures.corrupt} of its packets are damaged")
+        cut_off = self._cut_off(video)
+        if cut_off:
+            self.damage.append(f"the file ends early: {cut_off} of its pictures are not in it")
         if self.frame is None:
             self._flush(video)
         if first_sound is not None and pictures.pts:
@@ -229,6 +232,15 @@ class _Look:
                 self.damage.append("its sound lies at another time than its pictures and is left out")
                 first_sound = None
         return pictures, None if first_sound is None else (first_sound, last_sound)
+
+    def _cut_off(self, video: Any) -> int:
+        """How many pictures an index in front (of an MP4) places beyond the end of the file. Such a file reads as if whole."""
+        entries = video.index_entries
+        if not self.container.format.name.startswith("mov") or not len(entries):
+            return 0
+        if entries[len(entries) - 1].pos + entries[len(entries) - 1].size <= self.size:
+            return 0
+        return sum(1 for entry in entries if entry.pos + entry.size > self.size)
 
     def _take_picture(self, packet: Any, pictures: _Pictures, count: int) -> None:
         if self.hidden_vp8 and not bytes(packet)[0] & 0x10:
