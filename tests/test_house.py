@@ -41,7 +41,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     # The nouns too: the command line is one of the doors where errors are caught and told.
     # The local verbs reach below wiring (docs/decisions/0003-local-verbs.md); the scheduler's and queue's insides stay shut.
-    "cli": frozenset({"core", "config", "wiring", "api.schemas", "simulator", "dispatch", "library", "planner", "monitor"})
+    "cli": frozenset(
+        {"core", "config", "wiring", "api.schemas", "simulator", "dispatch", "library", "planner", "monitor"}
+    )
     | {"queue.base", "vision.registry", "transcoder.ffmpeg", "transcoder.binary"},
 }
 # Arrows that one module has and its room has not.
