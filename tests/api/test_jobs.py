@@ -9,10 +9,10 @@ from httpx import Client
 from tests.api.test_videos import assert_problem, post
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, TaskId, task_id
-from vidprocme.core.job import Outcome, OutcomeKind
+from vidprocme.core.job import Next, Outcome, OutcomeKind
 from vidprocme.core.resources import Resources
 from vidprocme.dispatch.pool import this_pool
-from vidprocme.queue.base import Claim, Claimed, Next, Settlement
+from vidprocme.queue.base import Claim, Claimed, Settlement
 from vidprocme.wiring import House
 
 POOL = "pool_test"

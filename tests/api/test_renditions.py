@@ -14,11 +14,11 @@ from tests.api.test_videos import assert_problem
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
 from vidprocme.core.ids import JobId, task_id
-from vidprocme.core.job import Job, Outcome, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import Job, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.media import RenditionFile
 from vidprocme.core.resources import Resources
 from vidprocme.core.wire import to_wire
-from vidprocme.queue.base import Claim, Next, Settlement
+from vidprocme.queue.base import Claim, Settlement
 from vidprocme.wiring import House
 
 JOB = JobId("job_1")

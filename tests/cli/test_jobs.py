@@ -14,10 +14,10 @@ from vidprocme.cli.main import main
 from vidprocme.config import Settings
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, task_id
-from vidprocme.core.job import Outcome, OutcomeKind
+from vidprocme.core.job import Next, Outcome, OutcomeKind
 from vidprocme.core.resources import Resources
 from vidprocme.queue import embedded
-from vidprocme.queue.base import Claim, Next, Settlement
+from vidprocme.queue.base import Claim, Settlement
 from vidprocme.wiring import House
 
 HOLDER = "pool_test"

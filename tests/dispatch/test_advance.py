@@ -10,12 +10,12 @@ import pytest
 from tests.dispatch.things import INDEX, NoChance, claim, new_job, probed, state
 from tests.planner.sources import media, steady
 from vidprocme.core.errors import ErrorInfo
-from vidprocme.core.job import Job, JobState, Outcome, OutcomeKind, Recipe, Stage, Task, TaskState
+from vidprocme.core.job import Job, JobState, Next, Outcome, OutcomeKind, Recipe, Stage, Task, TaskState
 from vidprocme.core.wire import index_to_bytes, to_wire
 from vidprocme.dispatch.advance import advance
 from vidprocme.library.blobs import BlobStore
 from vidprocme.planner.graph import first_tasks, plan_next
-from vidprocme.queue.base import Claimed, Next
+from vidprocme.queue.base import Claimed
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

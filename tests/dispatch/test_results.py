@@ -10,13 +10,12 @@ import pytest
 from tests.dispatch.things import CLOCK, claim, described, fail, joined, live, new_job, plan_by_hand, settle, transcoded
 from vidprocme.core.errors import ErrorInfo, Fatal, Fate
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Job, JobState, Outcome, OutcomeKind, Recipe, Stage, Task
+from vidprocme.core.job import Job, JobState, Next, Outcome, OutcomeKind, Recipe, Stage, Task
 from vidprocme.dispatch.control import Control
 from vidprocme.dispatch.results import NO_MODEL, caption_document, collect, media_document
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.library.blobs import BlobStore
 from vidprocme.planner.graph import first_tasks
-from vidprocme.queue.base import Next
 from vidprocme.queue.redis import RedisQueue
 
 RECIPE = Recipe(model="demo")

@@ -16,7 +16,7 @@ from tests.queue.things import new_task
 from vidprocme.core.clock import Rng, SystemClock
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import Bin, Job, JobState, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.media import RenditionFile
 from vidprocme.core.resources import Place, PlaceKind, Resources
 from vidprocme.core.wire import index_to_bytes, to_wire
@@ -27,7 +27,7 @@ from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.base import Blobs
 from vidprocme.library.frames_zip import pack
 from vidprocme.planner.graph import plan_next
-from vidprocme.queue.base import Claim, Claimed, Next, Queue, Settlement
+from vidprocme.queue.base import Claim, Claimed, Queue, Settlement
 
 CLOCK = SystemClock()
 FAST = LoopConfig(beat_ms=100, turn_every_s=0.2, pause_s=0.05)

@@ -11,9 +11,8 @@ import pytest
 
 from scripts.numbered import Numbered, make, numbers
 from tests.journeys.conftest import Person
-from vidprocme.core.job import TaskState
+from vidprocme.core.job import Next, TaskState
 from vidprocme.queue import embedded
-from vidprocme.queue.base import Next
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

@@ -23,8 +23,8 @@ from tests.queue.things import (
     until,
 )
 from vidprocme.core.errors import Fatal, LeaseLost
-from vidprocme.core.job import AfterRule, Bin, JobState, Limits, OutcomeKind, Stage, TaskState
-from vidprocme.queue.base import ENQUEUE_BATCH, HEADS, Next
+from vidprocme.core.job import AfterRule, Bin, JobState, Limits, Next, OutcomeKind, Stage, TaskState
+from vidprocme.queue.base import ENQUEUE_BATCH, HEADS
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

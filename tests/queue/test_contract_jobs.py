@@ -26,8 +26,8 @@ from tests.queue.things import (
 )
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import AfterRule, Bin, JobState, Limits, OutcomeKind, Stage, TaskState
-from vidprocme.queue.base import ENQUEUE_BATCH, HEADS, LINES, Claim, Next, Settlement
+from vidprocme.core.job import AfterRule, Bin, JobState, Limits, Next, OutcomeKind, Stage, TaskState
+from vidprocme.queue.base import ENQUEUE_BATCH, HEADS, LINES, Claim, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

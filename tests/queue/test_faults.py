@@ -28,8 +28,8 @@ from tests.queue.things import (
 )
 from tests.servers import RedisServer
 from vidprocme.core.errors import BadWish, Fatal, Retryable
-from vidprocme.core.job import JobState, Lease, Stage
-from vidprocme.queue.base import Claim, Next
+from vidprocme.core.job import JobState, Lease, Next, Stage
+from vidprocme.queue.base import Claim
 from vidprocme.queue.check import check
 from vidprocme.queue.connect import masked
 from vidprocme.queue.redis import RedisQueue

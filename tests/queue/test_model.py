@@ -16,8 +16,20 @@ from tests.queue.things import BROKEN, CORE, LEASE_MS, OK, STOPPED, new_job, new
 from tests.servers import RedisServer
 from vidprocme.core.errors import LeaseLost
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import TERMINAL, AfterRule, Job, JobState, Lease, Limits, Stage, Task, TaskState, job_state
-from vidprocme.queue.base import Claim, Next, Settlement
+from vidprocme.core.job import (
+    TERMINAL,
+    AfterRule,
+    Job,
+    JobState,
+    Lease,
+    Limits,
+    Next,
+    Stage,
+    Task,
+    TaskState,
+    job_state,
+)
+from vidprocme.queue.base import Claim, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

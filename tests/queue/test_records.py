@@ -10,9 +10,8 @@ import pytest
 from tests.queue.conftest import Connect
 from tests.queue.things import BROKEN, lease_of, run, submitted
 from vidprocme.core.errors import Fatal
-from vidprocme.core.job import Bin, OutcomeKind, Stage
+from vidprocme.core.job import Bin, Next, OutcomeKind, Stage
 from vidprocme.queue import series
-from vidprocme.queue.base import Next
 from vidprocme.queue.records import NEW, Records
 from vidprocme.queue.redis import RedisQueue
 

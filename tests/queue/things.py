@@ -9,9 +9,9 @@ from typing import Any
 
 from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.ids import JobId, TaskId, task_id
-from vidprocme.core.job import Job, Lease, Outcome, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import Job, Lease, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.resources import Need, PlaceKind, Resources
-from vidprocme.queue.base import Claim, Claimed, Next, PoolInfo, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, Settlement, Turn
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 

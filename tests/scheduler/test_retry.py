@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import Limits, OutcomeKind
-from vidprocme.scheduler.retry import Next, Step, next_step
+from vidprocme.core.job import Limits, Next, OutcomeKind
+from vidprocme.scheduler.retry import Step, next_step
 
 LIMITS = Limits(tries=4, lost=20)
 
@@ -98,9 +98,3 @@ def test_exhausted_says_when_the_queue_makes_it_dead() -> None:
     assert [step(OutcomeKind.FAILED, error(), n).exhausted for n in range(5)] == [False, False, False, True, True]
     assert [step(OutcomeKind.LOST, None, lost=n).exhausted for n in (0, 19, 20)] == [False, False, True]
     assert not step(OutcomeKind.LOST, None, tries=50).exhausted, "lost attempts do not use up tries"
-
-
-def test_the_words_are_the_queues() -> None:
-    from vidprocme.queue.base import Next as QueueNext
-
-    assert [word.value for word in Next] == [word.value for word in QueueNext]

@@ -213,6 +213,17 @@ class Usage:
     frames_decoded: int = 0
 
 
+class Next(StrEnum):
+    """What becomes of a task whose attempt is settled."""
+
+    SUCCEED = "succeed"
+    RETRY = "retry"  # delayed by `delay_ms`, one try used
+    LOST = "lost"  # delayed by `delay_ms`, no try used; counted apart under Limits.lost
+    HAND_BACK = "hand_back"  # ready at once, nothing used: a drain
+    FAIL = "fail"  # will never work
+    CANCEL = "cancel"
+
+
 class OutcomeKind(StrEnum):
     OK = "ok"
     FAILED = "failed"

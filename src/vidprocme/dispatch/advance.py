@@ -15,7 +15,7 @@ from vidprocme.core.job import Outcome, OutcomeKind, Stage, Task
 from vidprocme.core.wire import dumps, index_from_bytes
 from vidprocme.library.base import Blobs
 from vidprocme.planner.graph import plan_next
-from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Next, Queue, Settlement
+from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Queue, Settlement
 from vidprocme.scheduler.retry import next_step
 
 # Named moments at which a test can stop the world: see wiring.failpoint.
@@ -49,7 +49,7 @@ def advance(
     at("before-settle")
     attempt = claimed.attempt
     step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
-    return Settlement(claimed.lease, Next(step.next.value), outcome, step.delay_ms)
+    return Settlement(claimed.lease, step.next, outcome, step.delay_ms)
 
 
 def that_can_be_kept(outcome: Outcome) -> Outcome:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId
-from vidprocme.core.job import Lease, Outcome, OutcomeKind
+from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
@@ -23,7 +23,7 @@ from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pool import free_dead_of_this_host
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, Next, PoolInfo, Queue, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, Queue, Settlement, Turn
 from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
 from vidprocme.scheduler.policy import PolicyConfig, decide
 

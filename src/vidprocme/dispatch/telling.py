@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from vidprocme.core.errors import Fatal, Fate
-from vidprocme.core.job import Lease
-from vidprocme.queue.base import Claimed, Next, Settlement
+from vidprocme.core.job import Lease, Next
+from vidprocme.queue.base import Claimed, Settlement
 
 LOG = logging.getLogger("vidprocme.dispatch")
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Outcome, Task, TaskState
+from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
 from vidprocme.core.resources import Resources
 from vidprocme.core.snapshot import Line
 
@@ -33,17 +32,6 @@ class Submitted:
 
     job: JobId
     created: bool
-
-
-class Next(StrEnum):
-    """What becomes of a task whose attempt is settled."""
-
-    SUCCEED = "succeed"
-    RETRY = "retry"  # delayed by `delay_ms`, one try used
-    LOST = "lost"  # delayed by `delay_ms`, no try used; counted apart under Limits.lost
-    HAND_BACK = "hand_back"  # ready at once, nothing used: a drain
-    FAIL = "fail"  # will never work
-    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)

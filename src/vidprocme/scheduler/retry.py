@@ -8,23 +8,11 @@ tasks that failed together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 from vidprocme.core.clock import Rng
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import Limits, OutcomeKind
-
-
-class Next(StrEnum):
-    """The same words as the queue's Next. HAND_BACK (a drain) is the loop's own decision and never comes from here."""
-
-    SUCCEED = "succeed"
-    RETRY = "retry"
-    LOST = "lost"
-    HAND_BACK = "hand_back"
-    FAIL = "fail"
-    CANCEL = "cancel"
+from vidprocme.core.job import Limits, Next, OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
