@@ -170,3 +170,15 @@ def test_works_from_a_thread_that_ends(tool: Ffmpeg, tmp_path: Path) -> None:
 
     assert results[0].frames_decoded == 10 and results[0].cpu_s > 0
     assert os.listdir(tmp_path) == ["a.mp4"]  # noqa: PTH208
+
+
+def test_a_test_that_was_killed_says_nothing_about_the_program(tmp_path: Path) -> None:
+    """Somebody's kill -9 during the first test must not fail a job for good."""
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+
+    with pytest.raises(Retryable) as error:
+        ffmpeg.find(str(program), cache=tmp_path / "cache")
+
+    assert error.value.code == "FFMPEG_UNTESTED"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Literal
 import av
 import imageio_ffmpeg
 
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.transcoder import sandbox
 
 TEST_FRAMES = 10
@@ -25,6 +26,9 @@ _PICTURE = ["-f", "lavfi", "-i", f"testsrc2=size=256x256:rate=10:duration={TEST_
 _SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1"]
 
 Origin = Literal["configured", "system", "imageio-ffmpeg"]
+
+
+KILLED = "killed from outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def find(configured: str | None = None, *, cache: Path | None = None) -> Ffmpeg:
 
     Raises:
         BadWish: FFMPEG_UNUSABLE, the configured one cannot do what we need.
+        Retryable: FFMPEG_UNTESTED, its test was killed: that says nothing about the program.
         Fatal: FFMPEG_MISSING, none can.
     """
     if configured:
@@ -151,6 +156,13 @@ def _verdict(path: str, cache: Path | None) -> tuple[str, str]:
         return "", known[key]
     with tempfile.TemporaryDirectory(prefix="vidprocme-ffmpeg-") as folder:
         checks = [_check(path, encoder, Path(folder)) for encoder in ENCODERS if encoder.name in NEEDED]
+    if any(check.why == KILLED for check in checks):
+        raise Retryable(
+            "FFMPEG_UNTESTED",
+            f"The test of {path} was killed from outside, so nothing is known about it.",
+            "It is tried again.",
+            {"path": path},
+        )
     why = "; ".join(f"{check.name}: {check.why}" for check in checks if not check.ok)
     called = "" if why else version(path)
     if memory and not why:
@@ -172,6 +184,8 @@ def _check(path: str, encoder: Encoder, folder: Path) -> EncoderCheck:
         said = _call(words, folder)
     except (OSError, subprocess.TimeoutExpired) as error:
         return EncoderCheck(encoder.name, False, str(error))
+    if -said.returncode in (signal.SIGKILL, signal.SIGTERM):
+        return EncoderCheck(encoder.name, False, KILLED)
     if said.returncode != 0:
         lines = [line for line in said.stderr.splitlines() if line.strip()]
         return EncoderCheck(encoder.name, False, lines[0][:200] if lines else f"exit code {said.returncode}")
