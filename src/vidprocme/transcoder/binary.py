@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -106,8 +107,8 @@ def find(configured: str | None = None, *, cache: Path | None = None) -> Ffmpeg:
         reasons[system], called = _verdict(system, cache)
         if not reasons[system]:
             return Ffmpeg(system, called, "system")
-    with suppress(RuntimeError):  # imageio-ffmpeg has no binary for this platform
-        bundled = imageio_ffmpeg.get_ffmpeg_exe()
+    bundled = _bundled()
+    if bundled:
         reasons[bundled], called = _verdict(bundled, cache)
         if not reasons[bundled]:
             return Ffmpeg(bundled, called, "imageio-ffmpeg")
@@ -117,6 +118,20 @@ def find(configured: str | None = None, *, cache: Path | None = None) -> Ffmpeg:
         "Install one (Debian: apt install ffmpeg), or `pip install imageio-ffmpeg`.",
         {"tried": reasons},
     )
+
+
+def _bundled() -> str | None:
+    """The program that imageio-ffmpeg brings; None where it brings none for this platform.
+
+    Taken from its folder: its own `get_ffmpeg_exe` starts ffmpeg in every process that asks, and answers "no ffmpeg" when
+    that start is killed, which failed a job for good.
+    """
+    for path in sorted((Path(imageio_ffmpeg.__file__).parent / "binaries").glob("ffmpeg-*")):
+        if os.access(path, os.X_OK):
+            return str(path)
+    with suppress(RuntimeError):
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    return None
 
 
 def encoders(ffmpeg: Ffmpeg) -> list[EncoderCheck]:
