@@ -64,7 +64,10 @@ class _Server:
 
     def _message(self) -> bool:
         """Handle one control message; False when the pool is gone."""
-        data, descriptors, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 1)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 1)
+        except ConnectionError:  # the pool closed with words of ours unread: it is gone all the same
+            return False
         if not data:
             return False
         message = json.loads(data)
