@@ -5,10 +5,10 @@ PYTHON ?= python3
 PARTS := system_redis system_ffmpeg corpus gpu
 LACKS = $(shell $(PYTHON) scripts/parts.py missing)
 
-.PHONY: help demo test test-all check lint types up bench locks clean
+.PHONY: help demo test test-all check check-delivery lint types up bench locks dist clean
 
 help: ## what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
 	@$(PY) scripts/demo.py
@@ -16,7 +16,7 @@ demo: .venv/base.stamp ## set everything up and take the sample video through th
 test: .venv/dev.stamp ## set everything up and pass the tests (<= 10 min); what this machine lacks is named
 	@$(PY) scripts/parts.py test
 
-test-all: .venv/dev.stamp ## everything; a missing part is an error
+test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing part is an error
 	@$(PY) scripts/parts.py test-all
 
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
@@ -28,6 +28,9 @@ lint: .venv/dev.stamp ## format and lint
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
 
+check-delivery: .venv-delivery/made.stamp ## workflows, Dockerfiles, shell scripts, YAML, each by the tool that knows it
+	@.venv-delivery/bin/python scripts/check_delivery.py
+
 up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 	@.venv/bin/vidprocme up
 
@@ -35,11 +38,14 @@ bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
-	@for name in base build dev; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev delivery; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
 
+dist: .venv/base.stamp ## sdist and wheel into dist/, as they are published
+	@$(PY) scripts/dist.py
+
 clean: ## remove what was built here (the environment too)
-	rm -rf .venv build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-delivery build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
@@ -59,4 +65,11 @@ clean: ## remove what was built here (the environment too)
 .venv/dev.stamp: .venv/base.stamp requirements/dev.lock
 	@echo "Installing packages from requirements/dev.lock ..."
 	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Apart from .venv: these are programs, and nothing of ours imports them.
+.venv-delivery/made.stamp: .venv/made.stamp requirements/delivery.lock
+	@echo "Installing packages from requirements/delivery.lock ..."
+	@.venv/bin/python -m venv .venv-delivery
+	@.venv-delivery/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/delivery.lock
 	@touch $@
