@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Terraform over the stacks that `make infra-synth` writes.
 #
-#   scripts/infra_terraform.sh validate              both stacks, without a cloud
+#   scripts/infra_terraform.sh validate              every stack, without a cloud
 #   scripts/infra_terraform.sh plan STACK            what would change; its sha256 is printed, and an output in GitHub Actions
 #   scripts/infra_terraform.sh apply STACK SHA256    plans again and applies it, if it is the plan with that sha256
 #
+# STACK: gcp-ground (network, cluster, bucket), then gcp-house (what runs in it); local belongs to scripts/cluster_up.sh.
 # plan and apply want the cloud's credentials in the environment. VIDPROCME_GCP_SETTINGS there is the text of
 # infra/settings.gcp.toml; unset: the file that lies there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 STACKS=infra/cdktf.out/stacks
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 initialised() { # STACK [words for init]
   terraform -chdir="$STACKS/$1" init -input=false -no-color "${@:2}" >/dev/null
@@ -19,7 +20,7 @@ initialised() { # STACK [words for init]
 
 validate() {
   make infra-synth
-  for stack in local gcp; do
+  for stack in local gcp-ground gcp-house; do
     [ -f "$STACKS/$stack/cdk.tf.json" ] || { echo "error: make infra-synth wrote no stack $stack" >&2; exit 1; }
     initialised "$stack" -backend=false
     echo "$stack: $(terraform -chdir="$STACKS/$stack" validate -no-color)"

@@ -24,8 +24,10 @@ case "$2" in
 esac
 exit 0
 """
-MAKEFILE = "infra-synth:\n\tmkdir -p infra/cdktf.out/stacks/local infra/cdktf.out/stacks/gcp\n" + "".join(
-    f"\techo '{{}}' > infra/cdktf.out/stacks/{stack}/cdk.tf.json\n" for stack in ("local", "gcp")
+STACKS = ("local", "gcp-ground", "gcp-house")
+MAKEFILE = "infra-synth:\n" + "".join(
+    f"\tmkdir -p infra/cdktf.out/stacks/{stack}\n\techo '{{}}' > infra/cdktf.out/stacks/{stack}/cdk.tf.json\n"
+    for stack in STACKS
 )
 
 
@@ -61,25 +63,25 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-def test_both_stacks_are_validated_without_a_backend(tree: Tree) -> None:
+def test_every_stack_is_validated_without_a_backend(tree: Tree) -> None:
     done = tree.run("validate")
 
     assert done.returncode == 0, done.stderr
-    assert [words[0] for words in tree.asked()] == ["init", "validate", "init", "validate"]
+    assert [words[0] for words in tree.asked()] == ["init", "validate"] * len(STACKS)
     assert all("-backend=false" in words for words in tree.asked() if words[0] == "init")
-    assert done.stdout.count("Success!") == 2
+    assert done.stdout.count("Success!") == len(STACKS)
 
 
 def test_a_stack_that_was_not_written_is_an_error(tree: Tree) -> None:
-    (tree.root / "Makefile").write_text(MAKEFILE.replace("> infra/cdktf.out/stacks/gcp/cdk.tf.json", "> /dev/null"))
+    (tree.root / "Makefile").write_text(MAKEFILE.replace("> infra/cdktf.out/stacks/gcp-house/cdk.tf.json", "> /dev/null"))
 
     done = tree.run("validate")
 
-    assert done.returncode != 0 and "wrote no stack gcp" in done.stderr
+    assert done.returncode != 0 and "wrote no stack gcp-house" in done.stderr
 
 
 def test_the_approved_plan_is_applied(tree: Tree) -> None:
-    planned = tree.run("plan", "gcp", VIDPROCME_GCP_SETTINGS='project = "p"')
+    planned = tree.run("plan", "gcp-house", VIDPROCME_GCP_SETTINGS='project = "p"')
     sha256 = hashlib.sha256(PLAN.encode()).hexdigest()
 
     assert planned.returncode == 0 and PLAN in planned.stdout
@@ -87,7 +89,7 @@ def test_the_approved_plan_is_applied(tree: Tree) -> None:
     assert (tree.root / "infra" / "settings.gcp.toml").read_text() == 'project = "p"\n'
     assert "-lock=false" in next(words for words in tree.asked() if words[0] == "plan")
 
-    applied = tree.run("apply", "gcp", sha256)
+    applied = tree.run("apply", "gcp-house", sha256)
 
     assert applied.returncode == 0, applied.stderr
     assert tree.asked()[-1][0] == "apply" and tree.asked()[-1][-1] == "plan.tfplan"
@@ -97,7 +99,7 @@ def test_another_plan_than_the_approved_one_is_not_applied(tree: Tree) -> None:
     approved = hashlib.sha256(PLAN.encode()).hexdigest()
     (tree.root / "shown").write_text(PLAN.replace("0 to destroy", "1 to destroy"))
 
-    done = tree.run("apply", "gcp", approved)
+    done = tree.run("apply", "gcp-house", approved)
 
     assert done.returncode == 1 and "not the one that was approved" in done.stderr
     assert "apply" not in [words[0] for words in tree.asked()]
