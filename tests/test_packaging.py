@@ -25,8 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "vidprocme"
 # What is not Python and is needed all the same.
 DATA = {".lua", ".gguf", ".jpg", ".md", ".typed"}
-# Folders and files at the root that are of no use outside of a checkout.
-ONLY_HERE = {".git", ".gitignore"}
 
 # Run with the unpacked wheel first on the path; says where things were found.
 LOOK = """
@@ -58,6 +56,15 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
+def committed() -> set[str]:
+    """The repository's files, by path below the root: what git has or would take, and in an unpacked sdist all."""
+    if not (ROOT / ".git").exists():
+        return {str(path.relative_to(ROOT)) for path in repository_files()} - {"PKG-INFO"}
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+
+
 def package_files(root: Path) -> set[str]:
     return {
         str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
@@ -66,13 +73,11 @@ def package_files(root: Path) -> set[str]:
 
 def test_the_sdist_holds_every_file_of_the_repository(sdist: Path) -> None:
     """A distributor builds, tests and deploys from it: nothing is left out, and nothing else got in."""
-    ours = {
-        str(path.relative_to(ROOT)) for path in repository_files() if path.relative_to(ROOT).parts[0] not in ONLY_HERE
-    }
+    ours = committed()
     packed = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
 
     assert sdist.name == f"vidprocme-{__version__}"
-    assert packed - {"PKG-INFO", ".gitignore"} == ours
+    assert packed - {"PKG-INFO"} == ours
     assert all((sdist / name).read_bytes() == (ROOT / name).read_bytes() for name in ours)
     assert os.access(sdist / ".ci" / "run", os.X_OK)
 

@@ -73,7 +73,9 @@ def test_every_stack_is_validated_without_a_backend(tree: Tree) -> None:
 
 
 def test_a_stack_that_was_not_written_is_an_error(tree: Tree) -> None:
-    (tree.root / "Makefile").write_text(MAKEFILE.replace("> infra/cdktf.out/stacks/gcp-house/cdk.tf.json", "> /dev/null"))
+    (tree.root / "Makefile").write_text(
+        MAKEFILE.replace("> infra/cdktf.out/stacks/gcp-house/cdk.tf.json", "> /dev/null")
+    )
 
     done = tree.run("validate")
 
