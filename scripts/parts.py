@@ -37,6 +37,8 @@ class Part:
                 return Path(os.environ.get("VIDPROCME_CORPUS", "/nonexistent")).is_dir()
             case "mounts":
                 return os.geteuid() == 0 and shutil.which("mount") is not None
+            case "docker":
+                return os.environ.get("VIDPROCME_TEST_DOCKER") == "1"
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
@@ -48,6 +50,7 @@ PARTS = (
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
+    Part("docker", "a Docker engine, and some minutes", "make docker-test"),
     Part("gpu", "a GPU", "run on a machine with one"),
 )
 WANTED_BY_ALL: Mapping[str, bool] = {
@@ -55,6 +58,7 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "system_ffmpeg": True,
     "mounts": True,
     "corpus": False,
+    "docker": False,
     "gpu": False,
 }
 
