@@ -2,13 +2,11 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 PYTHON ?= python3
-PARTS := system_redis system_ffmpeg corpus gpu
-LACKS = $(shell $(PYTHON) scripts/parts.py missing)
 
-.PHONY: help demo test test-all check check-delivery lint types up bench locks dist clean
+.PHONY: help demo test test-all check check-delivery lint types up bench docker-test locks dist clean
 
 help: ## what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
 	@$(PY) scripts/demo.py
@@ -36,6 +34,9 @@ up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 
 bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
+
+docker-test: .venv/dev.stamp ## build the image and take videos through its containers (needs a Docker engine)
+	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
 	@for name in base build dev delivery; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \

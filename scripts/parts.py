@@ -46,6 +46,8 @@ class Part:
                 # Any package would do; pip itself knows where its index is.
                 asked = [sys.executable, "-m", "pip", "--disable-pip-version-check", "index", "versions", "pip"]
                 return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+            case "docker":
+                return os.environ.get("VIDPROCME_TEST_DOCKER") == "1"
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
@@ -60,6 +62,7 @@ PARTS = (
     Part("delivery", "the linters of what is delivered", "make check-delivery"),
     Part("package_index", "an index that pip reaches, and a minute", "make test-all"),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
+    Part("docker", "a Docker engine, and some minutes", "make docker-test"),
     Part("gpu", "a GPU", "run on a machine with one"),
 )
 WANTED_BY_ALL: Mapping[str, bool] = {
@@ -70,6 +73,7 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "delivery": True,
     "package_index": True,
     "corpus": False,
+    "docker": False,
     "gpu": False,
 }
 # Never part of `make test`, which is to end within ten minutes and to download nothing beyond its environment.

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vidprocme.core.errors import Fatal, Retryable
+from vidprocme.vision import openmp
 from vidprocme.vision.base import FrameResult, ModelInfo
 from vidprocme.vision.openai_http import FRAME_S, OpenAiHttp
 from vidprocme.vision.registry import RegisteredModel
@@ -298,4 +299,6 @@ def _bare_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     # Also when the package is not installed: the engine runs the code that its owner runs.
     places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    if brought := openmp.folder():
+        kept["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [kept.get("LD_LIBRARY_PATH"), brought]))
     return kept | {"PATH": "", "PYTHONPATH": os.pathsep.join(filter(None, places))}
