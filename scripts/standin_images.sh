@@ -12,6 +12,7 @@ for program in docker debootstrap apt-get; do
   command -v "$program" >/dev/null || { echo "standin_images.sh needs $program, which is not on the PATH." >&2; exit 1; }
 done
 # The mirror this machine uses itself.
+# shellcheck disable=SC2016  # apt-get fills in $(REPO_URI), not the shell
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m1 debian || true)
 [ -n "$mirror" ] || { echo "apt names no Debian mirror: check /etc/apt/sources.list.d." >&2; exit 1; }
 
