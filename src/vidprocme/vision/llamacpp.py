@@ -149,7 +149,7 @@ class LlamaCpp:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is its owner's to answer
-            env=_bare_environment(),
+            env=bare_environment(),
         )
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._process = process
@@ -294,7 +294,7 @@ def _keep(stream: Any, log: deque[str]) -> None:
             log.append(line.decode(errors="replace").rstrip()[:400])
 
 
-def _bare_environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """The engine's environment: no PATH (llama.cpp would start ffmpeg on bytes it cannot read), and nobody's secrets."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     # Also when the package is not installed: the engine runs the code that its owner runs.
