@@ -86,6 +86,18 @@ def test_a_video_goes_through_one_container_without_a_network(image: str, tmp_pa
     assert (tmp_path / "out").stat().st_uid == 10001
 
 
+def test_a_data_folder_that_another_container_uses_is_refused_in_words(image: str) -> None:
+    volume = docker("volume", "create").strip()
+    first = docker("run", "--detach", *HARDENED, "-v", f"{volume}:/data", image, "worker").strip()
+    try:
+        await_(lambda: "moved" in docker("exec", first, "vidprocme", "alive", check=False), "the first never lived")
+        refused = docker("run", *HARDENED, "-v", f"{volume}:/data", image, "jobs", "ls", check=False)
+        assert "QUEUE_IN_ANOTHER_CONTAINER" in refused and "VIDPROCME_REDIS_URL" in refused
+    finally:
+        docker("kill", first)
+        await_(lambda: docker("volume", "rm", volume, check=False).strip() == volume, "the volume is still in use")
+
+
 def test_what_runs_is_healthy(running: Stack) -> None:
     for service in ("redis", "server", "worker-1", "worker-2"):
         await_(partial(is_healthy, running, service), f"{service} is not healthy")
