@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 PYTHON ?= python3
 
-.PHONY: help demo test test-all check check-delivery lint types up bench docker-test locks dist clean
+.PHONY: help demo test test-all check check-delivery lint types up bench docker-test monitoring locks dist clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,8 @@ test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing par
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
 
 lint: .venv/dev.stamp ## format and lint
-	@.venv/bin/ruff format --check src tests scripts benchmarks
-	@.venv/bin/ruff check src tests scripts benchmarks
+	@.venv/bin/ruff format --check src tests scripts benchmarks monitoring
+	@.venv/bin/ruff check src tests scripts benchmarks monitoring
 
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
@@ -37,6 +37,10 @@ bench: .venv/dev.stamp ## make bench NAME=pipeline
 
 docker-test: .venv/dev.stamp ## build the image and take videos through its containers (needs a Docker engine)
 	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
+
+monitoring: .venv/dev.stamp ## draw the Grafana dashboard and docs/metrics.md anew from the code
+	@$(PY) -m monitoring.dashboard
+	@$(PY) -m scripts.gen_docs
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
 	@for name in base build dev delivery; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from vidprocme.core.counts import DECIDE, TOOK, WAIT, Measure
 from vidprocme.core.job import TERMINAL, TRANSITIONS, TaskState, job_state
+from vidprocme.monitor.table import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 S = TaskState
@@ -140,7 +142,52 @@ def _in_order(states: frozenset[TaskState]) -> list[TaskState]:
     return [state for state in TaskState if state in states]
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"docs/states.md": states_page}
+MEASURES: Mapping[str, Measure] = {
+    "vidprocme_task_wait_seconds": WAIT,
+    "vidprocme_attempt_duration_seconds": TOOK,
+    "vidprocme_decision_duration_seconds": DECIDE,
+}
+
+ABOUT_METRICS = """\
+- **Totals are kept in Redis** by the scripts that make things happen. They survive a restart of everything, and every server
+  shows the same: sum nothing over servers, take `max`. Only `vidprocme_http_*` and `vidprocme_disk_*` are the answering server's own.
+- **Without Redis** the page answers all the same, with `vidprocme_queue_up 0` and what the server knows by itself.
+- **States, bins, stages, outcomes and reasons show their zeros.** Error codes show up when they were first seen; there can be
+  no more than 300 of them, what comes after is counted as `OTHER`.
+- **What pools report** (places, warm models, reasons) comes with their beat, once a second, and goes with their presence. Their
+  decisions are added to the totals by what they grew since the last beat; those of a pool's last second are not.
+- Two pools of one machine name their places alike and are shown as one place with the slots of both.
+
+`monitoring/` has Prometheus' configuration, the alerts and a Grafana dashboard on these.
+"""
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    return "\n".join(_metrics_lines()) + "\n" + ABOUT_METRICS
+
+
+def _metrics_lines() -> Iterator[str]:
+    yield "# Metrics"
+    yield ""
+    yield "<!-- Drawn by scripts/gen_docs.py from src/vidprocme/monitor/table.py. Change those, then: make monitoring -->"
+    yield ""
+    yield "`GET /metrics` of the server, in Prometheus' text format."
+    yield ""
+    yield "| name | kind | unit | labels | what |"
+    yield "|---|---|---|---|---|"
+    for entry in TABLE:
+        labels = ", ".join(f"`{label}`" for label in entry.labels)
+        yield f"| `{entry.name}` | {entry.kind} | {entry.unit} | {labels} | {entry.help} |"
+    yield ""
+    yield "| histogram | bounds of its buckets, in seconds |"
+    yield "|---|---|"
+    for name, measure in MEASURES.items():
+        yield f"| `{name}` | {', '.join(f'{bound / measure.per_s:g}' for bound in measure.bounds)} |"
+    yield ""
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"docs/states.md": states_page, "docs/metrics.md": metrics_page}
 
 
 def outdated(root: Path) -> list[str]:

@@ -48,6 +48,9 @@ class Part:
                 return subprocess.run(asked, capture_output=True, check=False).returncode == 0
             case "docker":
                 return os.environ.get("VIDPROCME_TEST_DOCKER") == "1"
+            case "prometheus":
+                tools = all(map(shutil.which, ("prometheus", "promtool", "amtool")))
+                return tools and any(map(shutil.which, ("alertmanager", "prometheus-alertmanager")))
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
@@ -61,6 +64,11 @@ PARTS = (
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
     Part("delivery", "the linters of what is delivered", "make check-delivery"),
     Part("package_index", "an index that pip reaches, and a minute", "make test-all"),
+    Part(
+        "prometheus",
+        "Prometheus and Alertmanager with promtool and amtool",
+        "apt install prometheus prometheus-alertmanager",
+    ),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
     Part("docker", "a Docker engine, and some minutes", "make docker-test"),
     Part("gpu", "a GPU", "run on a machine with one"),
@@ -72,6 +80,7 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "mounts": True,
     "delivery": True,
     "package_index": True,
+    "prometheus": True,
     "corpus": False,
     "docker": False,
     "gpu": False,

@@ -15,6 +15,8 @@ from tests.api.test_videos import assert_problem, post
 from vidprocme.api.guard import is_loopback
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
+from vidprocme.core.resources import PlaceKind
+from vidprocme.queue.base import PlaceReport, PoolInfo, PoolReport
 from vidprocme.wiring import House
 
 
@@ -61,6 +63,20 @@ def test_metrics_count(client: Client) -> None:
     }
     assert requests["POST", "/v1/videos", "202"] == 1
     assert requests["GET", "/v1/jobs/{job_id}", "404"] == 1
+
+
+def test_metrics_show_what_pools_report_and_how_redis_is(client: Client, house: House) -> None:
+    places = (PlaceReport("here/cpu", "here", PlaceKind.CPU, 4, 1),)
+    house.queue.join(PoolInfo("p", "here", "b", 1, 1, 1, places=1), 60_000)
+    report = PoolReport(places, {"NO_PLACE_FREE": 2})
+    house.queue.beat("p", [], lease_ms=1000, presence_ms=60_000, report=report, totals={"decide.0": 7})
+
+    lines = client.get("/metrics").text.splitlines()
+
+    assert 'vidprocme_place_slots_busy{kind="cpu",node="here",place="here/cpu"} 1.0' in lines
+    assert 'vidprocme_waiting_reasons{code="NO_PLACE_FREE",pool="p"} 2.0' in lines
+    assert "vidprocme_decision_duration_seconds_count 7.0" in lines
+    assert "vidprocme_queue_persistent 1.0" in lines and "vidprocme_queue_memory_limit_bytes 0.0" in lines
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8484", "10.0.0.1", "127.0.0.1.evil.example", ""])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -33,22 +32,27 @@ def ready(desk: AtDesk) -> JSONResponse:
 @router.get("/metrics")
 def numbers(desk: AtDesk) -> Response:
     """For Prometheus. Without a queue only what this process knows by itself."""
-    free_bytes, size_bytes = desk.disk()
-    known = metrics.Extra(
+    own = metrics.OwnFacts(
         version=__version__,
-        disks={str(desk.house.data): (free_bytes, size_bytes)},
+        disks={str(desk.house.data): desk.disk()},
         http_requests=dict(desk.traffic.requests),
         http_seconds={key: metrics.Durations(count, sum_s) for key, (count, sum_s) in desk.traffic.seconds.items()},
     )
     try:
-        queue = desk.queue
-        depth, counters, pools = queue.depth(), queue.counters(), queue.pools()
-        extra = replace(known, queue_memory_bytes=queue.server().used_bytes)
+        seen = _seen(desk)
     except VidprocmeError:
-        text = metrics.render(None, {}, (), now_ms=desk.now_ms(), extra=known)
-    else:
-        text = metrics.render(depth, counters, pools, now_ms=desk.now_ms(), extra=extra)
-    return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+        seen = None
+    return Response(metrics.render(seen, own), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _seen(desk: Desk) -> metrics.QueueFacts:
+    """What the queue says now.
+
+    Raises:
+        VidprocmeError: it cannot be reached, or refuses.
+    """
+    queue, now_ms = desk.queue, desk.now_ms()
+    return metrics.QueueFacts(queue.depth(), queue.counters(), queue.fleet(), queue.server(), now_ms)
 
 
 def _checks(desk: Desk) -> list[Check]:

@@ -21,9 +21,10 @@ from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pool import free_dead_of_this_host
+from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, PoolInfo, Queue, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
 from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
@@ -77,6 +78,7 @@ class Dispatcher:
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
+        self._decided = Decided()
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -90,6 +92,8 @@ class Dispatcher:
             lease_ms=self._config.lease_ms,
             presence_ms=self._config.presence_ms,
             wake=self._ring,
+            report=self._report,
+            totals=self._decided.totals,
         )
         self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -206,7 +210,9 @@ class Dispatcher:
             self._see(turn)
             if self._draining.is_set():
                 return
+            began_s = time.perf_counter()
             self.plan = decide(self._snapshot, self._clock.now_ms(), self._policy)
+            self._decided.add(time.perf_counter() - began_s)
             claims = self.plan.placements
             if not claims:
                 return
@@ -300,6 +306,10 @@ class Dispatcher:
 
     def _is_due(self) -> bool:
         return self._due_ms is not None and self._clock.now_ms() >= self._due_ms
+
+    def _report(self) -> PoolReport:
+        """For the beat, in its thread: snapshot and plan are values, replaced as a whole. One that drains plans no more."""
+        return report_of(self._snapshot, Plan() if self._draining.is_set() else self.plan)
 
     def _ring(self) -> None:
         self._rung.set()

@@ -1,4 +1,4 @@
-"""The beat: one thread says every second that this pool lives and what it still works on.
+"""The beat: one thread says every second that this pool lives, what it still works on, and how it is.
 
 It runs beside the loop, so that nothing the loop does (planning a long video, waiting for a disk) can lose a lease. What it
 hears (leases lost, attempts to cancel) waits for the loop, which is woken.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Lease
-from vidprocme.queue.base import Queue
+from vidprocme.queue.base import PoolReport, Queue
 
 LOG = logging.getLogger("vidprocme.dispatch.leases")
 
@@ -22,8 +22,22 @@ class LeaseKeeper:
     """Extends the leases it was given until they are dropped."""
 
     def __init__(
-        self, queue: Queue, holder: str, *, beat_ms: int, lease_ms: int, presence_ms: int, wake: Callable[[], None]
+        self,
+        queue: Queue,
+        holder: str,
+        *,
+        beat_ms: int,
+        lease_ms: int,
+        presence_ms: int,
+        wake: Callable[[], None],
+        report: Callable[[], PoolReport],
+        totals: Callable[[], Mapping[str, int]],
     ) -> None:
+        """
+        Args:
+            report, totals: asked for each beat, from the beat's thread; see Queue.beat.
+        """
+        self._report, self._totals = report, totals
         self._queue, self._holder, self._wake = queue, holder, wake
         self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
         self._lock = threading.Lock()
@@ -83,7 +97,13 @@ class LeaseKeeper:
         with self._lock:
             leases, progress = tuple(self._leases.values()), dict(self._progress)
         answer = self._queue.beat(
-            self._holder, leases, lease_ms=self._lease_ms, presence_ms=self._presence_ms, progress=progress
+            self._holder,
+            leases,
+            lease_ms=self._lease_ms,
+            presence_ms=self._presence_ms,
+            progress=progress,
+            report=self._report(),
+            totals=self._totals(),
         )
         if answer.lost or answer.cancel:
             with self._lock:

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus. One table says what there is; `render` fills it from facts that the caller read.
+"""Numbers for Prometheus: `render` fills the table (table.py) from facts that the caller read.
 
 Counters live in Redis, written by the scripts that make things happen, so they survive a restart and are the same from
 every process that is asked. A metric without a fact shows no series; states, bins, stages and outcomes show their zeros,
@@ -9,65 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
+from vidprocme.core.counts import DECIDE, TOOK, WAIT, Histogram
 from vidprocme.core.job import Bin, JobState, OutcomeKind, Stage, TaskState
+from vidprocme.monitor.table import TABLE, Entry, Kind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class Kind(StrEnum):
-    GAUGE = "gauge"
-    COUNTER = "counter"
-    SUMMARY = "summary"  # a count and a sum, no quantiles: rates and means
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One metric. Names end in their unit (`_seconds`, `_bytes`), counters in `_total`."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-_G, _C, _S = Kind.GAUGE, Kind.COUNTER, Kind.SUMMARY
-TABLE: tuple[Entry, ...] = (
-    Entry("vidprocme_build_info", _G, "1; the version that answers.", ("version",)),
-    # queue
-    Entry("vidprocme_queue_up", _G, "1 when Redis answered, else 0."),
-    Entry("vidprocme_queue_memory_bytes", _G, "Memory that Redis uses."),
-    Entry("vidprocme_tasks", _G, "Tasks in each state.", ("state",)),
-    Entry("vidprocme_tasks_waiting", _G, "Ready tasks in the lines of each bin.", ("bin",)),
-    Entry("vidprocme_oldest_wait_seconds", _G, "How long the oldest ready task of each bin has waited.", ("bin",)),
-    Entry("vidprocme_jobs_active", _G, "Jobs that have not ended."),
-    Entry("vidprocme_jobs_total", _C, "Jobs submitted, and jobs that came to each end.", ("state",)),
-    Entry("vidprocme_counts_total", _C, "Further counters of the queue, by name.", ("name",)),
-    # stages
-    Entry("vidprocme_attempts_total", _C, "Attempts that ended, by stage and outcome.", ("stage", "outcome")),
-    Entry("vidprocme_attempt_duration_seconds", _S, "Time that attempts took, by stage.", ("stage",)),
-    # scheduler
-    Entry("vidprocme_waiting_reasons", _G, "Tasks at the head of a line, by why they wait.", ("code",)),
-    Entry("vidprocme_decision_duration_seconds", _S, "Time that the scheduler took to decide."),
-    # pools and model places
-    Entry("vidprocme_pools", _G, "Pool processes that are present.", ("state",)),
-    Entry("vidprocme_pool_places", _G, "Places that each pool offers.", ("pool", "host")),
-    Entry("vidprocme_place_slots", _G, "Attempts that a place can run at once.", ("place", "node", "kind")),
-    Entry("vidprocme_place_slots_busy", _G, "Attempts that a place runs now.", ("place", "node", "kind")),
-    Entry("vidprocme_place_model_warm", _G, "1 for each model that is loaded at a place.", ("place", "node", "model")),
-    # machine
-    Entry("vidprocme_disk_free_bytes", _G, "Room left on the disk of the data folder.", ("folder",)),
-    Entry("vidprocme_disk_size_bytes", _G, "Size of the disk of the data folder.", ("folder",)),
-    # API
-    Entry("vidprocme_http_requests_total", _C, "HTTP requests answered.", ("method", "route", "status")),
-    Entry("vidprocme_http_request_duration_seconds", _S, "Time to answer HTTP requests.", ("method", "route")),
-)
 
 
 class DepthFacts(Protocol):
@@ -83,8 +41,19 @@ class DepthFacts(Protocol):
     def jobs_active(self) -> int: ...
 
 
-class PoolFacts(Protocol):
-    """A pool that is present; `queue.base.PoolInfo` is one."""
+class ServerFacts(Protocol):
+    """The server behind the queue; `queue.base.ServerInfo` is one."""
+
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def limit_bytes(self) -> int: ...  # 0: none
+    @property
+    def keeps(self) -> bool: ...
+
+
+class InfoFacts(Protocol):
+    """Who a pool is; `queue.base.PoolInfo` is one."""
 
     @property
     def id(self) -> str: ...
@@ -94,16 +63,54 @@ class PoolFacts(Protocol):
     def places(self) -> int: ...
     @property
     def draining(self) -> bool: ...
+    @property
+    def own_jobs_only(self) -> bool: ...
+
+
+class PlaceFacts(Protocol):
+    """A place as its pool sees it; `queue.base.PlaceReport` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def busy(self) -> int: ...
+    @property
+    def warm(self) -> Sequence[str]: ...
+
+
+class ReportFacts(Protocol):
+    """What a pool says of itself; `queue.base.PoolReport` is one."""
+
+    @property
+    def places(self) -> Sequence[PlaceFacts]: ...
+    @property
+    def reasons(self) -> Mapping[str, int]: ...
+
+
+class PoolFacts(Protocol):
+    """A pool that is present; `queue.base.PoolView` is one."""
+
+    @property
+    def info(self) -> InfoFacts: ...
+    @property
+    def report(self) -> ReportFacts | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceFacts:
-    id: str
-    node: str
-    kind: str
-    slots: int
-    busy: int
-    warm: tuple[str, ...] = ()
+class QueueFacts:
+    """What was read of the queue. `counters`: totals by the names of core.counts. `now_ms`: when the depth was read."""
+
+    depth: DepthFacts
+    counters: Mapping[str, int]
+    pools: Sequence[PoolFacts]
+    server: ServerFacts
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,57 +122,49 @@ class Durations:
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
-    """Facts that not every caller has. What is left out shows no series."""
+class OwnFacts:
+    """What the answering process knows by itself."""
 
-    version: str = ""
-    queue_memory_bytes: int | None = None
-    attempt_seconds: Mapping[str, Durations] = field(default_factory=dict)  # by stage
-    reasons: Mapping[str, int] = field(default_factory=dict)  # by Reason.code
-    decisions: Durations | None = None
-    places: tuple[PlaceFacts, ...] = ()
+    version: str
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # folder: free bytes, size in bytes
     http_requests: Mapping[tuple[str, str, int], int] = field(default_factory=dict)  # (method, route, status)
     http_seconds: Mapping[tuple[str, str], Durations] = field(default_factory=dict)  # (method, route)
 
 
-Sample = tuple[str, tuple[str, ...], float | Durations]  # name in TABLE, label values, value
+Value = float | Durations | Histogram
+Sample = tuple[str, tuple[str, ...], Value]  # name in TABLE, label values, value
 
 
-def render(
-    depth: DepthFacts | None,
-    counters: Mapping[str, int],
-    pools: Sequence[PoolFacts],
-    *,
-    now_ms: int,
-    extra: Extra | None = None,
-) -> str:
+def render(queue: QueueFacts | None, own: OwnFacts) -> str:
     """All metrics in the Prometheus text format; serve it as CONTENT_TYPE.
 
     Args:
-        depth: None when Redis did not answer: then only what this process knows by itself is shown.
-        counters: totals as the queue names them: `task.<stage>.<outcome>`, `job.<state>`, others.
-        pools: those that are present.
-        now_ms: the moment the depth was read.
+        queue: None when Redis did not answer: then only what this process knows by itself is shown.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Facts(tuple(samples(depth, counters, pools, now_ms=now_ms, extra=extra or Extra()))))
+    registry.register(_Facts(samples(queue, own)))
     return generate_latest(registry).decode()
 
 
-def samples(
-    depth: DepthFacts | None, counters: Mapping[str, int], pools: Sequence[PoolFacts], *, now_ms: int, extra: Extra
-) -> Iterator[Sample]:
+def samples(queue: QueueFacts | None, own: OwnFacts) -> Iterator[Sample]:
     """The table's values, one by one."""
-    yield "vidprocme_queue_up", (), 0 if depth is None else 1
-    if depth is not None:
-        yield from _of_queue(depth, now_ms)
-        yield from _of_counters(counters)
-        yield from _of_pools(pools)
-    yield from _of_extra(extra)
+    yield "vidprocme_queue_up", (), 0 if queue is None else 1
+    if queue is not None:
+        yield from _of_server(queue.server)
+        yield from _of_depth(queue.depth, queue.now_ms)
+        yield from _of_counters(queue.counters)
+        yield from _of_pools(queue.pools)
+        yield from _of_places([pool.report for pool in queue.pools if pool.report is not None])
+    yield from _of_process(own)
 
 
-def _of_queue(depth: DepthFacts, now_ms: int) -> Iterator[Sample]:
+def _of_server(server: ServerFacts) -> Iterator[Sample]:
+    yield "vidprocme_queue_memory_bytes", (), server.used_bytes
+    yield "vidprocme_queue_memory_limit_bytes", (), server.limit_bytes
+    yield "vidprocme_queue_persistent", (), int(server.keeps)
+
+
+def _of_depth(depth: DepthFacts, now_ms: int) -> Iterator[Sample]:
     for state in TaskState:
         yield "vidprocme_tasks", (state,), depth.by_state.get(state, 0)
     for bin_ in Bin:
@@ -177,55 +176,64 @@ def _of_queue(depth: DepthFacts, now_ms: int) -> Iterator[Sample]:
 
 
 def _of_counters(counters: Mapping[str, int]) -> Iterator[Sample]:
-    known: dict[str, tuple[str, tuple[str, ...]]] = {
-        f"task.{stage}.{kind}": ("vidprocme_attempts_total", (stage, kind)) for stage in Stage for kind in OutcomeKind
-    }
-    ends = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-    known |= {f"job.{state}": ("vidprocme_jobs_total", (state,)) for state in ("submitted", *ends)}
-    for key, (name, labels) in known.items():
-        yield name, labels, counters.get(key, 0)
-    for key, value in sorted(counters.items()):
-        if key not in known:
-            yield "vidprocme_counts_total", (key,), value
+    for state in ("submitted", JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
+        yield "vidprocme_jobs_total", (state,), counters.get(f"job.{state}", 0)
+    for stage in Stage:
+        for kind in OutcomeKind:
+            yield "vidprocme_attempts_total", (stage, kind), counters.get(f"task.{stage}.{kind}", 0)
+        yield "vidprocme_attempt_duration_seconds", (stage,), TOOK.read(counters, f"took.{stage}")
+        yield "vidprocme_retries_total", (stage,), counters.get(f"retry.{stage}", 0)
+    for bin_ in Bin:
+        yield "vidprocme_task_wait_seconds", (bin_,), WAIT.read(counters, f"wait.{bin_}")
+    yield "vidprocme_decision_duration_seconds", (), DECIDE.read(counters, "decide")
+    for name, n in sorted(counters.items()):
+        if name.startswith("error."):
+            _, stage_name, code = name.split(".", 2)
+            yield "vidprocme_attempt_errors_total", (stage_name, code), n
 
 
 def _of_pools(pools: Sequence[PoolFacts]) -> Iterator[Sample]:
-    draining = sum(pool.draining for pool in pools)
-    yield "vidprocme_pools", ("working",), len(pools) - draining
+    private = sum(pool.info.own_jobs_only for pool in pools)
+    draining = sum(pool.info.draining and not pool.info.own_jobs_only for pool in pools)
+    yield "vidprocme_pools", ("working",), len(pools) - private - draining
     yield "vidprocme_pools", ("draining",), draining
+    yield "vidprocme_pools", ("private",), private
     for pool in pools:
-        yield "vidprocme_pool_places", (pool.id, pool.host), pool.places
+        yield "vidprocme_pool_places", (pool.info.id, pool.info.host), pool.info.places
+        for code, count in sorted(pool.report.reasons.items()) if pool.report else ():
+            yield "vidprocme_waiting_reasons", (pool.info.id, code), count
 
 
-def _of_extra(extra: Extra) -> Iterator[Sample]:
-    if extra.version:
-        yield "vidprocme_build_info", (extra.version,), 1
-    if extra.queue_memory_bytes is not None:
-        yield "vidprocme_queue_memory_bytes", (), extra.queue_memory_bytes
-    if extra.decisions is not None:
-        yield "vidprocme_decision_duration_seconds", (), extra.decisions
-    for stage, durations in extra.attempt_seconds.items():
-        yield "vidprocme_attempt_duration_seconds", (stage,), durations
-    for code, count in extra.reasons.items():
-        yield "vidprocme_waiting_reasons", (code,), count
-    for place in extra.places:
-        labels = (place.id, place.node, place.kind)
-        yield "vidprocme_place_slots", labels, place.slots
-        yield "vidprocme_place_slots_busy", labels, place.busy
-        for model in place.warm:
-            yield "vidprocme_place_model_warm", (place.id, place.node, model), 1
-    for folder, (free_bytes, size_bytes) in extra.disks.items():
+def _of_places(reports: Sequence[ReportFacts]) -> Iterator[Sample]:
+    """Two pools of one machine name their places alike: together they offer what both have."""
+    slots: dict[tuple[str, str, str], tuple[int, int]] = {}
+    warm: set[tuple[str, str, str]] = set()
+    for place in (place for report in reports for place in report.places):
+        key = (place.id, place.node, place.kind)
+        offered, busy = slots.get(key, (0, 0))
+        slots[key] = offered + place.slots, busy + place.busy
+        warm |= {(place.id, place.node, model) for model in place.warm}
+    for key, (offered, busy) in sorted(slots.items()):
+        yield "vidprocme_place_slots", key, offered
+        yield "vidprocme_place_slots_busy", key, busy
+    for labels in sorted(warm):
+        yield "vidprocme_place_model_warm", labels, 1
+
+
+def _of_process(own: OwnFacts) -> Iterator[Sample]:
+    yield "vidprocme_build_info", (own.version,), 1
+    for folder, (free_bytes, size_bytes) in own.disks.items():
         yield "vidprocme_disk_free_bytes", (folder,), free_bytes
         yield "vidprocme_disk_size_bytes", (folder,), size_bytes
-    for (method, route, status), count in extra.http_requests.items():
+    for (method, route, status), count in own.http_requests.items():
         yield "vidprocme_http_requests_total", (method, route, str(status)), count
-    for (method, route), durations in extra.http_seconds.items():
+    for (method, route), durations in own.http_seconds.items():
         yield "vidprocme_http_request_duration_seconds", (method, route), durations
 
 
 class _Facts(Collector):
     def __init__(self, values: Iterable[Sample]) -> None:
-        self._values: dict[str, list[tuple[tuple[str, ...], float | Durations]]] = {}
+        self._values: dict[str, list[tuple[tuple[str, ...], Value]]] = {}
         for name, labels, value in values:
             self._values.setdefault(name, []).append((labels, value))
 
@@ -235,16 +243,23 @@ class _Facts(Collector):
                 yield _family(entry, self._values[entry.name])
 
 
-def _family(entry: Entry, values: Iterable[tuple[tuple[str, ...], float | Durations]]) -> Metric:
+def _family(entry: Entry, values: Iterable[tuple[tuple[str, ...], Value]]) -> Metric:
     if entry.kind is Kind.SUMMARY:
         summary = SummaryMetricFamily(entry.name, entry.help, labels=entry.labels)
         for labels, value in values:
             assert isinstance(value, Durations)
             summary.add_metric(list(labels), count_value=value.count, sum_value=value.sum_s)
         return summary
+    if entry.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(entry.name, entry.help, labels=entry.labels)
+        for labels, value in values:
+            assert isinstance(value, Histogram)
+            buckets = [(str(bound), float(n)) for bound, n in value.upto]
+            histogram.add_metric(list(labels), [*buckets, ("+Inf", float(value.count))], value.sum_s)
+        return histogram
     family = CounterMetricFamily if entry.kind is Kind.COUNTER else GaugeMetricFamily
     plain = family(entry.name, entry.help, labels=entry.labels)
     for labels, value in values:
-        assert not isinstance(value, Durations)
+        assert isinstance(value, int | float)
         plain.add_metric(list(labels), value)
     return plain

@@ -17,7 +17,7 @@ from typing import Protocol
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
-from vidprocme.core.resources import Resources
+from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.core.snapshot import Line
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
@@ -109,6 +109,36 @@ class PoolInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceReport:
+    """One place of a pool as it is now."""
+
+    id: str
+    node: str
+    kind: PlaceKind
+    slots: int  # attempts it can run at once
+    busy: int  # attempts it runs
+    warm: tuple[str, ...] = ()  # models that are loaded there
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """What a pool says of itself with its beat. It is known as long as the pool's presence holds."""
+
+    places: tuple[PlaceReport, ...] = ()
+    reasons: Mapping[str, int] = field(
+        default_factory=dict
+    )  # Reason.code -> heads that wait for it, as this pool sees them
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool whose presence holds, and its last report; None before its first."""
+
+    info: PoolInfo
+    report: PoolReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskView:
     """A task with what changes about it."""
 
@@ -162,6 +192,13 @@ class ServerInfo:
     policy: str  # maxmemory policy
     used_bytes: int
     where: str  # address a person would recognise
+    limit_bytes: int = 0  # of its memory; 0: none
+    writes_ok: bool = True  # the last writes of its files went well, as it says itself
+
+    @property
+    def keeps(self) -> bool:
+        """Would a restart bring everything back that was accepted until about now?"""
+        return self.persistence != "none" and self.writes_ok
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +251,10 @@ class Queue(Protocol):
         """The pools whose presence holds."""
         ...
 
+    def fleet(self) -> tuple[PoolView, ...]:
+        """The pools whose presence holds, each with what it last said of itself."""
+        ...
+
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
         """Every pool that joined and did not leave, present or not: the dead ones of a host are found among these."""
         ...
@@ -248,8 +289,17 @@ class Queue(Protocol):
         lease_ms: int,
         presence_ms: int,
         progress: Mapping[TaskId, float] | None = None,
+        report: PoolReport | None = None,
+        totals: Mapping[str, int] | None = None,
     ) -> BeatAnswer:
-        """Extend all leases and the presence in one call."""
+        """Extend all leases and the presence in one call.
+
+        Args:
+            report: what `fleet` shows of this pool from now on; None: nothing.
+            totals: this pool's own counters since it joined (names: core.counts). What they grew by since it last told
+                them is added to `counters`, so a beat said twice adds nothing, and one that is lost is made good by the next.
+                Only of a pool that has joined.
+        """
         ...
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
@@ -297,7 +347,7 @@ class Queue(Protocol):
     def depth(self) -> Depth: ...
 
     def counters(self) -> Mapping[str, int]:
-        """Totals since the data folder began: `task.<stage>.<outcome kind>`, `job.<state>` and the like."""
+        """Totals since the data folder began, by the names of core.counts."""
         ...
 
     def server(self) -> ServerInfo: ...

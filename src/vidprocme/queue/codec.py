@@ -27,7 +27,7 @@ from vidprocme.core.job import (
 )
 from vidprocme.core.resources import Need
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, Settlement, TaskView
+from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import line_name, split_line
 
 TASK_FIELDS = (
@@ -98,6 +98,24 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
     return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+
+
+def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
+    """What a pool says of itself, as the beat's script wants it: two arguments."""
+    return [
+        wire.dumps(report) if report is not None else "",
+        json.dumps(dict(totals), separators=(",", ":")) if totals else "",
+    ]
+
+
+def report_from(text: str) -> PoolReport | None:
+    """The report in a pool's presence; None when it said nothing yet, or a newer vidprocme said it."""
+    if not text.startswith("{"):
+        return None
+    try:
+        return wire.loads(PoolReport, text)
+    except Fatal:
+        return None
 
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:

@@ -148,7 +148,18 @@ def examine(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInf
         )
     snapshots = "rdb" if save or save is None else "none"
     persistence = f"aof {appendfsync or ''}".strip() if info.get("aof_enabled") else snapshots
-    return ServerInfo(name, version, persistence, policy, int(info.get("used_memory", 0)), where)
+    files = ["aof_last_write_status", "aof_last_bgrewrite_status"] if info.get("aof_enabled") else []
+    files += ["rdb_last_bgsave_status"] if save or save is None else []
+    return ServerInfo(
+        name,
+        version,
+        persistence,
+        policy,
+        used_bytes=int(info.get("used_memory", 0)),
+        where=where,
+        limit_bytes=int(info.get("maxmemory", 0)),
+        writes_ok=all(info.get(status, "ok") == "ok" for status in files),
+    )
 
 
 def _setting(client: redis.Redis, name: str) -> str | None:

@@ -27,6 +27,8 @@ from vidprocme.queue.base import (
     BeatAnswer,
     Claim,
     PoolInfo,
+    PoolReport,
+    PoolView,
     Settlement,
     Submitted,
     Turn,
@@ -113,8 +115,11 @@ class RedisQueue(QueueReader):
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
         self.commands(
             (
-                ("SET", self._keys.presence(pool.id), pool.started_ms, "PX", presence_ms),
+                # One that is there already (it joins again to say that it drains) keeps its report.
+                ("SET", self._keys.presence(pool.id), pool.started_ms, "NX", "PX", presence_ms),
+                ("PEXPIRE", self._keys.presence(pool.id), presence_ms),
                 ("HSET", self._keys.of("pools"), pool.id, wire.dumps(pool)),
+                ("HSETNX", self._keys.of("told"), pool.id, "{}"),
             )
         )
 
@@ -123,9 +128,13 @@ class RedisQueue(QueueReader):
         self._cursors.pop(pool, None)
 
     def pools(self) -> tuple[PoolInfo, ...]:
+        return tuple(pool.info for pool in self.fleet())
+
+    def fleet(self) -> tuple[PoolView, ...]:
         known = self.remembered_pools()
-        present = self.commands(("EXISTS", self._keys.presence(pool.id)) for pool in known)
-        return tuple(pool for pool, here in zip(known, present, strict=True) if here)
+        present = self.commands(("GET", self._keys.presence(pool.id)) for pool in known)
+        pairs = zip(known, present, strict=True)
+        return tuple(PoolView(pool, codec.report_from(said)) for pool, said in pairs if said is not None)
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
         texts = self.command("HVALS", self._keys.of("pools"))
@@ -170,9 +179,11 @@ class RedisQueue(QueueReader):
         lease_ms: int,
         presence_ms: int,
         progress: Mapping[TaskId, float] | None = None,
+        report: PoolReport | None = None,
+        totals: Mapping[str, int] | None = None,
     ) -> BeatAnswer:
         told = progress or {}
-        args: list[str | int] = [holder, lease_ms, presence_ms]
+        args: list[str | int] = [holder, lease_ms, presence_ms, *codec.report_args(report, totals)]
         for lease in leases:
             args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
         lost, cancel = self.run("beat", *args)

@@ -6,11 +6,12 @@ One table in the world: the transitions a script allows are rendered from core.j
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from vidprocme.core import wire
+from vidprocme.core import counts, wire
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import TERMINAL, TRANSITIONS, Outcome, OutcomeKind
 
@@ -72,7 +73,17 @@ def _marks() -> dict[str, str]:
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
+        "TOOK": _list(counts.TOOK.bounds),
+        "WAIT": _list(counts.WAIT.bounds),
+        "CODE": _quote(counts.CODE_PATTERN),
+        "CODE_LENGTH": str(counts.CODE_LENGTH_MOST),
+        "OTHER": _quote(counts.OTHER),
+        "ERRORS": str(counts.ERRORS_MOST),
     }
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return "{" + ", ".join(map(str, numbers)) + "}"
 
 
 def _table(items: dict[str, str]) -> str:

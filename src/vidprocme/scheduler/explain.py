@@ -16,6 +16,7 @@ from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.snapshot import Head, Line, Reason
 
 NO_SUCH_PLACE, NO_PLACE_FREE, BIN_BEHIND, DRAINING = "NO_SUCH_PLACE", "NO_PLACE_FREE", "BIN_BEHIND", "DRAINING"
+CODES = (NO_SUCH_PLACE, DRAINING, BIN_BEHIND, NO_PLACE_FREE)
 
 _KIND_WORDS = {
     PlaceKind.CPU: "CPU",

@@ -6,6 +6,7 @@
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, score (us: its place in the line), due (ms),
+--                             since (ms: when it became ready last),
 --                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
@@ -19,10 +20,14 @@
 --   <p>dead           zset    dead task; score = ms
 --   <p>jobs, <p>active zset   job; score = submitted us (active: not ended)
 --   <p>keys           hash    idempotency key -> job
---   <p>pools          hash    pool -> PoolInfo JSON;  <p>pool:<pool> string with PX: its presence
+--   <p>pools          hash    pool -> PoolInfo JSON
+--   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
+--   <p>told           hash    pool -> its own totals as it last told them (JSON); from join until it is forgotten
 --   <p>fence          string  counter of lease tokens
 --   <p>ev             stream  events, MAXLEN ~
---   <p>states         hash    tasks by state;  <p>stat  hash of totals;  <p>min:<minute>  hash `bin|stage|kind|code` -> count, 48 h
+--   <p>states         hash    tasks by state
+--   <p>stat           hash    totals by name (core/counts.py)
+--   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
 local P = KEYS[1]
 local call = redis.call
@@ -31,6 +36,8 @@ local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
 local SWEEP, PROMOTE = @SWEEP@, @PROMOTE@
+local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
+local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
 
 local clock = call('TIME')
 local NOW_US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
@@ -47,7 +54,7 @@ local function stamp()
 end
 
 local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'after', 'missing', 'state', 'tries',
-  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call'}
+  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since'}
 local TASKS, JOBS, ENDED, DOOMED, RUNG = {}, {}, {}, {}, 0
 
 -- A task as a table shared by the whole script, or nil.
@@ -89,10 +96,46 @@ local function emit(kind, job, task, data)
   call(unpack(line))
 end
 
-local function count(task, kind, code)
-  call('HINCRBY', P .. 'stat', 'task.' .. task.stage .. '.' .. kind, 1)
+-- Totals are gathered and written once a script: eight attempts of one stage that end together are one write.
+local TOTALS, ERROR_TOTALS = {}, {}
+local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
+
+local function observe(name, bounds, value)
+  local bucket = #bounds
+  for i, bound in ipairs(bounds) do
+    if value <= bound then bucket = i - 1 break end
+  end
+  add(TOTALS, name .. '.' .. bucket, 1)
+  add(TOTALS, name .. '.sum', value)
+end
+
+local function write_totals()
+  for name, n in pairs(TOTALS) do call('HINCRBY', P .. 'stat', name, whole(n)) end
+  for name, n in pairs(ERROR_TOTALS) do
+    -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
+    local others = string.match(name, '^error%.%a+%.') .. OTHER
+    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > ERRORS then
+      call('HDEL', P .. 'stat', name)
+      call('HINCRBY', P .. 'stat', 'errors', -1)
+      call('HINCRBY', P .. 'stat', others, n)
+    end
+  end
+  TOTALS, ERROR_TOTALS = {}, {}
+end
+
+-- One attempt ended: how, after what time, and whether it goes on.
+local function count(task, kind, code, again)
+  add(TOTALS, 'task.' .. task.stage .. '.' .. kind, 1)
+  if kind ~= 'lost' and kind ~= 'cancelled' then
+    observe('took.' .. task.stage, TOOK, math.max(0, NOW - (tonumber(task.started) or NOW)))
+  end
+  if code ~= '' and kind ~= 'ok' and kind ~= 'cancelled' then
+    local known = #code <= CODE_LENGTH and string.match(code, CODE)
+    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
+  end
+  if again then add(TOTALS, 'retry.' .. task.stage, 1) end
   local minute = P .. 'min:' .. math.floor(NOW / 60000)
-  call('HINCRBY', minute, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. (code or ''), 1)
+  call('HINCRBY', minute, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
   call('EXPIRE', minute, SERIES_S)
 end
 
@@ -122,7 +165,8 @@ local function enter(task, state, info)
     call('ZADD', P .. 'line:' .. task.line, whole(task.score), task.id)
     call('ZADD', P .. 'ready:' .. task.job, whole(task.score), task.id)
     call('ZADD', P .. 'lines', 0, task.line)
-    call('HSET', task.key, 'score', whole(task.score))
+    task.since = NOW
+    call('HSET', task.key, 'score', whole(task.score), 'since', NOW)
     RUNG = RUNG + 1
   elseif state == 'delayed' then
     call('ZADD', P .. 'delayed', info.due, task.id)
@@ -241,7 +285,7 @@ local function close_jobs()
       if (tonumber(n[1]) or 0) + (tonumber(n[2]) or 0) > 0 then state = 'failed'
       elseif (tonumber(n[3]) or 0) > 0 then state = 'cancelled' end
       call('ZREM', P .. 'active', job)
-      call('HINCRBY', P .. 'stat', 'job.' .. state, 1)
+      add(TOTALS, 'job.' .. state, 1)
       emit('job.ended', job, nil, {state = state})
     end
   end
@@ -256,6 +300,7 @@ end
 local function finale()
   release()
   close_jobs()
+  write_totals()
   ring()
 end
 
@@ -281,7 +326,7 @@ local function finish(task, next, outcome, kind, code, delay)
   if next == 'retry' then task.score = 0 end
   call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
   task.settled = token
-  count(task, kind, code)
+  count(task, kind, code, next == 'retry' and to == 'delayed')
   move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})
 end
 

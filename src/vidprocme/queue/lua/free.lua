@@ -10,6 +10,7 @@ for _, id in ipairs(held) do
   lose(task, 0)
 end
 call('HDEL', P .. 'pools', pool)
+call('HDEL', P .. 'told', pool)
 call('DEL', P .. 'pool:' .. pool)
 finale()
 return #held

@@ -24,7 +24,7 @@ call('HSET', P .. 'job:' .. job, 'job', text, 'submitted', NOW, 'live', 0, 'key'
 if key ~= '' then call('HSET', P .. 'keys', key, job) end
 call('ZADD', P .. 'jobs', whole(NOW_US), job)
 call('ZADD', P .. 'active', whole(NOW_US), job)
-call('HINCRBY', P .. 'stat', 'job.submitted', 1)
+add(TOTALS, 'job.submitted', 1)
 emit('job.submitted', job, nil, {})
 JOBS[job] = {touched = true}
 for i = 5, #ARGV, 3 do insert(ARGV[i], ARGV[i + 1], metas[i], job) end

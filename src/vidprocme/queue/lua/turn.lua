@@ -67,6 +67,7 @@ for i = at, #ARGV, 2 do
   position = position + 1
   local task = load(ARGV[i])
   if task and task.state == 'ready' then
+    observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
     task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
     call('HSET', task.key, 'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],

@@ -1,0 +1,153 @@
+"""What happens to one server in two minutes, with Prometheus looking on: a good day, then every fault that has an alert."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from monitoring import dashboard
+from tests.cli.served import draw, environment, noise
+from tests.monitoring.serving import Server, serving
+from tests.monitoring.watching import Watch, await_, watching
+from tests.servers import RedisServer
+
+MANY = 8  # more than VidprocmeManyLost asks for
+WINDOW = "15s"  # for $__rate_interval
+
+
+@dataclass
+class Story:
+    """What was seen. `told`: by alert, how Alertmanager had it; one that never came is not there."""
+
+    metrics: str = ""  # of the good day
+    fired_on_a_good_day: set[str] = field(default_factory=set)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    panels: dict[tuple[str, str], int] = field(default_factory=dict)  # see _panels
+    inhibited: dict[str, Any] = field(default_factory=dict)  # an alert while Redis was away
+
+    def await_told(self, watch: Watch, name: str, limit_s: float = 30.0) -> None:
+        """Go on without it when it does not come: the others have a right to be seen."""
+        with contextlib.suppress(TimeoutError):
+            self.told[name] = watch.await_told(name, limit_s)
+
+
+def tell(folder: Path) -> Story:
+    """Live through it. About two minutes: the urgent bin's bound is one."""
+    story = Story()
+    redis_server = RedisServer(folder / "redis")
+    redis_server.start()
+    data = folder / "data"
+    try:
+        # Nobody listens there. Known before the pool starts, which offers one place for each server.
+        words = ["--data", str(data), "models", "add", "http://127.0.0.1:9/v1", "--name", "away"]
+        subprocess.run([sys.executable, "-m", "vidprocme", *words], env=environment(), check=True, capture_output=True)
+        with serving(folder, "--sim-gpus", "1", VIDPROCME_REDIS_URL=redis_server.url) as server:
+            with watching(folder / "watch", [server.address]) as watch:
+                began_s = time.time()
+                _a_good_day(story, server, watch, folder, began_s)
+                _bad_work(story, server, watch, folder)
+                _no_pool(story, server, watch, folder, redis_server)
+                story.panels = dict(_panels(watch, began_s))
+                _nothing_left(story, server, watch, redis_server)
+    finally:
+        redis_server.close()
+    return story
+
+
+def _a_good_day(story: Story, server: Server, watch: Watch, folder: Path, began_s: float) -> None:
+    draw(folder / "good.mp4", 3)
+    assert server.ended(server.post(folder / "good.mp4", model="demo", renditions="240p")) == "succeeded"
+    watch.await_scrapes(5)
+    story.metrics = server.metrics()
+    story.fired_on_a_good_day = watch.ever_fired(began_s)
+
+
+def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
+    """A file that is no video, a model server that is away, and somebody who kills processes."""
+    (folder / "text.mp4").write_text("this is no video\n" * 100)
+    job = server.post(folder / "text.mp4", model="none")
+    away = []
+    for seed in (1, 2, 3):
+        draw(folder / f"away-{seed}.mp4", 1, seed=seed)
+        away.append(server.post(folder / f"away-{seed}.mp4", model="away", renditions="240p"))
+    assert server.ended(job) == "failed"
+    story.await_told(watch, "VidprocmeJobFailed")
+    noise(folder / "hard.mp4", 40)
+    hard = server.post(folder / "hard.mp4", model="none", renditions="720p,480p,360p")
+    await_(lambda: _killed_so_far(server) >= MANY, f"{MANY} lost attempts")
+    story.await_told(watch, "VidprocmeManyLost")
+    server.cancel(hard)
+    assert [server.ended(one) for one in away] == ["failed"] * 3
+    for name in ("VidprocmeManyRetries", "VidprocmeDeadLetters"):
+        story.await_told(watch, name)
+
+
+def _killed_so_far(server: Server) -> int:
+    """Kill what runs now; how many attempts the queue has counted as lost."""
+    for process in server.attempts():
+        process.kill()
+    counts = re.findall(r'^vidprocme_attempts_total\{outcome="lost",stage="\w+"\} (\S+)$', server.metrics(), re.M)
+    return sum(int(float(count)) for count in counts)
+
+
+def _no_pool(story: Story, server: Server, watch: Watch, folder: Path, redis_server: RedisServer) -> None:
+    """The pool is killed and nobody starts another one; somebody is in a hurry; meanwhile Redis has troubles of its own."""
+    server.process.send_signal(signal.SIGSTOP)  # the supervisor, which would
+    server.pool().kill()
+    draw(folder / "urgent.mp4", 1, seed=9)
+    urgent = server.post(folder / "urgent.mp4", model="none", renditions="240p", bin="urgent")
+    story.await_told(watch, "VidprocmeNoPool")
+
+    client = redis.Redis.from_url(redis_server.url)
+    used = int(client.info("memory")["used_memory"])  # type: ignore[index]  # the stub also covers the async client
+    client.config_set("maxmemory", int(used * 1.1))
+    story.await_told(watch, "VidprocmeQueueMemory")
+    client.config_set("maxmemory", 0)
+    client.close()
+
+    story.await_told(watch, "VidprocmeWaitingTooLong", 90.0)
+    server.process.send_signal(signal.SIGCONT)
+    assert server.ended(urgent) == "succeeded"
+    for name in ("VidprocmeNoPool", "VidprocmeWaitingTooLong", "VidprocmeQueueMemory"):
+        watch.await_over(name)
+
+
+def _nothing_left(story: Story, server: Server, watch: Watch, redis_server: RedisServer) -> None:
+    """The disk of Redis is full, then Redis is gone, then the server."""
+    redis_server.limit_disk(0)
+    story.await_told(watch, "VidprocmeQueueNotPersistent")
+    redis_server.limit_disk(None)
+    watch.await_over("VidprocmeQueueNotPersistent")
+
+    redis_server.kill()
+    story.await_told(watch, "VidprocmeQueueDown")
+    with contextlib.suppress(TimeoutError):
+        story.inhibited = await_(
+            lambda: (alert := watch.told().get("VidprocmeJobFailed")) and alert["status"]["inhibitedBy"] and alert,
+            "a failed job to be inhibited by the queue that is down",
+            30.0,
+        )
+    server.process.send_signal(signal.SIGSTOP)
+    killed = server.child("vidprocme.api.server")
+    assert killed is not None
+    killed.kill()
+    story.await_told(watch, "VidprocmeServerDown")
+
+
+def _panels(watch: Watch, began_s: float) -> Iterator[tuple[tuple[str, str], int]]:
+    """Every query of the dashboard over the whole day: how many numbers it draws that are neither NaN nor 0."""
+    for title, expression in dashboard.queries():
+        found = watch.ask_since(expression.replace("$__rate_interval", WINDOW), began_s)
+        numbers = [float(value) for series in found for _, value in series["values"]]
+        yield (title, expression), sum(not math.isnan(number) and number != 0 for number in numbers)

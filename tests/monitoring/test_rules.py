@@ -1,0 +1,112 @@
+"""The alerts as they are written: complete, tested, and about metrics that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.monitoring.files import FOLDER, alerts, names, questions, read
+from tests.monitoring.watching import hurried, program, promtool
+from vidprocme.api.desk import DISK_RESERVE_BYTES
+from vidprocme.core.counts import WAIT
+from vidprocme.core.job import Bin
+from vidprocme.monitor.table import TABLE
+
+METRIC = re.compile(r"vidprocme_[a-z_]+")
+NAMES = {entry.name for entry in TABLE}
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=names())
+def test_an_alert_says_what_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("critical", "warning")
+    words = alert["annotations"]
+    assert set(words) == {"summary", "description", "runbook"}
+    assert words["summary"].strip().endswith(".") and len(words["description"]) > 100
+    assert words["runbook"] == f"docs/operating.md#{alert['alert'].lower()}"
+    assert set(METRIC.findall(alert["expr"])) <= NAMES
+
+
+def test_the_runbook_has_a_heading_for_each_alert() -> None:
+    """As soon as there is a runbook: docs/operating.md."""
+    page = FOLDER.parent / "docs" / "operating.md"
+    if page.exists():
+        headings = {line.lstrip("# ").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")}
+        assert [name for name in names() if name.lower() not in headings] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_alert_has_a_case_that_fires_and_one_that_does_not(name: str) -> None:
+    asked = [samples for expression, samples in questions() if f'alertname="{name}"' in expression]
+
+    assert any(asked) and not all(asked)
+
+
+def test_the_bounds_of_waiting_are_bounds_of_the_histogram() -> None:
+    (alert,) = (one for one in alerts() if one["alert"] == "VidprocmeWaitingTooLong")
+    bounds = {bin_: int(bound) for bin_, bound in re.findall(r'bin="(\w+)"}\) > (\d+)', alert["expr"])}
+
+    assert set(bounds) == set(Bin)
+    assert {bound * WAIT.per_s for bound in bounds.values()} <= set(WAIT.bounds)
+
+
+def test_the_disk_is_full_when_the_server_says_so() -> None:
+    (alert,) = (one for one in alerts() if one["alert"] == "VidprocmeDiskFull")
+
+    assert float(alert["expr"].split("<")[1]) == DISK_RESERVE_BYTES
+
+
+def test_both_configurations_of_prometheus_are_one() -> None:
+    text = (FOLDER / "prometheus.yml").read_text()
+    here = text.replace("alertmanager:9093", "127.0.0.1:9093").replace("server:8484", "127.0.0.1:8484")
+
+    assert yaml.safe_load(here) == read("prometheus.hostnet.yml") != read("prometheus.yml")
+
+
+def test_what_alertmanager_inhibits_exists() -> None:
+    text = (FOLDER / "alertmanager.yml").read_text()
+    named = set(re.findall(r'alertname!?="(\w+)"', text))
+
+    assert named and named <= set(names())
+
+
+def test_hurrying_changes_nothing_but_how_long() -> None:
+    slow, fast = read("rules.yml"), hurried()
+    for group in [*slow["groups"], *fast["groups"]]:
+        for rule in group["rules"]:
+            rule.pop("for", None)
+
+    assert slow == fast
+
+
+@pytest.mark.prometheus
+def test_promtool_and_amtool_accept_what_is_there() -> None:
+    for name in ("prometheus.yml", "prometheus.hostnet.yml"):
+        done = promtool("check", "config", name)
+        assert done.returncode == 0, done.stderr
+    done = promtool("test", "rules", "rules_test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = subprocess.run(
+        [program("amtool"), "check-config", "alertmanager.yml"], cwd=FOLDER, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("fault", ["vector(0) > 1", "up or vector(1)"], ids=["never", "always"])
+@pytest.mark.parametrize("name", names())
+def test_the_tests_of_an_alert_can_fail(tmp_path: Path, name: str, fault: str) -> None:
+    """An alert that never fires, or always, is noticed."""
+    rules = read("rules.yml")
+    for rule in rules["groups"][0]["rules"]:
+        if rule["alert"] == name:
+            rule["expr"] = fault
+            rule.pop("for", None)
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    (tmp_path / "rules_test.yml").write_text((FOLDER / "rules_test.yml").read_text())
+
+    assert promtool("test", "rules", "rules_test.yml", cwd=tmp_path).returncode == 1
