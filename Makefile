@@ -5,10 +5,10 @@ PYTHON ?= python3
 PARTS := system_redis system_ffmpeg corpus gpu
 LACKS = $(shell $(PYTHON) scripts/parts.py missing)
 
-.PHONY: help demo test test-all check lint types up bench locks clean
+.PHONY: help demo test test-all check lint types up bench locks clean infra-setup infra-synth infra-test
 
 help: ## what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
 	@$(PY) scripts/demo.py
@@ -22,8 +22,8 @@ test-all: .venv/dev.stamp ## everything; a missing part is an error
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
 
 lint: .venv/dev.stamp ## format and lint
-	@.venv/bin/ruff format --check src tests scripts benchmarks
-	@.venv/bin/ruff check src tests scripts benchmarks
+	@.venv/bin/ruff format --check src tests scripts benchmarks infra
+	@.venv/bin/ruff check src tests scripts benchmarks infra
 
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
@@ -34,12 +34,21 @@ up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
 
+infra-setup: .venv-infra/ready.stamp ## the environment of infra/ (1.5 GB); afterwards the next two need no network
+
+infra-synth: .venv-infra/ready.stamp ## Terraform plans into infra/cdktf.out; STACK=local or gcp, ARGS=--gcp=FILE
+	@.venv-infra/bin/python -m infra.main $(STACK) $(ARGS)
+
+infra-test: .venv-infra/ready.stamp ## types and tests of infra/; UPDATE=1 writes the snapshots anew
+	@.venv-infra/bin/mypy --config-file infra/mypy.ini infra
+	@.venv-infra/bin/python -m pytest -q infra/tests $(if $(UPDATE),--update-snapshots)
+
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
-	@for name in base build dev; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev infra; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
 
 clean: ## remove what was built here (the environment too)
-	rm -rf .venv build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-infra infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
@@ -47,6 +56,16 @@ clean: ## remove what was built here (the environment too)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# The bindings are unpacked when they are first imported: that belongs to setting up.
+.venv-infra/ready.stamp: requirements/infra.lock
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv-infra
+	@echo "Installing packages from requirements/infra.lock ..."
+	@.venv-infra/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/infra.lock
+	@.venv-infra/bin/python -c 'import infra.gcp.house'
 	@touch $@
 
 # One stamp for each lock: the packages are installed once, and again when the lock changes.

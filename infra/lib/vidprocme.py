@@ -1,0 +1,152 @@
+"""The house's own pods: the server, and pools of workers. One image, two verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdktn_provider_kubernetes import pod_disruption_budget_v1
+from constructs import Construct
+
+from infra.lib import pods, workloads
+from infra.lib.ground import Namespace
+from infra.lib.labels import labels, selector
+from infra.lib.pods import Container, Mount, Pod
+from infra.lib.redis import Redis
+from infra.lib.settings import PORT, House, Pool, Size
+from infra.lib.structs import Data, make
+
+SERVER, WORKER = "server", "worker"
+USER = 10001  # `USER` in the Dockerfile
+DATA = "/data"
+TMP_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What server and workers share.
+
+    blobs: a bucket's URL; "": blobs lie in the data folder. data_claim: the disk that server and workers share; "": the
+    server has its own, and a worker's data folder ends with it (all that counts lies in Redis and the bucket).
+    models: the ConfigMap that holds models.json; "": none.
+    """
+
+    space: Namespace
+    redis: Redis
+    house: House
+    blobs: str = ""
+    data_claim: str = ""
+    models: str = ""
+    model_id: str = ""
+    models_changed: Mapping[str, str] | None = None
+
+    def env(self, cores: int) -> dict[str, str]:
+        found = {
+            **self.redis.env,
+            "VIDPROCME_DATA": DATA,
+            "VIDPROCME_LOG_LEVEL": self.house.log_level,
+            # A container sees all cores of its node, and its limit only as a quota.
+            "VIDPROCME_CORES": str(cores),
+            "HOME": "/tmp",
+        }
+        if self.blobs:
+            found["VIDPROCME_BLOBS"] = self.blobs
+        if self.model_id:
+            found["VIDPROCME_MODEL"] = self.model_id
+        return found
+
+    def with_models(self, mounts: list[Mount], volumes: list[Data]) -> None:
+        """Adds the registry of models: a file inside the data folder that only Terraform changes."""
+        if self.models:
+            mounts.append(Mount("models", f"{DATA}/models.json", sub_path="models.json", read_only=True))
+            volumes.append(pods.config_files("models", self.models))
+
+
+class Server(Construct):
+    """`vidprocme up --no-pool`: HTTP for the namespace, one pod. Two would each want the data folder for themselves."""
+
+    def __init__(self, scope: Construct, common: Common, data_claim: str) -> None:
+        super().__init__(scope, SERVER)
+        settings = common.house.server
+        mounts = [Mount("data", DATA), Mount("tmp", "/tmp")]
+        volumes = [pods.claimed("data", data_claim), pods.empty_dir("tmp", TMP_MIB)]
+        common.with_models(mounts, volumes)
+        container = Container(
+            name=SERVER,
+            image=common.house.image,
+            size=settings.size,
+            command=("vidprocme",),
+            # There are no keys yet; who may reach it is the network policies' to say.
+            args=("up", "--no-pool", "--host", "0.0.0.0", "--port", str(PORT), "--allow-network"),
+            env=common.env(cores=1),
+            secrets=common.redis.secrets,
+            port=("http", PORT),
+            startup=pods.http("/healthz", PORT, every_s=2, failures=60),
+            liveness=pods.http("/healthz", PORT),
+            readiness=pods.http("/readyz", PORT),
+            mounts=tuple(mounts),
+        )
+        pod = Pod(container, USER, tuple(volumes), common.space.account, grace_s=60)
+        workloads.deployment(
+            self,
+            SERVER,
+            namespace=common.space.name,
+            component=SERVER,
+            pod=pod,
+            recreate=True,
+            annotations=common.models_changed,
+        )
+        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT)
+        common.space.allow(SERVER, PORT, anybody=True)
+
+
+class Workers(Construct):
+    """`vidprocme worker`: one pool a pod. A pod that is asked to go finishes what runs; what it cannot is taken over."""
+
+    def __init__(self, scope: Construct, common: Common, pool: Pool) -> None:
+        super().__init__(scope, f"{WORKER}-{pool.name}")
+        name = f"{WORKER}-{pool.name}"
+        mounts = [Mount("data", DATA), Mount("scratch", f"{DATA}/scratch"), Mount("tmp", "/tmp")]
+        volumes = [
+            pods.claimed("data", common.data_claim) if common.data_claim else pods.empty_dir("data", TMP_MIB),
+            pods.empty_dir("scratch", pool.scratch_gib * 1024),
+            pods.empty_dir("tmp", TMP_MIB),
+        ]
+        common.with_models(mounts, volumes)
+        # Its loop has moved within the last 30 s. The verb is a program that starts, so it is not asked often.
+        alive = ("vidprocme", "alive")
+        container = Container(
+            name=WORKER,
+            image=common.house.image,
+            size=Size(pool.cores * 1000, pool.memory_mib),
+            command=("vidprocme",),
+            args=("worker", "--sim-gpus", str(pool.sim_gpus)),
+            env=common.env(pool.cores),
+            secrets=common.redis.secrets,
+            startup=pods.run(*alive, every_s=5, failures=24, timeout_s=10),
+            liveness=pods.run(*alive, every_s=30, timeout_s=15),
+            readiness=pods.run(*alive, every_s=60, timeout_s=15),
+            mounts=tuple(mounts),
+        )
+        pod = Pod(container, USER, tuple(volumes), common.space.account, grace_s=pool.drain_s)
+        workloads.deployment(
+            self,
+            name,
+            namespace=common.space.name,
+            component=WORKER,
+            pod=pod,
+            replicas=pool.replicas,
+            pool=pool.name,
+            # Its folders on the node hold nothing that is missed: an autoscaler may move it.
+            annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **(common.models_changed or {})},
+        )
+        # For one pod a budget would either say nothing or keep its node from being drained for ever.
+        if pool.replicas > 1:
+            self._budget(name, common.space.name, pool.name)
+
+    def _budget(self, name: str, namespace: str, pool: str) -> None:
+        data: Data = {
+            "metadata": {"name": name, "namespace": namespace, "labels": labels(WORKER, pool)},
+            "spec": {"max_unavailable": "1", "selector": {"match_labels": selector(WORKER, pool)}},
+        }
+        make(pod_disruption_budget_v1, "PodDisruptionBudgetV1", self, "budget", data)
