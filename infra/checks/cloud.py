@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from infra.checks.plan import Plan, many, one, resources, strings
 
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
@@ -116,3 +118,21 @@ def data_is_kept(plan: Plan) -> list[str]:
             if one(rule.get("action")).get("type") == "Delete":
                 wrong.append(f"{name} deletes by age, and does not know what is still wanted")
     return wrong
+
+
+def services_come_first(plan: Plan) -> list[str]:
+    """Where Google's services are switched on, everything waits for that: itself, or what it refers to."""
+    if "google_project_service" not in plan.get("resource", {}):
+        return []
+    after = {
+        f"{kind}.{name}": {word for _, text in strings(body) for word in re.findall(r"google_\w+\.[\w-]+", text)}
+        for kind, made in plan["resource"].items()
+        for name, body in made.items()
+    }
+
+    def waits(name: str, seen: frozenset[str] = frozenset()) -> bool:
+        return name.startswith("google_project_service.") or any(
+            waits(other, seen | {name}) for other in after.get(name, set()) - seen - {name}
+        )
+
+    return [f"{name} may be made before its service is switched on" for name in after if not waits(name)]

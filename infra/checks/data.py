@@ -109,3 +109,13 @@ def no_secret_in_clear(plan: Plan) -> list[str]:
         if PRIVATE_KEY.search(text):
             wrong.append(f"{path} holds a private key")
     return wrong
+
+
+def files_are_literal(plan: Plan) -> list[str]:
+    """Dashboards and rules have signs of their own that look like Terraform's: it must not fill them in."""
+    return [
+        f"{object_name(body)}/{name} holds what Terraform would replace"
+        for _, body in resources(plan, "kubernetes_config_map_v1")
+        for name, text in body.get("data", {}).items()
+        if re.search(r"(?<![$])[$]{|(?<!%)%{", text)
+    ]

@@ -35,6 +35,8 @@ ALWAYS: tuple[Check, ...] = (
     cloud.nodes_are_ours,
     cloud.gpus_may_be_none,
     cloud.the_cluster_is_closed,
+    cloud.services_come_first,
+    data.files_are_literal,
 )
 # Only where settings say that it is for keeps (`protect`).
 FOR_KEEPS: tuple[Check, ...] = (data.disks_are_protected, cloud.data_is_kept)

@@ -28,9 +28,7 @@ class Cluster(Construct):
             ip_allocation_policy=gke.ContainerClusterIpAllocationPolicy(
                 cluster_secondary_range_name=PODS, services_secondary_range_name=SERVICES
             ),
-            private_cluster_config=gke.ContainerClusterPrivateClusterConfig(
-                enable_private_nodes=True, enable_private_endpoint=True
-            ),
+            private_cluster_config=gke.ContainerClusterPrivateClusterConfig(enable_private_nodes=True),
             control_plane_endpoints_config=_by_name_only(),
             datapath_provider="ADVANCED_DATAPATH",  # Dataplane V2: network policies are obeyed
             workload_identity_config=gke.ContainerClusterWorkloadIdentityConfig(

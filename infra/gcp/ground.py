@@ -3,7 +3,7 @@ cluster that exists (Terraform wants to know a provider's address before it plan
 
 from __future__ import annotations
 
-from cdktn import GcsBackend, TerraformOutput, TerraformStack
+from cdktn import GcsBackend, ITerraformDependable, TerraformOutput, TerraformStack
 from cdktn_provider_google.project_service import ProjectService
 from cdktn_provider_google.provider import GoogleProvider
 from constructs import Construct
@@ -16,7 +16,7 @@ from infra.gcp.settings import Gcp
 from infra.gcp.storage import Blobs, Images
 
 NAME = "gcp-ground"
-SERVICES = ("artifactregistry", "compute", "container", "iam", "secretmanager", "storage")
+SERVICES = ("artifactregistry", "cloudresourcemanager", "compute", "container", "iam", "secretmanager", "storage")
 
 
 class GroundStack(TerraformStack):
@@ -30,16 +30,15 @@ class GroundStack(TerraformStack):
             region=settings.region,
             default_labels={"app": settings.name, "managed-by": "terraform"},
         )
-        used = [
+        used: list[ITerraformDependable] = [
             # Another part of the project may use them too.
             ProjectService(self, f"api-{name}", service=f"{name}.googleapis.com", disable_on_destroy=False)
             for name in SERVICES
         ]
-        network = Network(self, settings)
-        who = Identity(self, settings)
-        blobs, images = Blobs(self, settings, who), Images(self, settings, who)
-        for part in (network, who, blobs, images):
-            part.node.add_dependency(*used)
+        network = Network(self, settings, used)
+        who = Identity(self, settings, used)
+        Blobs(self, settings, who, used)
+        Images(self, settings, who, used)
         cluster = Cluster(self, settings, network, who)
         Nodes(self, settings, cluster.name, who)
         TerraformOutput(self, "bucket", value=f"gs://{settings.bucket}")

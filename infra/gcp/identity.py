@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from cdktn import ITerraformDependable
 from cdktn_provider_google.project_iam_member import ProjectIamMember
 from cdktn_provider_google.service_account import ServiceAccount
 from constructs import Construct
@@ -13,17 +16,25 @@ NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 
 
 class Identity(Construct):
-    """`nodes` and `app` are references to the accounts' addresses."""
+    """`nodes` is a reference to the account's address; `..._member` to what grants name. `after`: what must be there first."""
 
-    def __init__(self, scope: Construct, settings: Gcp) -> None:
+    def __init__(self, scope: Construct, settings: Gcp, after: Sequence[ITerraformDependable]) -> None:
         super().__init__(scope, "identity")
         nodes = ServiceAccount(
-            self, "nodes", account_id=f"{settings.name}-nodes", display_name="vidprocme: nodes of the cluster"
+            self,
+            "nodes",
+            account_id=f"{settings.name}-nodes",
+            display_name="vidprocme: nodes of the cluster",
+            depends_on=after,
         )
         app = ServiceAccount(
-            self, "app", account_id=f"{settings.name}-app", display_name="vidprocme: server and workers"
+            self,
+            "app",
+            account_id=f"{settings.name}-app",
+            display_name="vidprocme: server and workers",
+            depends_on=after,
         )
         # The only role on the project as a whole. What the workload may do is granted where the thing itself is made.
         ProjectIamMember(self, "nodes-role", project=settings.project, role=NODE_ROLE, member=nodes.member)
         self.nodes, self.nodes_member = nodes.email, nodes.member
-        self.app_member, self.app_id = app.member, app.name
+        self.app_member = app.member

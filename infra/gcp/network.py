@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from cdktn import ITerraformDependable
 from cdktn_provider_google.compute_network import ComputeNetwork
 from cdktn_provider_google.compute_router import ComputeRouter
 from cdktn_provider_google.compute_router_nat import ComputeRouterNat, ComputeRouterNatLogConfig
@@ -20,7 +23,11 @@ PODS, SERVICES = "pods", "services"
 class Network(Construct):
     """`network` and `subnet` are references by id."""
 
-    def __init__(self, scope: Construct, settings: Gcp) -> None:
+    def __init__(self, scope: Construct, settings: Gcp, after: Sequence[ITerraformDependable]) -> None:
+        """
+        Args:
+            after: what must be there first.
+        """
         super().__init__(scope, "network")
         network = ComputeNetwork(
             self,
@@ -29,6 +36,7 @@ class Network(Construct):
             auto_create_subnetworks=False,
             routing_mode="REGIONAL",
             delete_default_routes_on_create=False,
+            depends_on=after,
         )
         subnet = ComputeSubnetwork(
             self,

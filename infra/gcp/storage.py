@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cdktn import TerraformResourceLifecycle
+from collections.abc import Sequence
+
+from cdktn import ITerraformDependable, TerraformResourceLifecycle
 from cdktn_provider_google import storage_bucket
 from cdktn_provider_google.artifact_registry_repository import (
     ArtifactRegistryRepository,
@@ -24,7 +26,7 @@ class Blobs(Construct):
     deletes by age.
     """
 
-    def __init__(self, scope: Construct, settings: Gcp, who: Identity) -> None:
+    def __init__(self, scope: Construct, settings: Gcp, who: Identity, after: Sequence[ITerraformDependable]) -> None:
         super().__init__(scope, "blobs")
         bucket = storage_bucket.StorageBucket(
             self,
@@ -35,6 +37,7 @@ class Blobs(Construct):
             uniform_bucket_level_access=True,
             public_access_prevention="enforced",
             force_destroy=False,
+            depends_on=after,
             versioning=storage_bucket.StorageBucketVersioning(enabled=False),
             soft_delete_policy=storage_bucket.StorageBucketSoftDeletePolicy(
                 retention_duration_seconds=settings.blobs.undelete_days * 86400
@@ -55,7 +58,7 @@ class Blobs(Construct):
 class Images(Construct):
     """A registry for vidprocme's image. The nodes read it; somebody who may writes it."""
 
-    def __init__(self, scope: Construct, settings: Gcp, who: Identity) -> None:
+    def __init__(self, scope: Construct, settings: Gcp, who: Identity, after: Sequence[ITerraformDependable]) -> None:
         super().__init__(scope, "images")
         repository = ArtifactRegistryRepository(
             self,
@@ -63,6 +66,7 @@ class Images(Construct):
             repository_id=settings.name,
             location=settings.region,
             format="DOCKER",
+            depends_on=after,
             description="Images of vidprocme",
             # A tag stays what it was when it was deployed.
             docker_config=ArtifactRegistryRepositoryDockerConfig(immutable_tags=True),

@@ -12,6 +12,7 @@ from infra.lib.ground import Namespace
 from infra.lib.model_server import ModelServer
 from infra.lib.monitoring import Monitoring, Place
 from infra.lib.redis import Redis
+from infra.lib.registry import FILE, registry
 from infra.lib.settings import House as Settings
 from infra.lib.structs import Data
 from infra.lib.vidprocme import SERVER, Common, Server, Workers
@@ -49,9 +50,8 @@ class House(Construct):
             storage_class=site.storage_class,
             protect=site.protect,
         )
-        common = Common(space, self.redis, settings, site.blobs, "" if site.blobs else data)
         if settings.model_server is not None:
-            model_server = ModelServer(
+            ModelServer(
                 self,
                 space,
                 settings.model_server,
@@ -60,16 +60,17 @@ class House(Construct):
                 node_labels=site.gpu_labels,
                 tolerations=site.gpu_tolerations,
             )
-            common = Common(
-                space,
-                self.redis,
-                settings,
-                site.blobs,
-                common.data_claim,
-                model_server.models,
-                settings.model_server.id,
-                model_server.changed,
-            )
+        files = {FILE: registry(settings)}
+        models = workloads.config_map(self, "models", files, namespace=space.name, component=SERVER)
+        common = Common(
+            space,
+            self.redis,
+            settings,
+            models,
+            workloads.changed_with(files),
+            blobs=site.blobs,
+            data_claim="" if site.blobs else data,
+        )
         Server(self, common, data)
         for pool in settings.pools:
             Workers(self, common, pool)

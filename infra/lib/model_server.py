@@ -1,8 +1,7 @@
-"""A model server (llama-server, vLLM: anything that speaks OpenAI's API with pictures), and how the pools learn of it."""
+"""A model server (llama-server, vLLM: anything that speaks OpenAI's API with pictures) in the namespace."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from constructs import Construct
@@ -10,30 +9,16 @@ from constructs import Construct
 from infra.lib import pods, workloads
 from infra.lib.ground import Namespace
 from infra.lib.pods import Container, Mount, Pod
+from infra.lib.settings import MODEL_SERVER
 from infra.lib.settings import ModelServer as Settings
 from infra.lib.structs import Data
 
-NAME = "model-server"
+NAME = MODEL_SERVER
 USER = 10002
-WIRE_VERSION = 1  # core/wire.py
-
-
-def registry(settings: Settings) -> str:
-    """`models.json` as vision/registry.py reads it, with this one model in it."""
-    model = {
-        "id": settings.id,
-        "label": f"{settings.served_as or 'the model'} at {NAME}",
-        "url": f"http://{NAME}:{settings.port}/v1",
-        "server_model": settings.served_as,
-    }
-    return json.dumps({"v": WIRE_VERSION, "d": {"models": [model]}}, indent=1) + "\n"
 
 
 class ModelServer(Construct):
-    """Holds weights on a disk of its own at /models, and a GPU while it has replicas.
-
-    `models` is the name of the ConfigMap with models.json; `changed` an annotation that changes with it.
-    """
+    """Holds weights on a disk of its own at /models, and a GPU while it has replicas. Pools know it by lib/registry.py."""
 
     def __init__(
         self,
@@ -47,9 +32,6 @@ class ModelServer(Construct):
         tolerations: tuple[Data, ...],
     ) -> None:
         super().__init__(scope, NAME)
-        files = {"models.json": registry(settings)}
-        self.models = workloads.config_map(self, "models", files, namespace=space.name, component=NAME)
-        self.changed = workloads.changed_with(files)
         weights = workloads.claim(
             self,
             "models",

@@ -10,6 +10,7 @@ from infra.lib.reading import WrongSettings
 # Pools keep a task this long without a beat (VIDPROCME_LEASE_MS); a pod that is asked to go gets at least as long.
 LEASE_S = 15
 PORT = 8484
+MODEL_SERVER = "model-server"  # its Service
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")  # a DNS label, short enough to be followed by a suffix
 _TAGGED = re.compile(r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
@@ -89,7 +90,7 @@ class Pool:
     """One kind of worker pods.
 
     cores: for attempts; promised and limited. sim_gpus: model places whose models run on the CPU. scratch_gib: room of
-    one pod for attempts that run. drain_s: how long a pod that is to go may finish what runs.
+    one pod for attempts that run. data_gib: for its index and caches, where it has no disk. drain_s: how long a pod that is to go may finish what runs.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Pool:
     memory_mib: int = 4096
     sim_gpus: int = 0
     scratch_gib: int = 20
+    data_gib: int = 5
     drain_s: int = 120
 
     def __post_init__(self) -> None:
@@ -110,6 +112,7 @@ class Pool:
         )
         need(0 <= self.sim_gpus <= 64, f"sim_gpus = {self.sim_gpus} must be from 0 to 64.")
         need(self.scratch_gib > 0, f"scratch_gib = {self.scratch_gib} must be above 0.")
+        need(self.data_gib > 0, f"data_gib = {self.data_gib} must be above 0.")
         need(
             self.drain_s >= LEASE_S,
             f"drain_s = {self.drain_s} is below the lease of {LEASE_S} s: a pod that goes would be killed in its work.",
@@ -162,6 +165,23 @@ class ModelServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A model server that runs elsewhere, and wants no key. url: as pods reach it, up to and with /v1."""
+
+    id: str
+    url: str
+    served_as: str = ""
+
+    def __post_init__(self) -> None:
+        need_name("id", self.id)
+        need(self.id != "demo", "id must not be 'demo': that is the model that comes along.")
+        need(
+            re.fullmatch(r"https?://[^/@\s]+(/\S*)?", self.url) is not None,
+            f"url = {self.url!r} must look like http://host:8080/v1, without user and password.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Monitoring:
     """Prometheus, Alertmanager and Grafana, with the files in monitoring/."""
 
@@ -180,7 +200,7 @@ class Monitoring:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What runs in the namespace."""
+    """What runs in the namespace. models: servers elsewhere; the one in the namespace, or the first of them, is the default."""
 
     image: str
     redis: Redis
@@ -188,15 +208,25 @@ class House:
     namespace: str = "vidprocme"
     server: Server = Server()
     model_server: ModelServer | None = None
+    models: tuple[Model, ...] = ()
     monitoring: Monitoring | None = None
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         need(not (why := why_not_an_image(self.image)), f"image {why}")
         need_name("namespace", self.namespace)
+        ids = [it.id for it in self.all_models()]
+        need(len(set(ids)) == len(ids), f"models must have different ids, and are {', '.join(ids)}.")
         names = [pool.name for pool in self.pools]
         need(len(set(names)) == len(names), f"pools must have different names, and are {', '.join(names)}.")
         need(
             self.log_level in ("debug", "info", "warning", "error"),
             f"log_level = {self.log_level!r} must be debug, info, warning or error.",
         )
+
+    def all_models(self) -> tuple[Model, ...]:
+        """What the registry will hold, the default first. A model server without replicas is no model: captions would wait."""
+        here = self.model_server
+        if here is None or here.replicas == 0:
+            return self.models
+        return (Model(here.id, f"http://{MODEL_SERVER}:{here.port}/v1", here.served_as), *self.models)

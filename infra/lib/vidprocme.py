@@ -13,6 +13,7 @@ from infra.lib.ground import Namespace
 from infra.lib.labels import labels, selector
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.redis import Redis
+from infra.lib.registry import FILE
 from infra.lib.settings import PORT, House, Pool, Size
 from infra.lib.structs import Data, make
 
@@ -28,17 +29,16 @@ class Common:
 
     blobs: a bucket's URL; "": blobs lie in the data folder. data_claim: the disk that server and workers share; "": the
     server has its own, and a worker's data folder ends with it (all that counts lies in Redis and the bucket).
-    models: the ConfigMap that holds models.json; "": none.
+    models: the ConfigMap that holds models.json. changed: an annotation that changes with it.
     """
 
     space: Namespace
     redis: Redis
     house: House
+    models: str
+    changed: Mapping[str, str]
     blobs: str = ""
     data_claim: str = ""
-    models: str = ""
-    model_id: str = ""
-    models_changed: Mapping[str, str] | None = None
 
     def env(self, cores: int) -> dict[str, str]:
         found = {
@@ -51,15 +51,13 @@ class Common:
         }
         if self.blobs:
             found["VIDPROCME_BLOBS"] = self.blobs
-        if self.model_id:
-            found["VIDPROCME_MODEL"] = self.model_id
         return found
 
-    def with_models(self, mounts: list[Mount], volumes: list[Data]) -> None:
-        """Adds the registry of models: a file inside the data folder that only Terraform changes."""
-        if self.models:
-            mounts.append(Mount("models", f"{DATA}/models.json", sub_path="models.json", read_only=True))
-            volumes.append(pods.config_files("models", self.models))
+    def models_mount(self) -> tuple[Mount, Data]:
+        """The registry, a file inside the data folder. It is there even when it is empty: where it was mounted once, an
+        empty file is left on the disk, and that would be no registry."""
+        mount = Mount("models", f"{DATA}/{FILE}", sub_path=FILE, read_only=True)
+        return mount, pods.config_files("models", self.models)
 
 
 class Server(Construct):
@@ -68,9 +66,8 @@ class Server(Construct):
     def __init__(self, scope: Construct, common: Common, data_claim: str) -> None:
         super().__init__(scope, SERVER)
         settings = common.house.server
-        mounts = [Mount("data", DATA), Mount("tmp", "/tmp")]
-        volumes = [pods.claimed("data", data_claim), pods.empty_dir("tmp", TMP_MIB)]
-        common.with_models(mounts, volumes)
+        models, models_volume = common.models_mount()
+        volumes = (pods.claimed("data", data_claim), pods.empty_dir("tmp", TMP_MIB), models_volume)
         container = Container(
             name=SERVER,
             image=common.house.image,
@@ -84,9 +81,9 @@ class Server(Construct):
             startup=pods.http("/healthz", PORT, every_s=2, failures=60),
             liveness=pods.http("/healthz", PORT),
             readiness=pods.http("/readyz", PORT),
-            mounts=tuple(mounts),
+            mounts=(Mount("data", DATA), Mount("tmp", "/tmp"), models),
         )
-        pod = Pod(container, USER, tuple(volumes), common.space.account, grace_s=60)
+        pod = Pod(container, USER, volumes, common.space.account, grace_s=60)
         workloads.deployment(
             self,
             SERVER,
@@ -94,7 +91,7 @@ class Server(Construct):
             component=SERVER,
             pod=pod,
             recreate=True,
-            annotations=common.models_changed,
+            annotations=common.changed,
         )
         workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT)
         common.space.allow(SERVER, PORT, anybody=True)
@@ -106,13 +103,14 @@ class Workers(Construct):
     def __init__(self, scope: Construct, common: Common, pool: Pool) -> None:
         super().__init__(scope, f"{WORKER}-{pool.name}")
         name = f"{WORKER}-{pool.name}"
-        mounts = [Mount("data", DATA), Mount("scratch", f"{DATA}/scratch"), Mount("tmp", "/tmp")]
-        volumes = [
-            pods.claimed("data", common.data_claim) if common.data_claim else pods.empty_dir("data", TMP_MIB),
+        models, models_volume = common.models_mount()
+        shared = common.data_claim
+        volumes = (
+            pods.claimed("data", shared) if shared else pods.empty_dir("data", pool.data_gib * 1024),
             pods.empty_dir("scratch", pool.scratch_gib * 1024),
             pods.empty_dir("tmp", TMP_MIB),
-        ]
-        common.with_models(mounts, volumes)
+            models_volume,
+        )
         # Its loop has moved within the last 30 s. The verb is a program that starts, so it is not asked often.
         alive = ("vidprocme", "alive")
         container = Container(
@@ -126,9 +124,9 @@ class Workers(Construct):
             startup=pods.run(*alive, every_s=5, failures=24, timeout_s=10),
             liveness=pods.run(*alive, every_s=30, timeout_s=15),
             readiness=pods.run(*alive, every_s=60, timeout_s=15),
-            mounts=tuple(mounts),
+            mounts=(Mount("data", DATA), Mount("scratch", f"{DATA}/scratch"), Mount("tmp", "/tmp"), models),
         )
-        pod = Pod(container, USER, tuple(volumes), common.space.account, grace_s=pool.drain_s)
+        pod = Pod(container, USER, volumes, common.space.account, grace_s=pool.drain_s)
         workloads.deployment(
             self,
             name,
@@ -138,7 +136,7 @@ class Workers(Construct):
             replicas=pool.replicas,
             pool=pool.name,
             # Its folders on the node hold nothing that is missed: an autoscaler may move it.
-            annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **(common.models_changed or {})},
+            annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **common.changed},
         )
         # For one pod a budget would either say nothing or keep its node from being drained for ever.
         if pool.replicas > 1:

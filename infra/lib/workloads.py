@@ -74,9 +74,11 @@ def service(scope: Construct, name: str, *, namespace: str, component: str, port
 
 
 def config_map(scope: Construct, name: str, files: Mapping[str, str], *, namespace: str, component: str) -> str:
-    """Files for pods to mount. Returns the map's name."""
+    """Files for pods to mount, as they are. Returns the map's name."""
+    # "${" and "%{" would be Terraform's to fill in; doubled, they stand for themselves.
+    literal = {name: text.replace("${", "$${").replace("%{", "%%{") for name, text in files.items()}
     metadata = {"name": name, "namespace": namespace, "labels": labels(component)}
-    return name_of(make(config_map_v1, "ConfigMapV1", scope, name, {"metadata": metadata, "data": dict(files)}))
+    return name_of(make(config_map_v1, "ConfigMapV1", scope, name, {"metadata": metadata, "data": literal}))
 
 
 def secret(scope: Construct, name: str, values: Mapping[str, str], *, namespace: str, component: str) -> str:

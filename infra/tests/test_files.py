@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 import yaml
 
 from infra.checks.plan import many, one, resources
-from infra.lib.model_server import registry
+from infra.gcp.settings import Gcp
 from infra.lib.monitoring_files import FOLDER, asking_the_service, load, scraping_the_service
-from infra.lib.reading import WrongSettings
-from infra.lib.settings import ModelServer
+from infra.lib.reading import WrongSettings, read
+from infra.lib.registry import registry
+from infra.lib.settings import Model
+from infra.local.settings import Local
+from infra.main import EXAMPLE, LOCAL
 from infra.synth import Plans
 from infra.tests.things import container, only
 from vidprocme.vision.registry import Registry
@@ -94,25 +98,41 @@ def test_files_that_are_missing_are_told(tmp_path: Path) -> None:
 
 def test_vidprocme_reads_the_registry(tmp_path: Path) -> None:
     """The file that Terraform writes, read by the code that runs in the pods."""
-    (tmp_path / "models.json").write_text(registry(ModelServer("x:1", "vision", ("a",), served_as="qwen")))
+    house = read(Local, LOCAL).house
+    models = (Model("first", "http://a:8080/v1", "qwen"), Model("second", "https://b/v1"))
 
-    model = Registry(tmp_path).get("vision")
+    (tmp_path / "models.json").write_text(registry(replace(house, models=models)))
 
-    assert model.on_server and model.url == "http://model-server:8080/v1" and model.server_model == "qwen"
+    found = Registry(tmp_path)
+    assert [model.id for model in found.all()] == ["demo", "first", "second"]
+    default = found.default()
+    assert default is not None and default.on_server
+    assert (default.id, default.url, default.server_model) == ("first", "http://a:8080/v1", "qwen")
+
+    (tmp_path / "models.json").write_text(registry(house))
+    assert found.default() is None
 
 
 def test_the_registry_lies_where_pods_look(plans: Plans) -> None:
     plan = plans["gcp-house"]
-    service = only(plan, "kubernetes_service_v1", "model-server")
     text = only(plan, "kubernetes_config_map_v1", "models")["data"]["models.json"]
-    [model] = json.loads(text)["d"]["models"]
 
-    assert model["url"] == f"http://{service['metadata']['name']}:{service['spec']['port'][0]['port']}/v1"
+    assert json.loads(text)["d"] == {"models": []}  # the example's model server has no replicas yet
     for name in ("server", "worker-cpu"):
         mounts = {it["mount_path"] for it in container(plan, name)["volume_mount"]}
         env = {it["name"]: it.get("value") for it in container(plan, name)["env"]}
         assert f"{env['VIDPROCME_DATA']}/models.json" in mounts
-        assert env["VIDPROCME_MODEL"] == model["id"]
+
+
+def test_a_model_server_that_runs_is_the_default(plans: Plans) -> None:
+    service = only(plans["gcp-house"], "kubernetes_service_v1", "model-server")
+    house = read(Gcp, EXAMPLE).house
+    assert house.model_server is not None
+
+    text = registry(replace(house, model_server=replace(house.model_server, replicas=1)))
+
+    [model] = json.loads(text)["d"]["models"]
+    assert model["url"] == f"http://{service['metadata']['name']}:{service['spec']['port'][0]['port']}/v1"
 
 
 def test_what_pods_are_told_are_settings_that_exist(plans: Plans) -> None:

@@ -352,6 +352,19 @@ CLOUD_FAULTS = (
             ("node_config", "default account"),
         )
     ),
+    Case(
+        cloud.services_come_first,
+        "gcp-ground",
+        lambda p: only(p, "google_compute_network").pop("depends_on"),
+        "google_compute_router",
+    ),
+    Case(cloud.services_come_first, "gcp-ground", lambda p: only(p, BUCKET).pop("depends_on"), "google_storage_bucket"),
+    Case(
+        data.files_are_literal,
+        "local",
+        lambda p: only(p, "kubernetes_config_map_v1", "redis-config")["data"].update(x="a ${b}"),
+        "redis-config/x",
+    ),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, CLUSTER).update(deletion_protection=False), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).pop("lifecycle"), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).update(force_destroy=True), "destroyed"),
