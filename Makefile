@@ -58,14 +58,14 @@ clean: ## remove what was built here (the environment too)
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-# The bindings are unpacked when they are first imported: that belongs to setting up.
+# The bindings are unpacked when they are first used: that belongs to setting up.
 .venv-infra/ready.stamp: requirements/infra.lock
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv-infra
 	@echo "Installing packages from requirements/infra.lock ..."
 	@.venv-infra/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/infra.lock
-	@.venv-infra/bin/python -c 'import infra.gcp.house'
+	@.venv-infra/bin/python -m infra.unpack
 	@touch $@
 
 # One stamp for each lock: the packages are installed once, and again when the lock changes.
