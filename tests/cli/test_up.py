@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.served import Up, await_, draw, environment, gone, noise, up
+from vidprocme.queue.sockets import socket_path
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,57 @@ def test_the_address_is_written_for_others(server: Up) -> None:
     found = json.loads((server.data / "server.json").read_text())
 
     assert (found["url"], found["pid"]) == (server.url, server.process.pid)
+
+
+def test_alive_says_that_server_and_pool_move(server: Up) -> None:
+    await_(lambda: server.ready()["parts"]["pools"]["ok"], "no pool")
+    done = run("alive", data=server.data)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pool", "server"]
+
+
+def test_alive_says_who_stands_still(tmp_path: Path) -> None:
+    with up(tmp_path) as server:
+        await_(lambda: server.ready()["parts"]["pools"]["ok"], "no pool")
+        pool = server.pool()
+        pool.suspend()
+        done = await_(
+            lambda: (run_ := run("alive", "--within", "2", data=server.data)).returncode == 1 and run_, "alive"
+        )
+        pool.resume()
+        await_(lambda: run("alive", "--within", "2", data=server.data).returncode == 0, "not alive again")
+    over = run("alive", data=server.data)
+
+    assert f"pool {pool.pid} moved" in done.stdout and "stands still" in done.stdout
+    assert over.returncode == 1 and "No pool and no server" in over.stderr
+
+
+def test_a_server_alone_leaves_the_work_to_workers_and_follows_what_they_publish(tmp_path: Path) -> None:
+    said = draw(tmp_path / "shapes.mp4", 2)
+    with up(tmp_path, "--no-pool") as server:
+        job = server.post(tmp_path / "shapes.mp4", model="demo")
+        waiting = server.get(f"/v1/jobs/{job}")
+        assert [child.cmdline()[2] for child in psutil.Process(server.process.pid).children()] == [
+            "vidprocme.api.server"
+        ]
+        assert waiting["tasks"] == {"ready": 1}
+        # A worker with a data folder of its own, as in another container: it shares the queue and the blobs alone.
+        apart = environment(
+            VIDPROCME_DATA=str(tmp_path / "apart"),
+            VIDPROCME_REDIS_URL=str(socket_path(server.data)),
+            VIDPROCME_BLOBS=str(server.data / "blobs"),
+        )
+        with subprocess.Popen([sys.executable, "-m", "vidprocme", "worker", "--sim-gpus", "1"], env=apart) as worker:
+            try:
+                ended = server.ended(job)
+                hits = await_(lambda: server.get("/v1/search?q=" + said[0].split()[2])["items"], "not found")
+            finally:
+                worker.terminate()
+        assert worker.returncode == 0
+
+    assert [caption["text"] for caption in ended["captions"]] == said
+    assert hits[0]["job_id"] == job
 
 
 def test_a_second_server_on_the_folder_is_refused(server: Up) -> None:

@@ -14,5 +14,5 @@ from vidprocme.queue.redis import RedisQueue
 url, prefix, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 queue = RedisQueue.connect(url, prefix=prefix)
 blobs = open_blobs(str(folder / "blobs"))
-Follower(queue, blobs, lambda: SqliteIndex(folder / "index.sqlite"), folder / "follower.lock").start()
+Follower(lambda: queue, lambda: blobs, lambda: SqliteIndex(folder / "index.sqlite"), folder / "follower.lock").start()
 threading.Event().wait()

@@ -189,7 +189,7 @@ def test_the_follower_follows_and_starts_anew_on_a_damaged_index(
 ) -> None:
     path, lock = tmp_path / "index.sqlite", tmp_path / "follower.lock"
     for number, sha256 in enumerate(("ab" * 32, "cd" * 32), 1):
-        follower = Follower(queue, blobs, lambda: SqliteIndex(path), lock)
+        follower = Follower(lambda: queue, lambda: blobs, lambda: SqliteIndex(path), lock)
         follower.start()
         job, tasks = submitted(queue, blobs, sha256)
         live(queue, blobs, tmp_path, job, tasks)
@@ -207,7 +207,7 @@ def test_the_follower_waits_for_a_server_that_comes_back(tmp_path: Path, blobs: 
     server.start()
     queue = RedisQueue.connect(server.url)
     path = tmp_path / "index.sqlite"
-    follower = Follower(queue, blobs, lambda: SqliteIndex(path), tmp_path / "lock")
+    follower = Follower(lambda: queue, lambda: blobs, lambda: SqliteIndex(path), tmp_path / "lock")
     follower.start()
     try:
         server.kill()
@@ -235,7 +235,8 @@ def test_one_process_of_a_machine_follows_and_another_takes_over_when_it_is_kill
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
     )
-    follower = Follower(connect(), blobs, lambda: SqliteIndex(path), lock)
+    mine = connect()
+    follower = Follower(lambda: mine, lambda: blobs, lambda: SqliteIndex(path), lock)
     try:
         until(partial(finds, path, 6))
         os.kill(other.pid, signal.SIGSTOP)  # it holds the lock, and does nothing
@@ -287,7 +288,7 @@ def test_the_follower_outlives_what_nobody_thought_of(
     folder.write_text("in the way")
     job, tasks = submitted(queue, blobs)
     live(queue, blobs, tmp_path, job, tasks)
-    follower = Follower(queue, blobs, lambda: SqliteIndex(path), folder / "follower.lock")
+    follower = Follower(lambda: queue, lambda: blobs, lambda: SqliteIndex(path), folder / "follower.lock")
     follower.start()
     try:
         until(lambda: "does not follow" in caplog.text)

@@ -343,6 +343,7 @@ def test_which_server_reads_whose_files() -> None:
     assert valkey.reads("redis", "7.2.4") and not valkey.reads("redis", "7.4.0") and not new.reads("valkey", "8.0.1")
 
 
+@pytest.mark.bundled_redis
 @pytest.mark.system_redis
 def test_an_older_server_is_refused_on_a_newer_ones_files_and_another_taken(data: Path) -> None:
     own = own_binary()

@@ -14,7 +14,7 @@ import imageio_ffmpeg
 import pytest
 
 from scripts.drawn import Scene, Thing, caption, jpeg, picture
-from vidprocme.vision.llamacpp import LlamaCpp
+from vidprocme.vision.llamacpp import LlamaCpp, bare_environment
 from vidprocme.vision.openai_http import OpenAiHttp
 from vidprocme.vision.registry import Registry
 
@@ -59,7 +59,7 @@ def served(registry: Registry) -> Iterator[Served]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=bare_environment(),
         start_new_session=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None

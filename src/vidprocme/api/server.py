@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -20,15 +21,18 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
 from vidprocme.config import load
+from vidprocme.dispatch.follower import Follower
+from vidprocme.monitor.alive import Mark
 from vidprocme.monitor.logs import set_up
 from vidprocme.wiring import House
 
 PR_SET_PDEATHSIG = 1
 GRACE_S = 3  # what is being answered when the end comes
+MARK_EVERY_S = 5.0
 
 
 def create_app(house: House, *, local_only: bool = True) -> FastAPI:
-    """The API over a house, which the caller closes.
+    """The API over a house, which the caller closes. While it runs, it also follows what is published, for the search.
 
     Args:
         local_only: it is served on loopback: requests under foreign host names are refused.
@@ -38,9 +42,14 @@ def create_app(house: House, *, local_only: bool = True) -> FastAPI:
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
+        follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock)
+        follower.start()
+        marking = asyncio.create_task(_mark(house))
         try:
             yield
         finally:
+            marking.cancel()
+            await asyncio.to_thread(follower.stop)
             desk.close()
 
     app = FastAPI(
@@ -60,6 +69,14 @@ def create_app(house: House, *, local_only: bool = True) -> FastAPI:
     app.add_middleware(Guard, desk=desk, local_only=local_only)
     _describe(app)
     return app
+
+
+async def _mark(house: House) -> None:
+    """Say that the event loop moves, for `vidprocme alive`."""
+    with contextlib.closing(Mark(house.data, "server")) as mark:
+        while True:
+            mark.touch()
+            await asyncio.sleep(MARK_EVERY_S)
 
 
 def _describe(app: FastAPI) -> None:

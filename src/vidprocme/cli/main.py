@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
     "models": ("vidprocme.cli.models", "models", "List and add vision-language models."),
     "doctor": ("vidprocme.cli.doctor", "doctor", "Check this machine, each line with its fix."),
+    "alive": ("vidprocme.cli.alive", "alive", "The health check of a container: do pool and server move?"),
     "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
     "sim": ("vidprocme.cli.sim", "sim", "Simulate a GPU cluster under the live policy."),
 }

@@ -94,7 +94,9 @@ class Run:
         before = {view.job.id for view in queue.jobs(limit=1000, active=True)}
         with ExitStack() as stack:
             workers = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="process"))
-            follower = Follower(queue, self._house.blobs, self._house.open_index, self._house.follower_lock)
+            follower = Follower(
+                lambda: queue, lambda: self._house.blobs, self._house.open_index, self._house.follower_lock
+            )
             follower.start()
             stack.callback(follower.stop)
             stack.enter_context(self._interruptible())

@@ -1,4 +1,4 @@
-"""The supervisor of `vidprocme up`: two children (the API server, a pool), started again when they die, ended together.
+"""The supervisor of `vidprocme up`: its children (the API server, a pool), started again when they die, ended together.
 
 The listening socket is the supervisor's: a server that is started anew finds it with the port unchanged and the connections
 that came meanwhile waiting. Children are in process groups of their own, so that Ctrl-C reaches the supervisor alone, and they
@@ -107,19 +107,20 @@ class _Child:
 
 
 class Supervisor:
-    """Runs until both children have ended on request."""
+    """Runs until its children have ended on request. `pool`: whether one of them is a pool."""
 
-    def __init__(self, data: Path, listener: socket.socket, settings: Settings, *, network: bool) -> None:
+    def __init__(
+        self, data: Path, listener: socket.socket, settings: Settings, *, network: bool, pool: bool = True
+    ) -> None:
         self._data, self._listener, self._settings = data, listener, settings
         host, port = _reached_at(listener)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         me = str(os.getpid())
         run = [sys.executable, "-m"]
         server = [*run, "vidprocme.api.server", "--fd", str(listener.fileno()), "--parent", me]
-        self._children = (
-            _Child("server", [*server, *(["--network"] if network else [])], (listener.fileno(),)),
-            _Child("pool", [*run, "vidprocme", "worker", "--parent", me]),
-        )
+        self._children = [_Child("server", [*server, *(["--network"] if network else [])], (listener.fileno(),))]
+        if pool:
+            self._children.append(_Child("pool", [*run, "vidprocme", "worker", "--parent", me]))
         self._asked = 0
         self._told = 0
         self._told_twice_s = 0.0

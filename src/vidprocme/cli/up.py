@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -12,7 +13,7 @@ import click
 
 from vidprocme.cli.options import house_of
 from vidprocme.dispatch.dispatcher import Dispatcher
-from vidprocme.dispatch.follower import Follower
+from vidprocme.monitor.alive import Mark
 from vidprocme.monitor.logs import set_up
 from vidprocme.wiring import House
 
@@ -36,11 +37,18 @@ CORES = click.option(
 @click.option("--host", metavar="ADDRESS", help="Where to listen (default 127.0.0.1).")
 @click.option("--port", metavar="N", type=click.IntRange(0, 65535), help="Port (default 8484); 0 picks a free one.")
 @click.option("--allow-network", is_flag=True, help="Listen where other machines can reach it. There are no keys yet.")
+@click.option("--no-pool", is_flag=True, help="The server alone: pools elsewhere (`vidprocme worker`) do the work.")
 @SIM_GPUS
 @CORES
 @click.pass_context
 def up(
-    ctx: click.Context, host: str | None, port: int | None, allow_network: bool, sim_gpus: int | None, cores: int | None
+    ctx: click.Context,
+    host: str | None,
+    port: int | None,
+    allow_network: bool,
+    no_pool: bool,
+    sim_gpus: int | None,
+    cores: int | None,
 ) -> int:
     """Run the server and a pool of workers for the data folder.
 
@@ -53,7 +61,7 @@ def up(
         with only_server(house.data), listen(settings.host, settings.port, allow_network=allow_network) as listener:
             # The queue is opened here first: what is wrong with it is told at once, and it stays while children restart.
             _ = house.queue
-            return Supervisor(house.data, listener, settings, network=allow_network).run()
+            return Supervisor(house.data, listener, settings, network=allow_network, pool=not no_pool).run()
 
 
 @click.command()
@@ -103,25 +111,21 @@ class _Stop:
 
 
 def _serve(house: House, stop: _Stop, *, quiet: bool) -> None:
-    follower = Follower(house.queue, house.blobs, house.open_index, house.follower_lock)
-    with house.pool() as pool:
-        follower.start()
-        try:
-            if not quiet:
-                click.echo(f"At work on {house.data} with {len(house.places())} places. Ctrl-C drains.", err=True)
-            pool.run(_Obeying(pool, stop, quiet=quiet))
-        finally:
-            follower.stop()
+    with house.pool() as pool, contextlib.closing(Mark(house.data, "pool")) as mark:
+        if not quiet:
+            click.echo(f"At work on {house.data} with {len(house.places())} places. Ctrl-C drains.", err=True)
+        pool.run(_Obeying(pool, stop, mark, quiet=quiet))
 
 
 class _Obeying:
-    """The loop's question whether it is over: looks at what was asked, in the loop's own thread."""
+    """The loop's question whether it is over: looks at what was asked, in the loop's own thread, and marks that it moves."""
 
-    def __init__(self, pool: Dispatcher, stop: _Stop, *, quiet: bool) -> None:
-        self._pool, self._stop, self._quiet = pool, stop, quiet
+    def __init__(self, pool: Dispatcher, stop: _Stop, mark: Mark, *, quiet: bool) -> None:
+        self._pool, self._stop, self._mark, self._quiet = pool, stop, mark, quiet
         self._obeyed = 0
 
     def __call__(self) -> bool:
+        self._mark.touch()
         if self._stop.asked >= 1 and self._obeyed < 1:
             self._obeyed = 1
             self._pool.drain()

@@ -30,7 +30,17 @@ LOG = logging.getLogger("vidprocme.dispatch.follower")
 class Follower:
     """Follows the events on a thread of its own, while it holds the machine's lock."""
 
-    def __init__(self, queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
+    def __init__(
+        self,
+        queue: Callable[[], Queue],
+        blobs: Callable[[], Blobs],
+        open_index: Callable[[], SearchIndex],
+        lock: Path,
+    ) -> None:
+        """
+        Args:
+            queue, blobs: asked on the thread, again after an error: either may be out of reach for now.
+        """
         self._queue, self._blobs, self._open_index, self._lock = queue, blobs, open_index, lock
         self._over = threading.Event()
         self._told = ""  # the trouble that was last logged
@@ -69,7 +79,7 @@ class Follower:
                 return
             with contextlib.closing(self._open_index()) as index:
                 while not self._over.is_set():
-                    follow(self._queue, self._blobs, index, block_ms=500)
+                    follow(self._queue(), self._blobs(), index, block_ms=500)
                     if self._told:
                         LOG.info("the search index follows again")
                         self._told = ""

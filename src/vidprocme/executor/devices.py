@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path, PurePosixPath
 
 from vidprocme.core.resources import Place, PlaceKind, Resources
 
 
 def cores() -> int:
-    """Cores this process may use (a container's or taskset's share, not the machine's)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: a container's or taskset's share, not the machine's; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    # Rounded down: an encoder that is throttled for a part of every period holds its frames back for all of it.
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> float | None:
+    """Cores that the control groups of this process grant (`docker run --cpus`, a pod's limits); None: no limit.
+
+    Both versions are read, from our group upwards, since any of them may be the tighter one, and since a container may see its
+    own group as the root: cpu.max (quota and period, microseconds), and cpu.cfs_quota_us with cpu.cfs_period_us of version 1.
+    """
+    try:
+        lines = mine.read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        tree = root / "cpu" if controllers else root
+        group = PurePosixPath("/" + path.lstrip("/"))
+        quotas += [_quota(tree / str(one).lstrip("/"), old=bool(controllers)) for one in (group, *group.parents)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(group: Path, *, old: bool) -> float | None:
+    """Of one group; None: no limit ("max", -1), or no such group to be seen from in here."""
+    try:
+        if old:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        else:
+            quota, period = (group / "cpu.max").read_text().split()
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError):
+        return None
 
 
 def local_places(node: str, *, cpu_cores: int, sim_gpus: int, server_slots: int) -> tuple[Place, ...]:

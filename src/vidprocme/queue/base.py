@@ -90,7 +90,11 @@ class BeatAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PoolInfo:
-    """A pool process as the others see it. `pid_started` is the kernel's start time of the pid (ticks since boot)."""
+    """A pool process as the others see it. `pid_started` is the kernel's start time of the pid (ticks since boot).
+
+    `pid_namespace` names the set of processes that the pid is one of: containers of one machine can have the same host
+    name and boot, and each a pid 7 of its own.
+    """
 
     id: str
     host: str
@@ -101,6 +105,7 @@ class PoolInfo:
     places: int = 0
     draining: bool = False
     own_jobs_only: bool = False  # a run that serves the jobs it made and nobody else's
+    pid_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

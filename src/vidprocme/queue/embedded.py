@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
 from vidprocme.core.wire import from_wire
+from vidprocme.queue import processes
 from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, read_facts, tail, write_facts
 
 WATCH_S = 0.5  # how often a user looks whether the keeper lives
@@ -87,7 +88,8 @@ def open(data: Path, *, configured_binary: str | None = None, wait_s: float = 15
         wait_s: how long to wait for it.
 
     Raises:
-        Fatal: QUEUE_NO_SERVER, QUEUE_SERVER_TOO_OLD, QUEUE_DATA_MISSING, QUEUE_DATA_DAMAGED, QUEUE_SOCKET_UNSAFE.
+        Fatal: QUEUE_NO_SERVER, QUEUE_SERVER_TOO_OLD, QUEUE_DATA_MISSING, QUEUE_DATA_DAMAGED, QUEUE_SOCKET_UNSAFE,
+            QUEUE_IN_ANOTHER_CONTAINER.
         Retryable: QUEUE_START_FAILED, QUEUE_START_SLOW (both quote the log).
     """
     deadline = time.monotonic() + wait_s
@@ -148,10 +150,13 @@ def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> Non
 
 def _facts(folder: Path, deadline: float) -> dict[str, Any]:
     """What the keeper published, once the server answers."""
+    here = processes.pid_namespace()
     while True:
         facts = read_facts(folder)
         if facts.get("ready") and ask(Path(facts["socket"]), "PING") == "+PONG":
             return facts
+        if facts.get("ready") and facts.get("pid_namespace", here) != here and not Path(facts["socket"]).exists():
+            raise _elsewhere(folder)
         if time.monotonic() > deadline:
             raise _slow(folder)
         time.sleep(0.02)  # another process's server: there is nothing to wait on but its socket
@@ -182,6 +187,15 @@ def _lock(file: IO[bytes], kind: int, folder: Path, deadline: float) -> None:
             if time.monotonic() > deadline:
                 raise _slow(folder) from None
             time.sleep(0.02)
+
+
+def _elsewhere(folder: Path) -> Fatal:
+    return Fatal(
+        "QUEUE_IN_ANOTHER_CONTAINER",
+        "The Redis server of this data folder runs in another container, and cannot be reached from this one.",
+        "Give each container a data folder of its own, or all of them one Redis (VIDPROCME_REDIS_URL).",
+        {"path": str(folder)},
+    )
 
 
 def _slow(folder: Path) -> Retryable:

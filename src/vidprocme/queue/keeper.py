@@ -126,6 +126,7 @@ class Keeper:
             "server_pid": self._server.pid,
             "server_started": server.started if server else None,
             "boot": server.boot if server else "",
+            "pid_namespace": processes.pid_namespace(),
             "ready": ready,
         }
         write_facts(self._folder, facts)

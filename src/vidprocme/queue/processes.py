@@ -48,6 +48,14 @@ def known(pid: int) -> Known | None:
     return Known(pid, started, _boot_id()) if started is not None else None
 
 
+def pid_namespace() -> str:
+    """Such as `pid:[4026531836]`: equal for processes that see each other's pids (namespaces(7)); a container has its own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

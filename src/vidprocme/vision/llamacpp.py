@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vidprocme.core.errors import Fatal, Retryable
+from vidprocme.vision import openmp
 from vidprocme.vision.base import FrameResult, ModelInfo
 from vidprocme.vision.openai_http import FRAME_S, OpenAiHttp
 from vidprocme.vision.registry import RegisteredModel
@@ -148,7 +149,7 @@ class LlamaCpp:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is its owner's to answer
-            env=_bare_environment(),
+            env=bare_environment(),
         )
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._process = process
@@ -293,9 +294,11 @@ def _keep(stream: Any, log: deque[str]) -> None:
             log.append(line.decode(errors="replace").rstrip()[:400])
 
 
-def _bare_environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """The engine's environment: no PATH (llama.cpp would start ffmpeg on bytes it cannot read), and nobody's secrets."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     # Also when the package is not installed: the engine runs the code that its owner runs.
     places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    if brought := openmp.folder():
+        kept["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [kept.get("LD_LIBRARY_PATH"), brought]))
     return kept | {"PATH": "", "PYTHONPATH": os.pathsep.join(filter(None, places))}
