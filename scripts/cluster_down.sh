@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Removes the cluster that scripts/cluster_up.sh made, and with it every video, job and measurement in it.
 #
-#   scripts/cluster_down.sh --yes     CLUSTER and CLUSTER_WITH as for cluster_up.sh
+#   scripts/cluster_down.sh [--yes]     CLUSTER and CLUSTER_WITH as for cluster_up.sh; at a terminal it wants the --yes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ case $with in
   kind | k3d) ;;
   *) die "CLUSTER_WITH is '$with', and must be kind or k3d." ;;
 esac
-[ "${1:-}" = --yes ] || die "this removes the cluster $cluster and all data in it: say --yes."
+[ "${1:-}" = --yes ] || [ ! -t 0 ] || die "this removes the cluster $cluster and all data in it: say --yes."
 command -v "$with" >/dev/null || die "$with is missing: the cluster was made with it."
 
 if [ "$with" = kind ]; then

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdktn_provider_random import password
 from constructs import Construct
 
 from infra.lib import pods, workloads
@@ -129,8 +128,6 @@ class _Grafana(Construct):
     def __init__(self, scope: Construct, place: Place, settings: Settings, files: Files) -> None:
         super().__init__(scope, GRAFANA)
         port, namespace = PORTS[GRAFANA], place.space.name
-        admin = password.Password(self, "password", length=24, special=False)
-        secret = workloads.secret(self, GRAFANA, {"password": admin.result}, namespace=namespace, component=GRAFANA)
         maps = {
             "datasources": ("/etc/grafana/provisioning/datasources", files.datasources),
             "providers": ("/etc/grafana/provisioning/dashboards", files.providers),
@@ -147,6 +144,10 @@ class _Grafana(Construct):
             image=settings.grafana,
             size=Size(100, 512, 1000),
             env={
+                # Whoever reaches the page may look, and nobody may change anything: what it shows comes from files.
+                "GF_AUTH_ANONYMOUS_ENABLED": "true",
+                "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+                "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
                 # Nothing is sent anywhere, and nothing is fetched.
                 "GF_ANALYTICS_REPORTING_ENABLED": "false",
                 "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
@@ -155,7 +156,6 @@ class _Grafana(Construct):
                 "GF_USERS_ALLOW_SIGN_UP": "false",
                 "GF_LOG_MODE": "console",
             },
-            secrets={"GF_SECURITY_ADMIN_PASSWORD": (secret, "password")},
             port=("http", port),
             startup=pods.http("/api/health", port, every_s=5, failures=36),
             liveness=pods.http("/api/health", port, every_s=20),

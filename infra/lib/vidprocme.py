@@ -1,4 +1,5 @@
-"""The house's own pods: the server, and pools of workers. One image, two verbs."""
+"""The house's own pods: the server, and pools of workers. One image, two verbs; its entry point (tini) is kept, which takes in
+orphans and hands signals on."""
 
 from __future__ import annotations
 
@@ -40,13 +41,11 @@ class Common:
     blobs: str = ""
     data_claim: str = ""
 
-    def env(self, cores: int) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         found = {
             **self.redis.env,
             "VIDPROCME_DATA": DATA,
             "VIDPROCME_LOG_LEVEL": self.house.log_level,
-            # A container sees all cores of its node, and its limit only as a quota.
-            "VIDPROCME_CORES": str(cores),
             "HOME": "/tmp",
         }
         if self.blobs:
@@ -72,10 +71,9 @@ class Server(Construct):
             name=SERVER,
             image=common.house.image,
             size=settings.size,
-            command=("vidprocme",),
             # There are no keys yet; who may reach it is the network policies' to say.
             args=("up", "--no-pool", "--host", "0.0.0.0", "--port", str(PORT), "--allow-network"),
-            env=common.env(cores=1),
+            env=common.env(),
             secrets=common.redis.secrets,
             port=("http", PORT),
             startup=pods.http("/healthz", PORT, every_s=2, failures=60),
@@ -117,9 +115,8 @@ class Workers(Construct):
             name=WORKER,
             image=common.house.image,
             size=Size(pool.cores * 1000, pool.memory_mib),
-            command=("vidprocme",),
             args=("worker", "--sim-gpus", str(pool.sim_gpus)),
-            env=common.env(pool.cores),
+            env=common.env(),
             secrets=common.redis.secrets,
             startup=pods.run(*alive, every_s=5, failures=24, timeout_s=10),
             liveness=pods.run(*alive, every_s=30, timeout_s=15),

@@ -40,7 +40,7 @@ class Case:
 DEPLOYMENT, SET = "kubernetes_deployment_v1", "kubernetes_stateful_set_v1"
 BUCKET, CLUSTER = "google_storage_bucket", "google_container_cluster"
 POOL, MEMBER = "google_container_node_pool", "google_storage_bucket_iam_member"
-INIT = {"name": "first", "image": "redis:7.4.2-bookworm"}
+INIT = {"name": "first", "image": "redis:7.2.7-bookworm"}
 
 
 def right(key: str, value: object) -> Fault:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,8 @@ def test_the_plan_is_what_it_was(plans: Plans, stack: str, request: pytest.Fixtu
     if request.config.getoption("--update-snapshots"):
         file.write_text(found, encoding="utf-8")
 
-    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(found), (
-        "make infra-test UPDATE=1, and read git diff"
-    )
+    changed = list(unified_diff(file.read_text(encoding="utf-8").splitlines(), found.splitlines(), "was", "is", n=2))
+    assert not changed, "\n".join([*changed, "Is it meant? make infra-test UPDATE=1"])
 
 
 def test_a_changed_plan_is_seen(plans: Plans) -> None:
