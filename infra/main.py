@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.checks.every import wrongs
+from infra.checks.plan import Plan
 from infra.gcp.settings import Gcp
 from infra.lib.reading import WrongSettings, read
 from infra.local.settings import Local
@@ -42,15 +43,24 @@ def main(argv: list[str]) -> int:
     except WrongSettings as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_CALL
-    refused = False
-    for name, plan in plans.items():
-        sentences = wrongs(plan, for_keeps=gcp is not None and gcp.protect and name != "local")
-        refused = refused or bool(sentences)
-        for sentence in sentences:
-            print(f"error: {name}: {sentence}", file=sys.stderr)
-        count = sum(len(made) for made in plan["resource"].values())
-        print(f"{name}: {count} resources in {asked.out / 'stacks' / name}")
+    kept = gcp is not None and gcp.protect
+    refused = [
+        name for name, plan in plans.items() if not accept(asked.out, name, plan, for_keeps=kept and name != "local")
+    ]
     return REFUSED if refused else 0
+
+
+def accept(out: Path, name: str, plan: Plan, *, for_keeps: bool) -> bool:
+    """Says what is wrong with a stack's plan. False: something is, and the file is gone, so that nothing can apply it."""
+    folder = out / "stacks" / name
+    sentences = wrongs(plan, for_keeps=for_keeps)
+    for sentence in sentences:
+        print(f"error: {name}: {sentence}", file=sys.stderr)
+    if sentences:
+        (folder / "cdk.tf.json").unlink()
+        return False
+    print(f"{name}: {sum(len(made) for made in plan['resource'].values())} resources in {folder}")
+    return True
 
 
 def _arguments() -> argparse.ArgumentParser:

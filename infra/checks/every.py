@@ -26,6 +26,7 @@ ALWAYS: tuple[Check, ...] = (
     wiring.redis_hears_only_its_clients,
     wiring.volumes_fit,
     wiring.the_namespace_is_restricted,
+    wiring.references_exist,
     data.texts_are_texts,
     data.redis_keeps,
     data.no_secret_in_clear,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from infra.checks.plan import Body, Plan, Workload, many, object_name, one, resources, workloads
+from infra.checks.plan import Body, Plan, Workload, many, object_name, one, resources, strings, workloads
 
+REFERENCE = re.compile(r"(?<![$])[$]{([^}]+)}")
 POLICIES = "kubernetes_network_policy_v1"
 
 
@@ -109,6 +111,20 @@ def the_namespace_is_restricted(plan: Plan) -> list[str]:
         for _, body in resources(plan, "kubernetes_namespace_v1")
         if one(body["metadata"]).get("labels", {}).get("pod-security.kubernetes.io/enforce") != "restricted"
     ]
+
+
+def references_exist(plan: Plan) -> list[str]:
+    """What Terraform is to fill in comes from a resource or data source that the plan has."""
+    made = {f"{kind}.{name}" for kind, it in plan.get("resource", {}).items() for name in it}
+    made |= {f"data.{kind}.{name}" for kind, it in plan.get("data", {}).items() for name in it}
+    wrong = []
+    for path, text in strings({key: value for key, value in plan.items() if key != "//"}):
+        for inside in REFERENCE.findall(text):
+            if not any(inside.startswith(f"{name}.") for name in made):
+                wrong.append(f"{path} refers to {inside}, which is not there")
+        if path.partition("[")[0].endswith("depends_on") and text not in made:
+            wrong.append(f"{path} waits for {text}, which is not there")
+    return wrong
 
 
 def _wanted(selector: object) -> dict[str, str]:

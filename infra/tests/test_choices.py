@@ -6,12 +6,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from infra.checks.every import wrongs
 from infra.checks.plan import many, one, resources, workloads
 from infra.gcp.settings import Gcp
 from infra.lib.reading import read
 from infra.local.settings import Local
-from infra.main import EXAMPLE, LOCAL, main
+from infra.main import EXAMPLE, LOCAL, accept, main
 from infra.synth import Plans, synth
 from infra.tests.things import container, only, pod
 
@@ -120,3 +122,18 @@ def test_the_program_writes_what_terraform_reads(tmp_path: Path) -> None:
     text = (tmp_path / "stacks" / "local" / "cdk.tf.json").read_text()
 
     assert '"k3d-here"' in text and '"local-path"' in text and "kind-vidprocme" not in text
+
+
+def test_a_plan_that_breaks_a_rule_is_told_and_gone(
+    plans: Plans, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "stacks" / "local" / "cdk.tf.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    assert accept(tmp_path, "local", plans["local"], for_keeps=False) and file.exists()
+
+    container(plans["local"], "server").update(image="vidprocme:latest")
+
+    assert not accept(tmp_path, "local", plans["local"], for_keeps=False)
+    assert not file.exists()
+    assert "error: local: server/server: image 'vidprocme:latest' must not be latest" in capsys.readouterr().err

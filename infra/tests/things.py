@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from infra.checks.every import Check
 from infra.checks.plan import Body, many, one, resources, workloads
 
 Plan = dict[str, Any]
 Fault = Callable[[Plan], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault in a stack, and what the check says about it."""
+
+    check: Check
+    stack: str
+    fault: Fault
+    says: str
 
 
 def only(plan: Plan, kind: str, name: str = "") -> Body:
