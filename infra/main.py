@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
             local = replace(
                 local,
                 context=asked.context or local.context,
+                kubeconfig=asked.kubeconfig or local.kubeconfig,
                 storage_class=asked.storage_class or local.storage_class,
             )
         plans = synth(asked.out, local=local, gcp=gcp)
@@ -71,6 +72,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--gcp", type=Path, default=OWN if OWN.exists() else EXAMPLE, metavar="FILE", help="settings of Google Cloud"
     )
     parser.add_argument("--context", help="the local cluster's context in the kubeconfig")
+    parser.add_argument("--kubeconfig", metavar="FILE", help="where that context is written")
     parser.add_argument("--storage-class", help="the local cluster's class of disks")
     parser.add_argument("--out", type=Path, default=HERE / "cdktf.out", metavar="DIR")
     return parser

@@ -33,6 +33,10 @@ docker image inspect "$image" >/dev/null 2>&1 || die "docker has no image $image
 grep -qE "^image = \"$image\"" infra/settings.local.toml \
   || die "infra/settings.local.toml names another image than $image: its nodes could not pull that."
 
+case ${KUBECONFIG:-} in
+  *:*) die "KUBECONFIG names several files: name the one that the cluster's context is to be written to." ;;
+esac
+
 if [ "$with" = kind ]; then
   context=kind-$cluster class=standard
   kind get clusters 2>/dev/null | grep -qx "$cluster" || kind create cluster --name "$cluster" --wait 120s
@@ -43,7 +47,7 @@ else
   k3d image import "$image" --cluster "$cluster"
 fi
 
-make infra-synth STACK=local ARGS="--context $context --storage-class $class"
+make infra-synth STACK=local ARGS="--context $context --storage-class $class --kubeconfig ${KUBECONFIG:-$HOME/.kube/config}"
 mkdir -p infra/state
 "$terraform" -chdir=infra/cdktf.out/stacks/local init -input=false -upgrade
 "$terraform" -chdir=infra/cdktf.out/stacks/local apply -input=false -auto-approve

@@ -30,7 +30,7 @@ def make(
         protect: Terraform refuses to destroy it.
 
     Raises:
-        TypeError: a key that its class does not have, or a value of another type than it wants.
+        TypeError: a key that its class does not have. RuntimeError (of jsii): a value of another type than it wants.
     """
     maker = getattr(module, kind)
     lifecycle = TerraformResourceLifecycle(prevent_destroy=True) if protect else None

@@ -118,10 +118,25 @@ def test_sharing_a_gpu_and_leaving_things_out(tmp_path: Path) -> None:
 
 
 def test_the_program_writes_what_terraform_reads(tmp_path: Path) -> None:
-    assert main(["local", "--context", "k3d-here", "--storage-class", "local-path", "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "local",
+                "--context",
+                "k3d-here",
+                "--storage-class",
+                "local-path",
+                "--kubeconfig",
+                "/k.yaml",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     text = (tmp_path / "stacks" / "local" / "cdk.tf.json").read_text()
 
-    assert '"k3d-here"' in text and '"local-path"' in text and "kind-vidprocme" not in text
+    assert '"k3d-here"' in text and '"local-path"' in text and '"/k.yaml"' in text and "kind-vidprocme" not in text
 
 
 def test_a_plan_that_breaks_a_rule_is_told_and_gone(
