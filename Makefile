@@ -35,7 +35,7 @@ up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
 
-infra-setup: .venv-infra/ready.stamp ## the environment of infra/ (1.5 GB); afterwards the next two need no network
+infra-setup: .venv-infra/ready.stamp ## the environment of infra/ (1.7 GB); afterwards the next two need no network
 
 infra-synth: .venv-infra/ready.stamp ## Terraform plans into infra/cdktf.out; STACK=local or gcp, ARGS=--gcp=FILE
 	@.venv-infra/bin/python -m infra.main $(STACK) $(ARGS)

@@ -75,5 +75,5 @@ class House(Construct):
         for pool in settings.pools:
             Workers(self, common, pool)
         if settings.monitoring is not None:
-            place = Place(space, site.storage_class, site.protect)
+            place = Place(space, site.storage_class)
             Monitoring(self, place, settings.monitoring, monitoring_files.load())

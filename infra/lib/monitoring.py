@@ -25,7 +25,6 @@ class Place:
 
     space: Namespace
     storage_class: str
-    protect: bool
 
 
 class Monitoring(Construct):

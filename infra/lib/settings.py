@@ -125,11 +125,9 @@ class Server:
 
     size: Size = Size(250, 1024, 2000)
     disk_gib: int = 20
-    scratch_gib: int = 10
 
     def __post_init__(self) -> None:
         need(self.disk_gib > 0, f"disk_gib = {self.disk_gib} must be above 0.")
-        need(self.scratch_gib > 0, f"scratch_gib = {self.scratch_gib} must be above 0.")
 
 
 @dataclass(frozen=True, slots=True)
