@@ -2,8 +2,9 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 PYTHON ?= python3
+CODE := src tests scripts benchmarks monitoring infra
 
-.PHONY: help demo test test-all check check-delivery lint types up bench docker-test monitoring locks dist clean
+.PHONY: help demo test test-all check check-delivery lint types up bench docker-test monitoring infra-setup infra-synth infra-test locks dist clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +21,8 @@ test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing par
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
 
 lint: .venv/dev.stamp ## format and lint
-	@.venv/bin/ruff format --check src tests scripts benchmarks monitoring
-	@.venv/bin/ruff check src tests scripts benchmarks monitoring
+	@.venv/bin/ruff format --check $(CODE)
+	@.venv/bin/ruff check $(CODE)
 
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
@@ -35,6 +36,15 @@ up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
 
+infra-setup: .venv-infra/ready.stamp ## the environment of infra/ (1.7 GB); afterwards the next two need no network
+
+infra-synth: .venv-infra/ready.stamp ## Terraform plans into infra/cdktf.out; STACK=local or gcp, ARGS=--gcp=FILE
+	@.venv-infra/bin/python -m infra.main $(STACK) $(ARGS)
+
+infra-test: .venv-infra/ready.stamp ## types and tests of infra/; UPDATE=1 writes the snapshots anew
+	@.venv-infra/bin/mypy --config-file infra/mypy.ini infra
+	@.venv-infra/bin/python -m pytest -q infra/tests $(if $(UPDATE),--update-snapshots)
+
 docker-test: .venv/dev.stamp ## build the image and take videos through its containers (needs a Docker engine)
 	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
 
@@ -43,14 +53,14 @@ monitoring: .venv/dev.stamp ## draw the Grafana dashboard and docs/metrics.md an
 	@$(PY) -m scripts.gen_docs
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
-	@for name in base build dev delivery; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev delivery infra; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
 
 dist: .venv/base.stamp ## sdist and wheel into dist/, as they are published
 	@$(PY) scripts/dist.py
 
 clean: ## remove what was built here (the environment too)
-	rm -rf .venv .venv-delivery build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-delivery .venv-infra infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
@@ -58,6 +68,16 @@ clean: ## remove what was built here (the environment too)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# The bindings are unpacked when they are first used: that belongs to setting up.
+.venv-infra/ready.stamp: requirements/infra.lock
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv-infra
+	@echo "Installing packages from requirements/infra.lock ..."
+	@.venv-infra/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/infra.lock
+	@.venv-infra/bin/python -m infra.unpack
 	@touch $@
 
 # One stamp for each lock: the packages are installed once, and again when the lock changes.

@@ -1,0 +1,92 @@
+"""A synthesized stack as data: `resource` -> type -> name -> body, and the pods in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Plan = Mapping[str, Any]
+Body = dict[str, Any]
+
+WORKLOADS = ("kubernetes_deployment_v1", "kubernetes_stateful_set_v1")
+OTHER_WORKLOADS = ("daemon_set", "daemonset", "job", "cron_job", "pod", "replication_controller", "manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment or StatefulSet. `name` is the Kubernetes object's own."""
+
+    kind: str
+    name: str
+    body: Body
+
+    @property
+    def spec(self) -> Body:
+        return one(self.body["spec"])
+
+    @property
+    def pod(self) -> Body:
+        return one(self.template["spec"])
+
+    @property
+    def template(self) -> Body:
+        return one(self.spec["template"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(one(self.template["metadata"]).get("labels", {}))
+
+    @property
+    def component(self) -> str:
+        return self.labels.get("app.kubernetes.io/component", "")
+
+    def containers(self) -> Iterator[tuple[str, Body]]:
+        """Every container with where it stands; those that run before the others too."""
+        for container in many(self.pod.get("container")) + many(self.pod.get("init_container")):
+            yield f"{self.name}/{container['name']}", container
+
+
+def one(block: Any) -> Body:
+    """A block, which the plan writes as an object or as a list of one; {} when it is not there."""
+    if isinstance(block, list):
+        block = block[0] if block else {}
+    return block if isinstance(block, dict) else {}
+
+
+def many(block: Any) -> list[Body]:
+    """Blocks, written as a list or, when there is one, as an object."""
+    if isinstance(block, dict):
+        return [block]
+    return list(block or [])
+
+
+def resources(plan: Plan, *kinds: str) -> Iterator[tuple[str, Body]]:
+    """Every resource of these types, by its name in the plan."""
+    for kind in kinds:
+        yield from plan.get("resource", {}).get(kind, {}).items()
+
+
+def object_name(body: Body) -> str:
+    return str(one(body.get("metadata")).get("name", "?"))
+
+
+def workloads(plan: Plan) -> list[Workload]:
+    return [Workload(kind, object_name(body), body) for kind in WORKLOADS for _, body in resources(plan, kind)]
+
+
+def strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a plan with its path."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from strings(item, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from strings(item, f"{at}[{number}]")
+
+
+def is_reference(text: str) -> bool:
+    """Is it filled in by Terraform when it applies, and not written in the plan?"""
+    return "${" in text

@@ -1,0 +1,1 @@
+"""What both stacks are made of."""
