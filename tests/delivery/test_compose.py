@@ -1,0 +1,104 @@
+"""The two compose files: one system, on a network of its own or on the host's."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = {
+    "redis": "${REDIS_PORT:-6379}",
+    "server": "${VIDPROCME_PORT:-8484}",
+    "prometheus": "${PROMETHEUS_PORT:-9090}",
+    "alertmanager": "${ALERTMANAGER_PORT:-9093}",
+    "grafana": "${GRAFANA_PORT:-3000}",
+}
+OURS = ("server", "worker-1", "worker-2")
+
+
+def document(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return loaded
+
+
+NORMAL, HOST = document("docker-compose.yml"), document("docker-compose.hostnet.yml")
+
+
+def on_the_host(service: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What a service of docker-compose.yml is on the host's network: the same at 127.0.0.1, with a port that can be chosen."""
+    port = PORTS.get(service, "")
+    text = json.dumps({key: value for key, value in wanted.items() if key != "ports"})
+    for name, its_port in PORTS.items():
+        text = re.sub(rf"//{name}:\d+", f"//127.0.0.1:{its_port}", text)
+    text = re.sub(r"(http://127\.0\.0\.1):\d{4}\b", rf"\1:{port}", text)
+    text = text.replace("monitoring/prometheus.yml", "monitoring/prometheus.hostnet.yml")
+    made: dict[str, Any] = json.loads(text) | {"network_mode": "host"}
+    match service:
+        case "redis":
+            at = made["command"].index("--protected-mode")
+            made["command"][at : at + 2] = ["--bind", "127.0.0.1", "--port", port]
+            made["healthcheck"]["test"][2:2] = ["-p", port]
+        case "server":
+            made["command"] = ["up", "--no-pool", "--host", "127.0.0.1", "--port", port]
+        case "prometheus" | "alertmanager":
+            made["command"].append(f"--web.listen-address=127.0.0.1:{port}")
+        case "grafana":
+            made["environment"] |= {"GF_SERVER_HTTP_ADDR": "127.0.0.1", "GF_SERVER_HTTP_PORT": port}
+    return made
+
+
+@pytest.mark.parametrize("service", sorted(NORMAL["services"]))
+def test_on_the_hosts_network_it_is_the_same_at_another_address(service: str) -> None:
+    assert HOST["services"][service] == on_the_host(service, NORMAL["services"][service])
+
+
+def test_both_have_the_same_parts() -> None:
+    assert list(HOST["services"]) == list(NORMAL["services"])
+    assert HOST["volumes"] == NORMAL["volumes"]
+
+
+@pytest.mark.parametrize("service", sorted(NORMAL["services"]))
+def test_each_service_comes_back_is_checked_and_has_few_rights(service: str) -> None:
+    wanted = NORMAL["services"][service]
+    assert wanted["restart"] == "unless-stopped"
+    assert "healthcheck" in wanted or service in OURS  # the image has its own
+    assert wanted["cap_drop"] == ["ALL"] and wanted["security_opt"] == ["no-new-privileges:true"]
+    assert not re.search(r":latest\b", wanted["image"]) and ":" in wanted["image"].partition(":-")[2]
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    """There are no keys yet."""
+    ports = [port for service in NORMAL["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 4 and all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_redis_keeps_what_was_accepted() -> None:
+    words = NORMAL["services"]["redis"]["command"]
+    said = dict(zip(words[::2], words[1::2], strict=True))
+    assert (said["--appendonly"], said["--appendfsync"]) == ("yes", "everysec")
+    assert said["--maxmemory-policy"] == "noeviction"
+    assert "redis:/data" in NORMAL["services"]["redis"]["volumes"]
+
+
+def test_what_is_mounted_is_there() -> None:
+    for stack in (NORMAL, HOST):
+        for service in stack["services"].values():
+            for volume in service.get("volumes", []):
+                source = volume.partition(":")[0]
+                assert (ROOT / source).exists() if source.startswith(".") else source in stack["volumes"]
+
+
+@pytest.mark.parametrize("settings", ["settings.local.toml", "settings.gcp.example.toml"])
+def test_a_cluster_runs_the_same_images(settings: str) -> None:
+    house = tomllib.loads((ROOT / "infra" / settings).read_text())["house"]
+    here = {name: service["image"].partition(":-")[2].rstrip("}") for name, service in NORMAL["services"].items()}
+    there = house["monitoring"] | {"redis": house["redis"]["image"]}
+    assert {name: there[name] for name in ("redis", "prometheus", "alertmanager", "grafana")} == {
+        name: here[name] for name in ("redis", "prometheus", "alertmanager", "grafana")
+    }
