@@ -171,7 +171,7 @@ def test_the_rule_sees_an_arrow_however_it_is_written() -> None:
 # -- files ---------------------------------------------------------------------------------------------------------
 
 CODE_FOLDERS = ("src", "tests", "scripts", "benchmarks", "training", "infra")
-NOT_OURS = frozenset({".git", ".venv", "node_modules", "__pycache__", "dist", "build", "cdktf.out"})
+NOT_OURS = frozenset({".git", ".venv", "node_modules", "__pycache__", "dist", "build", "cdktf.out", "demo-out"})
 
 
 def repository_files() -> Iterator[Path]:

@@ -9,6 +9,7 @@ import configparser
 import email
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -57,8 +58,8 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def committed() -> set[str]:
-    """The repository's files, by path below the root: what git has or would take, and in an unpacked sdist all."""
-    if not (ROOT / ".git").exists():
+    """The repository's files, by path below the root: what git has or would take; without git, all there are."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return {str(path.relative_to(ROOT)) for path in repository_files()} - {"PKG-INFO"}
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
