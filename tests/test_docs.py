@@ -13,7 +13,8 @@ from vidprocme.cli.main import VERBS
 from vidprocme.config import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md")]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / f / "README.md" for f in ("benchmarks", "infra"))]
+PAGES += (ROOT / "docs").rglob("*.md")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 # `queue/lua/turn.lua`, `cli/process.py`: paths below src/vidprocme or the root. `tests/x.py::test_y` names a test.
 FILE = re.compile(r"`([a-z_][\w./-]*\.(?:py|lua|md|lock))(?:::(\w+))?`")

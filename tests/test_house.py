@@ -25,17 +25,20 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "core": frozenset(),
     "planner": EDGE,
     "scheduler": EDGE,
-    "queue": EDGE,
+    "processes": frozenset(),  # what the kernel tells of processes: files below /proc, and locks
+    "queue": EDGE | {"processes"},
     "transcoder": EDGE,
     "vision": EDGE,
     "library": EDGE,
-    "monitor": EDGE,
+    "monitor": EDGE | {"processes"},
     "simulator": frozenset({"core", "scheduler", "planner"}),
     "stages": frozenset({"core", "transcoder", "vision", "library"}),
     "executor": frozenset({"core", "stages"}),
-    "dispatch": frozenset({"core", "planner", "scheduler", "queue.base", "executor.base", "library.base", "monitor"}),
+    "dispatch": frozenset(
+        {"core", "planner", "scheduler", "queue.base", "executor.base", "library.base", "monitor", "processes"}
+    ),
     "config": BELOW_WIRING,
-    "wiring": BELOW_WIRING | {"config"},
+    "wiring": BELOW_WIRING | {"config", "processes"},
     "api": frozenset({"wiring", "config", "core", "planner", "dispatch", "monitor", "library.export", "library.blobs"})
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")},
     "__main__": frozenset({"cli"}),

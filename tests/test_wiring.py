@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vidprocme.config import Settings
-from vidprocme.dispatch.pool import this_pool
 from vidprocme.library.blobs import ASIDE
 from vidprocme.queue import embedded
 from vidprocme.wiring import House
@@ -21,29 +22,43 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     return House(Settings(data=tmp_path / "data", cores=1))
 
 
-def test_what_killed_pools_left_is_cleared_away_and_nothing_else(house: House, tmp_path: Path) -> None:
+HOLD = """
+import sys, time
+from pathlib import Path
+from vidprocme.processes import hold
+hold(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_killed_pools_left_is_cleared_away_and_nothing_else(house: House) -> None:
+    """Whose lock is held lives, wherever it is: in another container its process cannot be seen."""
     with house:
-        here = this_pool(house.clock.now_ms())
-        killed = replace(here, pid_started=here.pid_started - 1)  # a process that had this number before
-        living = replace(here, id=this_pool(1).id)
-        elsewhere = replace(killed, id=this_pool(2).id, host="another")
-        ours = (killed, living, elsewhere, replace(killed, id="../precious"))
-        (tmp_path / "data" / "precious").mkdir(parents=True)
-        for pool in ours:
-            house.queue.join(pool, 60_000)
-            (house.data / "scratch" / pool.id / "attempt").mkdir(parents=True, exist_ok=True)
+        scratch = house.data / "scratch"
+        for name in ("pool_KILLED", "pool_LIVING", "precious"):
+            (scratch / name / "attempt").mkdir(parents=True)
         old, new = (Path(house.blobs_url) / ASIDE / name for name in ("old", "new"))
         old.parent.mkdir(parents=True)
         for path in (old, new):
             path.write_bytes(b"half a blob")
         os.utime(old, (0, 0))
+        with contextlib.ExitStack() as exits:
+            for name in ("pool_KILLED", "pool_LIVING"):
+                words = [sys.executable, "-c", HOLD, str(scratch / f"{name}.lock")]
+                process = exits.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE))
+                exits.callback(process.kill)
+                assert process.stdout is not None and process.stdout.readline() == b"held\n"
+                if name == "pool_KILLED":
+                    process.kill()
+                    process.wait()
 
-        with house.pool():
-            left = [pool.id for pool in ours if (house.data / "scratch" / pool.id).exists()]
-            assert left == [living.id, elsewhere.id, "../precious"]
-            assert new.exists() and not old.exists()
-            known = {pool.id for pool in house.queue.remembered_pools()}
-            assert killed.id not in known and {living.id, elsewhere.id} <= known
+            with house.pool():
+                (mine,) = house.queue.pools()
+                left = {path.name for path in scratch.iterdir()}
+                assert left == {"pool_LIVING", "pool_LIVING.lock", "precious", mine.id, f"{mine.id}.lock"}
+                assert new.exists() and not old.exists()
+            assert {path.name for path in scratch.iterdir()} == {"pool_LIVING", "pool_LIVING.lock", "precious"}
 
 
 def test_a_pool_starts_also_where_nothing_can_be_swept(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import random
-import re
 import shutil
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +24,7 @@ from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.planner.recipe import make_recipe
+from vidprocme.processes import hold, is_held
 from vidprocme.queue.base import Queue
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 NONE = "none"
-POOL_ID = re.compile(r"pool_[0-9A-Z]+")
 
 LOG = logging.getLogger("vidprocme.wiring")
 
@@ -211,19 +210,35 @@ class House:
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms),
             only=only,
             at=failpoint(settings.failpoint),
-            clean_up=self._remove_scratch,
         )
-        try:
-            self._sweep_unfinished()
-            dispatcher.start()
-            yield dispatcher
-        finally:
-            dispatcher.close()
+        with self._scratch_lock(pool.id):
+            try:
+                self._sweep_scratch()
+                self._sweep_unfinished()
+                dispatcher.start()
+                yield dispatcher
+            finally:
+                dispatcher.close()
 
-    def _remove_scratch(self, pool: str) -> None:
-        """What a dead pool of this host left of its attempts."""
-        if POOL_ID.fullmatch(pool):  # it comes from the queue, and becomes a path
-            shutil.rmtree(self.data / "scratch" / pool, ignore_errors=True)
+    @contextlib.contextmanager
+    def _scratch_lock(self, pool: str) -> Iterator[None]:
+        """Says, for as long as this process lives, that the pool's scratch folder is in use; see _sweep_scratch."""
+        path = self.data / "scratch" / f"{pool}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = hold(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(lock)
+
+    def _sweep_scratch(self) -> None:
+        """What dead pools left of their attempts, of this host or of containers that shared the data folder."""
+        for folder in (self.data / "scratch").glob("pool_*"):
+            lock = folder.with_name(f"{folder.name}.lock")
+            if folder.is_dir() and not is_held(lock):
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.unlink(missing_ok=True)
 
     def _sweep_unfinished(self) -> None:
         """What killed writers left among the blobs. No pool fails to start for that."""

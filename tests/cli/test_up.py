@@ -105,7 +105,7 @@ def test_the_address_is_written_for_others(server: Up) -> None:
 
 
 def test_alive_says_that_server_and_pool_move(server: Up) -> None:
-    await_(lambda: server.ready()["parts"]["pools"]["ok"], "no pool")
+    await_(lambda: server.ready()["parts"].get("pools", {}).get("ok"), "no pool")
     done = run("alive", data=server.data)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -114,7 +114,7 @@ def test_alive_says_that_server_and_pool_move(server: Up) -> None:
 
 def test_alive_says_who_stands_still(tmp_path: Path) -> None:
     with up(tmp_path) as server:
-        await_(lambda: server.ready()["parts"]["pools"]["ok"], "no pool")
+        await_(lambda: server.ready()["parts"].get("pools", {}).get("ok"), "no pool")
         pool = server.pool()
         pool.suspend()
         done = await_(
@@ -126,6 +126,19 @@ def test_alive_says_who_stands_still(tmp_path: Path) -> None:
 
     assert f"pool {pool.pid} moved" in done.stdout and "stands still" in done.stdout
     assert over.returncode == 1 and "No pool and no server" in over.stderr
+
+
+def test_a_run_without_a_server_is_alive_too(tmp_path: Path) -> None:
+    """A container may well run `process`, and the image's health check asks `alive`."""
+    noise(tmp_path / "clip.mp4", 10)
+    argv = [sys.executable, "-m", "vidprocme", "--data", str(tmp_path / "data"), "process", str(tmp_path / "clip.mp4")]
+    options = ["--model", "none", "--out", str(tmp_path / "out")]
+    with subprocess.Popen([*argv, *options], stderr=subprocess.DEVNULL, env=environment()) as process:
+        try:
+            done = await_(lambda: (said := run("alive", data=tmp_path / "data")).returncode == 0 and said, "not alive")
+        finally:
+            process.terminate()
+    assert done.stdout.startswith(f"run {process.pid} moved")
 
 
 def test_a_server_alone_leaves_the_work_to_workers_and_follows_what_they_publish(tmp_path: Path) -> None:
@@ -205,7 +218,7 @@ def test_a_killed_redis_comes_back_with_every_job(server: Up) -> None:
 
     # While it is away answers are problems with 503; then everything is there again, and the pool with it.
     await_(lambda: server.get("/v1/jobs") == jobs, "the jobs are not there again")
-    await_(lambda: server.ready()["parts"]["pools"]["ok"], "the pool is not there again")
+    await_(lambda: server.ready()["parts"].get("pools", {}).get("ok"), "the pool is not there again")
     assert json.loads((server.data / "redis" / "keeper.json").read_text())["server_pid"] != facts["server_pid"]
 
 

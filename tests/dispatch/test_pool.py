@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
+from tests.dispatch.things import FAST, started, step_until, submit_waiting
 from vidprocme.core.clock import SystemClock
-from vidprocme.dispatch.pool import free_dead_of_this_host, is_alive, this_pool
+from vidprocme.core.counts import DECIDE
+from vidprocme.dispatch.pool import free_dead, is_alive, this_pool
+from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.base import PoolInfo
 from vidprocme.queue.redis import RedisQueue
 
@@ -36,25 +40,40 @@ def test_what_cannot_be_seen_from_here_is_not_called_dead() -> None:
     assert is_alive(replace(gone, boot="another")) is None  # another machine with the same host name
 
 
-def test_pools_in_another_container_under_the_same_host_name_are_left_alone_while_present(queue: RedisQueue) -> None:
+def test_a_pool_that_cannot_be_seen_is_left_alone_while_it_is_present(queue: RedisQueue) -> None:
     foreign = replace(ended(), id="pool_FOREIGN", pid_namespace="pid:[1]")
     queue.join(foreign, HOUR_MS)
-    cleaned: list[str] = []
-
-    free_dead_of_this_host(queue, cleaned.append)
-
-    assert (cleaned, queue.remembered_pools()) == ([], (foreign,))
+    assert free_dead(queue) == 0
+    assert queue.remembered_pools() == (foreign,)
 
 
-def test_what_a_pool_of_before_left_is_cleaned_once_its_presence_is_over(queue: RedisQueue) -> None:
-    before = replace(ended(), id="pool_BEFORE", boot="the last start")
-    elsewhere = replace(before, id="pool_ELSEWHERE", host="elsewhere")
-    for pool in (before, elsewhere):
-        queue.join(pool, SHORT_MS)
-    while queue.pools():  # it ends by itself
+def test_the_dead_are_forgotten_wherever_they_were(queue: RedisQueue) -> None:
+    queue.join(ended(), HOUR_MS)  # its process is over, whatever its presence says
+    for name, host in (("pool_BEFORE", ended().host), ("pool_ELSEWHERE", "elsewhere")):
+        queue.join(replace(ended(), id=name, host=host, boot="another"), SHORT_MS)
+    while len(queue.pools()) > 1:  # presences end by themselves
         os.sched_yield()
-    cleaned: list[str] = []
+    free_dead(queue)
+    assert queue.remembered_pools() == ()
 
-    free_dead_of_this_host(queue, cleaned.append)
 
-    assert (cleaned, queue.remembered_pools()) == (["pool_BEFORE"], (elsewhere,))
+def test_a_pool_that_was_taken_for_dead_joins_again_and_counts_on(queue: RedisQueue, blobs: BlobStore) -> None:
+    """It stood still for longer than its presence, and somebody swept: for ever invisible, it would work on unseen."""
+    submit_waiting(queue, 1, 0.1)
+    with started(queue, blobs, config=FAST) as pool:
+        step_until(pool, lambda: DECIDE.read(queue.counters(), "decide").count > 0)
+        (info,) = queue.pools()
+        before = DECIDE.read(queue.counters(), "decide").count
+        queue.free_dead(info.id)
+        assert queue.pools() == ()
+        step_until(pool, lambda: queue.pools() == (info,))
+        submit_waiting(queue, 1, 0.1)
+        step_until(pool, lambda: DECIDE.read(queue.counters(), "decide").count > before)
+        pool.drain()
+        step_until(pool, lambda: queue.pools()[0].draining)
+        queue.free_dead(info.id)
+        deadline = time.monotonic() + 20
+        while not queue.pools():  # the beat's thread alone does it
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert queue.pools()[0].draining

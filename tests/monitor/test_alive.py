@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vidprocme.monitor.alive import FOLDER, Mark, look
+from vidprocme.processes import hold
 
 HOLD = """
 import sys, time
@@ -57,11 +58,23 @@ def test_a_killed_process_leaves_no_sign_of_life(tmp_path: Path) -> None:
         assert look(tmp_path) == [] and list((tmp_path / FOLDER).iterdir()) == []
 
 
-def test_another_containers_mark_is_none_of_ours(tmp_path: Path) -> None:
+def test_another_containers_mark_is_none_of_ours_and_goes_when_it_is_dead(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     foreign = tmp_path / FOLDER / "other-4026531836.pool.7"
-    foreign.touch()
+    held = hold(foreign)
     assert look(tmp_path) == [] and foreign.exists()
+    os.close(held)
+    assert look(tmp_path) == [] and not foreign.exists()
+
+
+@pytest.mark.parametrize("name", [".nfs00000001", "x", "a.b", "host-1.pool.99x"])
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / name).mkdir() if name == "a.b" else (tmp_path / FOLDER / name[:20]).touch()
+    mark = Mark(tmp_path, "pool")
+    assert [sign.kind for sign in look(tmp_path)] == ["pool"]
+    mark.close()
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
 
 
 @pytest.mark.parametrize("data", ["missing", "file"])

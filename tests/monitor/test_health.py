@@ -28,7 +28,7 @@ def test_ready_when_every_needed_part_is() -> None:
 
 def test_facts_are_judged() -> None:
     assert redis_check("unix:/x", None).ok
-    away = redis_check("unix:/x", "connection refused")
+    away = redis_check("unix:/x", "Redis at unix:/x does not answer: connection refused.")
     assert not away.ok and away.needed and "unix:/x" in away.text and "refused" in away.text
 
     assert disk_check("/d", 100, 100).ok and not disk_check("/d", 99, 100).ok

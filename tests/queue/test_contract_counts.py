@@ -61,6 +61,28 @@ def test_how_long_a_task_stood_in_line_is_counted_by_bin_each_time_it_starts(que
     lease_of(queue, probe)
     second = WAIT.read(queue.counters(), "wait.high")
     assert second.count == 2 and second.sum_s - first.sum_s < 0.2
+
+
+def test_what_was_lost_has_not_waited_while_it_ran(queue: RedisQueue) -> None:
+    """Not by its place in the line, which it keeps."""
+    job = new_job(bin=Bin.HIGH)
+    probe = new_task(job, Stage.PROBE)
+    queue.submit(job, [probe])
+    lease = lease_of(queue, probe)
+    time.sleep(0.5)
+    end(queue, lease, Next.HAND_BACK, STOPPED)
+    now_ms = time.time() * 1000
+    assert now_ms - queue.depth().oldest_by_bin_ms[Bin.HIGH] < 400
+
+    time.sleep(0.5)
+    assert 400 < time.time() * 1000 - queue.depth().oldest_by_bin_ms[Bin.HIGH] < 5000
+
+
+def test_only_bins_count_what_waits_in_them(queue: RedisQueue) -> None:
+    job = new_job(bin=Bin.HIGH)
+    probe = new_task(job, Stage.PROBE)
+    queue.submit(job, [probe])
+    lease_of(queue, probe)
     assert count(queue, "wait.") == count(queue, "wait.high")
 
 

@@ -16,9 +16,10 @@ import pytest
 
 from tests.queue.things import new_job, new_task, submitted
 from tests.servers import any_binary, own_binary, system_binaries
+from vidprocme import processes
 from vidprocme.core.errors import Fatal, Retryable
 from vidprocme.core.job import Stage
-from vidprocme.queue import embedded, processes, stamp
+from vidprocme.queue import embedded, stamp
 from vidprocme.queue.binaries import Binary, choose, on_path
 from vidprocme.queue.check import check
 from vidprocme.queue.embedded import EmbeddedServer

@@ -244,6 +244,15 @@ def test_a_server_that_evicts_is_refused(tmp_path: Path) -> None:
         server.close()
 
 
+def test_a_server_that_evicts_from_now_on_is_described_all_the_same(queue: RedisQueue) -> None:
+    """Metrics must not call it away."""
+    queue.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert queue.server().policy == "allkeys-lru"
+    finally:
+        queue.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
 def test_a_read_only_replica_is_unreachable(queue: RedisQueue) -> None:
     queue.command("REPLICAOF", "127.0.0.1", 1)
     job = new_job()

@@ -11,7 +11,7 @@ from vidprocme import __version__
 from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.monitor import metrics
-from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, readyz, redis_check
+from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, readyz, redis_check, standing
 
 router = APIRouter()
 
@@ -60,11 +60,10 @@ def _checks(desk: Desk) -> list[Check]:
     disk = disk_check(str(desk.house.data), free_bytes, DISK_RESERVE_BYTES)
     try:
         pools = desk.queue.pools()
-    except VidprocmeError as error:
-        return [redis_check(_where(desk), str(error)), disk, pools_check(0)]
-    shared = [pool for pool in pools if not pool.own_jobs_only]
-    draining = sum(pool.draining for pool in shared)
-    return [redis_check(_where(desk), None), disk, pools_check(len(shared) - draining, draining)]
+    except VidprocmeError as error:  # of the pools nothing is known
+        return [redis_check(_where(desk), str(error)), disk]
+    there = standing(pools)
+    return [redis_check(_where(desk), None), disk, pools_check(there["working"], there["draining"])]
 
 
 def _where(desk: Desk) -> str:

@@ -23,6 +23,7 @@ from vidprocme.monitor.doctor import (
     to_json,
     worst,
 )
+from vidprocme.monitor.health import standing
 from vidprocme.wiring import House
 
 EXIT_FAULTS = 8
@@ -117,8 +118,8 @@ def _redis(house: House) -> Iterator[Finding]:
         yield Finding(Level.OK, "redis", text)
     if not house.settings.redis_url:
         yield from _embedded(house)
-    pools = [pool for pool in house.queue.pools() if not pool.own_jobs_only]
-    yield Finding(Level.OK, "pools", f"{len(pools)} at work" if pools else "none at work now (vidprocme up starts one)")
+    working = standing(house.queue.pools())["working"]
+    yield Finding(Level.OK, "pools", f"{working} at work" if working else "none at work now (vidprocme up starts one)")
 
 
 def _embedded(house: House) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from vidprocme.core.errors import Retryable
 from vidprocme.core.ids import JobId
 from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.monitor.alive import Mark
 from vidprocme.wiring import House
 
 STEP_S = 0.25
@@ -29,6 +30,8 @@ class Hands:
     def __init__(self, house: House, jobs: Callable[[], Collection[JobId]]) -> None:
         self._house, self._jobs = house, jobs
         self._exits = ExitStack()
+        self._mark = Mark(house.data, "run")
+        self._exits.callback(self._mark.close)
         self._own: Dispatcher | None = None
         self._asked_s = float("-inf")
         self._others = False
@@ -56,6 +59,7 @@ class Hands:
         Raises:
             Retryable: the queue could not be reached for QUEUE_PATIENCE_S.
         """
+        self._mark.touch()
         try:
             if self._own is None and needed and not self._others_work():
                 self._own = self._exits.enter_context(self._house.pool(only=self._jobs))

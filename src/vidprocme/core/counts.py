@@ -1,4 +1,4 @@
-"""What is counted over time: the names of the totals, and the bounds of what is measured. The one place for both.
+"""What is counted over time: what the totals are called, and the one place for the bounds of what is measured.
 
 The queue's scripts get the bounds from here (queue/scripts.py), pools count their decisions with them, and
 monitor/metrics.py reads the totals back. Totals are whole numbers by name:

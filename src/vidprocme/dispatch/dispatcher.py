@@ -20,7 +20,7 @@ from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.leases import LeaseKeeper
-from vidprocme.dispatch.pool import free_dead_of_this_host
+from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
@@ -62,17 +62,15 @@ class Dispatcher:
         policy: PolicyConfig | None = None,
         only: Callable[[], Collection[JobId]] | None = None,
         at: Failpoint = lambda _name: None,
-        clean_up: Callable[[str], None] = lambda _pool: None,
     ) -> None:
         """
         Args:
             only: the jobs this pool serves; None: all.
-            clean_up: gets the ids of pools of this host that were found dead, see pool.free_dead_of_this_host.
         """
         self._queue, self._executor, self._blobs, self._pool = queue, executor, blobs, pool
         self._clock, self._rng, self._at = clock, rng, at
         self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
-        self._only, self._clean_up = only, clean_up
+        self._only = only
         self._running: dict[AttemptId, Claimed] = {}
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._handing_back: set[AttemptId] = set()
@@ -94,6 +92,7 @@ class Dispatcher:
             wake=self._ring,
             report=self._report,
             totals=self._decided.totals,
+            rejoin=self._rejoin,
         )
         self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -102,7 +101,7 @@ class Dispatcher:
     def start(self) -> None:
         self._executor.start()
         self._queue.join(self._pool, self._config.presence_ms)
-        free_dead_of_this_host(self._queue, self._clean_up)
+        free_dead(self._queue)
         self._beat.start()
         self._doorbell.start()
 
@@ -310,6 +309,11 @@ class Dispatcher:
     def _report(self) -> PoolReport:
         """For the beat, in its thread: snapshot and plan are values, replaced as a whole. One that drains plans no more."""
         return report_of(self._snapshot, Plan() if self._draining.is_set() else self.plan)
+
+    def _rejoin(self) -> None:
+        """For the beat, in its thread: the queue has forgotten us."""
+        self._decided.begin_again()
+        self._queue.join(replace(self._pool, draining=self._draining.is_set()), self._config.presence_ms)
 
     def _ring(self) -> None:
         self._rung.set()

@@ -32,12 +32,14 @@ class LeaseKeeper:
         wake: Callable[[], None],
         report: Callable[[], PoolReport],
         totals: Callable[[], Mapping[str, int]],
+        rejoin: Callable[[], None],
     ) -> None:
         """
         Args:
             report, totals: asked for each beat, from the beat's thread; see Queue.beat.
+            rejoin: called, from that thread too, when the queue has forgotten this pool; may raise as the queue does.
         """
-        self._report, self._totals = report, totals
+        self._report, self._totals, self._rejoin = report, totals, rejoin
         self._queue, self._holder, self._wake = queue, holder, wake
         self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
         self._lock = threading.Lock()
@@ -105,6 +107,9 @@ class LeaseKeeper:
             report=self._report(),
             totals=self._totals(),
         )
+        if not answer.known:
+            LOG.warning("this pool was taken for dead; it joins again", extra={"pool": self._holder})
+            self._rejoin()
         if answer.lost or answer.cancel:
             with self._lock:
                 self._lost += answer.lost

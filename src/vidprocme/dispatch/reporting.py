@@ -29,7 +29,7 @@ def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
 
 
 class Decided:
-    """How often a pool decided and how long that took, since it began. The loop counts, the beat reads."""
+    """How often a pool decided and how long that took, since it joined. The loop counts, the beat reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,6 +40,11 @@ class Decided:
         with self._lock:
             self._totals[f"decide.{DECIDE.bucket(took)}"] += 1
             self._totals["decide.sum"] += took
+
+    def begin_again(self) -> None:
+        """From nothing: the queue no longer knows what it was told."""
+        with self._lock:
+            self._totals = dict.fromkeys(self._totals, 0)
 
     def totals(self) -> dict[str, int]:
         """By the names of core.counts; those of buckets that hold nothing are left out."""

@@ -13,7 +13,7 @@ LOG = logging.getLogger("vidprocme.dispatch")
 
 
 def settled(pairs: Sequence[tuple[Claimed, Settlement]], stale: Sequence[Lease]) -> None:
-    """What failed, and whose end came too late."""
+    """How attempts ended: what failed, and whose end came too late, above all."""
     late = {lease.attempt for lease in stale}
     for claimed, settlement in pairs:
         attempt, outcome = claimed.attempt, settlement.outcome
@@ -32,6 +32,8 @@ def settled(pairs: Sequence[tuple[Claimed, Settlement]], stale: Sequence[Lease])
                 "tries": f"{attempt.number}/{attempt.task.limits.tries}",
             }
             LOG.log(level, "%s", message, extra=facts)
+        elif settlement.next is Next.SUCCEED:
+            LOG.info("attempt %s succeeded", attempt.id, extra=facts | {"wall_s": round(outcome.usage.wall_s, 3)})
 
 
 def refused(settlement: Settlement, error: Fatal) -> None:

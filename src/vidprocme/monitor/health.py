@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def readyz(checks: Sequence[Check]) -> Health:
 
 
 def redis_check(where: str, error: str | None) -> Check:
-    """`error`: what a ping said; None when it was answered."""
+    """`error`: a sentence about why it did not answer; None when it did."""
     if error is not None:
-        return Check("redis", False, f"Redis at {where} does not answer: {error}")
+        return Check("redis", False, error)
     return Check("redis", True, f"Redis at {where} answers")
 
 
@@ -64,6 +64,23 @@ def pools_check(working: int, draining: int = 0) -> Check:
         return Check("pools", True, f"{working} pool{'s' * (working != 1)} at work", needed=False)
     text = f"{draining} draining and none at work" if draining else "no pool is present"
     return Check("pools", False, f"{text}: jobs are accepted and wait. Start one: vidprocme worker", needed=False)
+
+
+class PoolFacts(Protocol):
+    """A pool that is present; `queue.base.PoolInfo` is one."""
+
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def own_jobs_only(self) -> bool: ...
+
+
+def standing(pools: Iterable[PoolFacts]) -> dict[str, int]:
+    """How many pools are `working` (they take anybody's tasks), `draining`, or `private` (they serve their own jobs alone)."""
+    counts = dict.fromkeys(("working", "draining", "private"), 0)
+    for pool in pools:
+        counts["private" if pool.own_jobs_only else "draining" if pool.draining else "working"] += 1
+    return counts
 
 
 def _mib(size_bytes: int) -> str:

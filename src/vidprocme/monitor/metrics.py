@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from vidprocme.core.counts import DECIDE, TOOK, WAIT, Histogram
 from vidprocme.core.job import Bin, JobState, OutcomeKind, Stage, TaskState
+from vidprocme.monitor.health import standing
 from vidprocme.monitor.table import TABLE, Entry, Kind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -193,11 +194,8 @@ def _of_counters(counters: Mapping[str, int]) -> Iterator[Sample]:
 
 
 def _of_pools(pools: Sequence[PoolFacts]) -> Iterator[Sample]:
-    private = sum(pool.info.own_jobs_only for pool in pools)
-    draining = sum(pool.info.draining and not pool.info.own_jobs_only for pool in pools)
-    yield "vidprocme_pools", ("working",), len(pools) - private - draining
-    yield "vidprocme_pools", ("draining",), draining
-    yield "vidprocme_pools", ("private",), private
+    for state, number in standing(pool.info for pool in pools).items():
+        yield "vidprocme_pools", (state,), number
     for pool in pools:
         yield "vidprocme_pool_places", (pool.info.id, pool.info.host), pool.info.places
         for code, count in sorted(pool.report.reasons.items()) if pool.report else ():

@@ -82,10 +82,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswer:
-    """What a beat tells: leases that are somebody else's now, and attempts a person wants cancelled."""
+    """What a beat tells: leases that are somebody else's now, and attempts a person wants cancelled.
+
+    known: False when this pool was taken for dead (it stood still, or the queue was away for longer than its presence) and
+        forgotten: it has to join again, and to count its totals from nothing.
+    """
 
     lost: tuple[Lease, ...] = ()
     cancel: tuple[Lease, ...] = ()
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,8 @@ class Queue(Protocol):
         """Totals since the data folder began, by the names of core.counts."""
         ...
 
-    def server(self) -> ServerInfo: ...
+    def server(self) -> ServerInfo:
+        """What the server is, good or not: one that a new connection would be refused on is described all the same."""
+        ...
 
     def close(self) -> None: ...

@@ -127,25 +127,35 @@ def examine(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInf
         Retryable: QUEUE_UNREACHABLE.
         Fatal: QUEUE_SERVER_TOO_OLD, QUEUE_EVICTS, QUEUE_DENIED.
     """
+    found = describe(client, where)
+    if found.name == "redis" and version_tuple(found.version) < OLDEST:
+        raise Fatal(
+            "QUEUE_SERVER_TOO_OLD",
+            f"The server at {where} is Redis {found.version}; 6.2 or newer is needed.",
+            "Update it, or leave VIDPROCME_REDIS_URL empty to use the one that comes with vidprocme.",
+            {"server": where, "version": found.version},
+        )
+    if found.policy != "noeviction" and not ours:
+        raise Fatal(
+            "QUEUE_EVICTS",
+            f"The server at {where} throws keys away when its memory is full (maxmemory-policy {found.policy}): "
+            "jobs would be lost.",
+            "Set `maxmemory-policy noeviction` there (redis-cli CONFIG SET maxmemory-policy noeviction), or use another server.",
+            {"server": where, "policy": found.policy},
+        )
+    return found
+
+
+def describe(client: redis.Redis, where: str) -> ServerInfo:
+    """What server this is, good or not.
+
+    Raises:
+        Retryable: QUEUE_UNREACHABLE. Fatal: QUEUE_DENIED.
+    """
     with translated(where):
         info: dict[str, Any] = dict(client.info())  # type: ignore[arg-type]  # the stub also covers the async client
         appendfsync, save = _setting(client, "appendfsync"), _setting(client, "save")
     name, version = version_of(info)
-    if name == "redis" and version_tuple(version) < OLDEST:
-        raise Fatal(
-            "QUEUE_SERVER_TOO_OLD",
-            f"The server at {where} is Redis {version}; 6.2 or newer is needed.",
-            "Update it, or leave VIDPROCME_REDIS_URL empty to use the one that comes with vidprocme.",
-            {"server": where, "version": version},
-        )
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction" and not ours:
-        raise Fatal(
-            "QUEUE_EVICTS",
-            f"The server at {where} throws keys away when its memory is full (maxmemory-policy {policy}): jobs would be lost.",
-            "Set `maxmemory-policy noeviction` there (redis-cli CONFIG SET maxmemory-policy noeviction), or use another server.",
-            {"server": where, "policy": policy},
-        )
     snapshots = "rdb" if save or save is None else "none"
     persistence = f"aof {appendfsync or ''}".strip() if info.get("aof_enabled") else snapshots
     files = ["aof_last_write_status", "aof_last_bgrewrite_status"] if info.get("aof_enabled") else []
@@ -154,7 +164,7 @@ def examine(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInf
         name,
         version,
         persistence,
-        policy,
+        str(info.get("maxmemory_policy", "noeviction")),
         used_bytes=int(info.get("used_memory", 0)),
         where=where,
         limit_bytes=int(info.get("maxmemory", 0)),

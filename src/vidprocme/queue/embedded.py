@@ -20,9 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from vidprocme import processes
 from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
 from vidprocme.core.wire import from_wire
-from vidprocme.queue import processes
 from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, read_facts, tail, write_facts
 
 WATCH_S = 0.5  # how often a user looks whether the keeper lives

@@ -31,9 +31,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from vidprocme import processes
 from vidprocme.core.errors import ErrorInfo, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.wire import to_wire
-from vidprocme.queue import binaries, processes, sockets, stamp
+from vidprocme.queue import binaries, sockets, stamp
 
 TICK_S = 0.25
 LINGER_S = 5.0

@@ -12,7 +12,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, TaskState
 from vidprocme.queue import codec, connect
-from vidprocme.queue.base import AttemptRecord, Depth, JobView, ServerInfo, TaskView
+from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line
 
 PAGE = 500  # tasks or lines read in one pipeline
@@ -21,8 +21,8 @@ PAGE = 500  # tasks or lines read in one pipeline
 class QueueReader:
     """The reading half of RedisQueue."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, where: str, *, ours: bool = False) -> None:
-        self._client, self._keys, self._where, self._ours = client, keys, where, ours
+    def __init__(self, client: redis.Redis, keys: Keys, where: str) -> None:
+        self._client, self._keys, self._where = client, keys, where
 
     @property
     def client(self) -> redis.Redis:
@@ -125,16 +125,23 @@ class QueueReader:
         oldest: dict[Bin, int] = {}
         for at in range(0, len(names), PAGE):
             page = names[at : at + PAGE]
-            commands = [(self._keys.line(name), name) for name in page]
             rows = self.commands(
-                command for key, _ in commands for command in (("ZCARD", key), ("ZRANGE", key, 0, 0, "WITHSCORES"))
+                command
+                for key in map(self._keys.line, page)
+                for command in (("ZCARD", key), ("ZRANGE", key, 0, HEADS - 1))
             )
-            for name, length, first in zip(page, rows[::2], rows[1::2], strict=True):
+            heads = [
+                (Bin(split_line(name)[0]), task) for name, row in zip(page, rows[1::2], strict=True) for task in row
+            ]
+            for name, length in zip(page, rows[::2], strict=True):
                 bin_ = Bin(split_line(name)[0])
                 waiting[bin_] = waiting.get(bin_, 0) + int(length)
-                if first:
-                    since_ms = _score_of(first) // 1000
-                    oldest[bin_] = min(oldest.get(bin_, since_ms), since_ms)
+            # Not the score: what was lost keeps its place in the line, and did not wait while it ran. Lines are in order but
+            # for these, so the longest wait is among the first few.
+            since = self.commands(("HGET", self._keys.task(TaskId(task)), "since") for _, task in heads)
+            for (bin_, _), since_ms in zip(heads, since, strict=True):
+                if since_ms is not None:
+                    oldest[bin_] = min(oldest.get(bin_, int(since_ms)), int(since_ms))
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
         return Depth(by_state, waiting, oldest, int(active))
 
@@ -143,7 +150,7 @@ class QueueReader:
         return {name: int(n) for name, n in sorted(found.items())}
 
     def server(self) -> ServerInfo:
-        return connect.examine(self._client, self._where, ours=self._ours)
+        return connect.describe(self._client, self._where)
 
 
 def _pairs(reply: Any) -> dict[str, str]:

@@ -41,8 +41,8 @@ from vidprocme.queue.scripts import script
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
-    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, *, ours: bool = False) -> None:
-        super().__init__(client, keys, where, ours=ours)
+    def __init__(self, client: redis_py.Redis, keys: Keys, where: str) -> None:
+        super().__init__(client, keys, where)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
 
     @classmethod
@@ -64,7 +64,7 @@ class RedisQueue(QueueReader):
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where, ours=ours)
+        return cls(client, Keys(prefix), where)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script by its hash; teach it to the server first when it does not know it."""
@@ -186,8 +186,8 @@ class RedisQueue(QueueReader):
         args: list[str | int] = [holder, lease_ms, presence_ms, *codec.report_args(report, totals)]
         for lease in leases:
             args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
-        lost, cancel = self.run("beat", *args)
-        return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel))
+        lost, cancel, known = self.run("beat", *args)
+        return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel), bool(known))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
         new = 0

@@ -174,7 +174,7 @@ def server_down(address: str, why: str, evidence: dict[str, Any] | None = None) 
     return Retryable(
         "MODEL_SERVER_DOWN",
         f"The model server at {address} does not answer: {why}.",
-        "Start it, or wait until it has loaded its model; the work is tried again by itself.",
+        "Start it, or wait until it has loaded its model; the work is tried a few times again, then by `vidprocme jobs retry`.",
         evidence or {"server": address, "said": why},
     )
 

@@ -186,7 +186,7 @@ class LlamaCpp:
             return Retryable(
                 "MODEL_MEMORY",
                 f"There is not enough memory for the model {self._model.id}: {said}",
-                "Use a smaller model, or end something else; it is tried again by itself.",
+                "Use a smaller model, or end something else; it is tried a few times again, then by `vidprocme jobs retry`.",
                 evidence,
             )
         return Fatal(

@@ -149,7 +149,7 @@ class OpenAiHttp:
         return Retryable(
             "MODEL_TIMEOUT",
             f"The model server at {self._base_url} has left {count} without an answer.",
-            "Look whether it hangs or is overloaded; the work is tried again by itself.",
+            "Look whether it hangs or is overloaded; the work is tried a few times again, then by `vidprocme jobs retry`.",
             evidence,
         )
 

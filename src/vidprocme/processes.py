@@ -1,8 +1,14 @@
-"""One process of this machine, told apart from a later one with the same pid; and its certain end."""
+"""What the kernel tells of processes: who lives, told apart from a later one with the same pid; and locks that end with them.
+
+The lowest floor, beside core, for the rooms that meet processes: queue, dispatch, monitor, wiring.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import secrets
 import signal
 import time
 from dataclasses import dataclass
@@ -21,7 +27,7 @@ class Known:
 
     def lives(self) -> bool:
         """Does this very process run still? (A zombie does not: it has written its last.)"""
-        return self.boot == _boot_id() and _started(self.pid) == self.started
+        return self.boot == boot_id() and started(self.pid) == self.started
 
     def end(self, grace_s: float, most_s: float) -> bool:
         """TERM, then after `grace_s` KILL, which ends a stopped process as well. False: it lives on after `most_s`."""
@@ -44,8 +50,8 @@ class Known:
 
 def known(pid: int) -> Known | None:
     """The process that has this pid now; None when there is none, or no /proc to tell."""
-    started = _started(pid)
-    return Known(pid, started, _boot_id()) if started is not None else None
+    since = started(pid)
+    return Known(pid, since, boot_id()) if since is not None else None
 
 
 def pid_namespace() -> str:
@@ -56,18 +62,55 @@ def pid_namespace() -> str:
         return ""
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Names this machine's last start; empty where there is no /proc."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
 
 
-def _started(pid: int) -> int | None:
-    """Field 22 of proc(5)'s stat; None: no such process, or a zombie."""
+def started(pid: int) -> int | None:
+    """The kernel's start time of a pid, in ticks since boot (field 22 of proc(5)'s stat); None: no such process, or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def hold(path: Path) -> int:
+    """A file that is locked for as long as this process lives, however it ends; close the descriptor to let go.
+
+    It gets its name when it is locked: nobody ever sees it unlocked before.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        aside.replace(path)
+    except OSError:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Does the process live that holds this file? In another container too, when both see the same file system."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
