@@ -112,6 +112,16 @@ def test_a_video_sent_over_http_comes_back_described(running: Stack, tmp_path: P
     assert job["id"] in {hit["job_id"] for hit in hits}
 
 
+def test_a_worker_that_was_frozen_while_another_started_is_seen_again(running: Stack) -> None:
+    before = set(running.pools())
+    docker("pause", running.container("worker-1"))
+    await_(lambda: len(running.pools()) < 2, "the frozen worker is still there")
+    running.compose("restart", "worker-2")
+    await_(lambda: set(running.pools()) - before, "the other one did not start again")
+    docker("unpause", running.container("worker-1"))
+    await_(lambda: len(running.pools()) == 2 and set(running.pools()) & before, "it is not seen again")
+
+
 def test_a_worker_killed_amid_a_job_and_the_job_ends_once(running: Stack, tmp_path: Path) -> None:
     said = draw(tmp_path / "long.mp4", 40, seed=11, size=(1280, 720))
     job = running.post(tmp_path / "long.mp4", model="demo")
