@@ -35,6 +35,9 @@ class Settings:
     log_level: str = "warning"
     host: str = "127.0.0.1"
     port: int = 8484
+    hosts: str = (
+        ""  # names of the server beside those of loopback, with commas; "": any name where it listens beyond loopback
+    )
     failpoint: str = ""  # "name" or "name:n": kill -9 itself at the nth passing of that point (for tests)
 
 

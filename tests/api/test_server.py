@@ -91,8 +91,27 @@ def test_names_of_this_machine_are_taken(client: Client, host: str) -> None:
 
 
 def test_on_a_network_any_name_will_do(house: House) -> None:
-    with serving(create_app(house, local_only=False)) as client:
+    with serving(create_app(house, hosts=None)) as client:
         assert client.get("/v1/jobs", headers={"host": "videos.example"}).status_code == 200
+
+
+def test_a_published_port_goes_by_its_names_alone(house: House) -> None:
+    """A container listens everywhere, and its port is on this machine's loopback: there every page of a browser reaches it."""
+    with serving(create_app(house, hosts={"server"})) as client:
+        for known in ("server:8484", "SERVER", "127.0.0.1:8484", "localhost"):
+            assert client.get("/v1/jobs", headers={"host": known}).status_code == 200
+        for path in ("/v1/jobs", "/metrics", "/v1/search?q=x"):
+            assert_problem(client.get(path, headers={"host": "evil.example:8484"}), 421, "HOST_UNKNOWN")
+        # A pod is asked by its address.
+        assert client.get("/healthz", headers={"host": "10.0.0.7:8484"}).status_code == 200
+
+
+def test_a_method_that_nobody_knows_is_no_label_of_its_own(client: Client) -> None:
+    for number in range(3):
+        client.request(f"EVIL{number}", "/v1/jobs")
+    text = client.get("/metrics").text
+    assert "EVIL" not in text
+    assert 'vidprocme_http_requests_total{method="other",route="/v1/jobs",status="405"} 3.0' in text
 
 
 def test_a_foreign_page_may_not_change_anything(client: Client, house: House) -> None:

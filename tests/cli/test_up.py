@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.served import Up, await_, draw, environment, gone, noise, up
+from vidprocme.monitor.alive import Mark
 from vidprocme.queue.sockets import socket_path
 
 
@@ -27,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def counter(server: Up, name: str, **labels: str) -> float:
-    text = httpx.get(f"{server.url}/metrics", timeout=30, trust_env=False).text
+    text = numbers(server)
     (value,) = [
         sample.value
         for family in text_string_to_metric_families(text)
@@ -35,6 +38,10 @@ def counter(server: Up, name: str, **labels: str) -> float:
         if sample.name == name and sample.labels == labels
     ]
     return float(value)
+
+
+def numbers(server: Up) -> str:
+    return httpx.get(f"{server.url}/metrics", timeout=30, trust_env=False).text
 
 
 def transcode(job: dict[str, Any]) -> dict[str, int]:
@@ -126,6 +133,25 @@ def test_alive_says_who_stands_still(tmp_path: Path) -> None:
 
     assert f"pool {pool.pid} moved" in done.stdout and "stands still" in done.stdout
     assert over.returncode == 1 and "No pool and no server" in over.stderr
+
+
+def test_what_the_command_line_says_reaches_the_pool(tmp_path: Path) -> None:
+    with up(tmp_path, "--cores", "1", "--sim-gpus", "3") as server:
+        await_(lambda: server.ready()["parts"].get("pools", {}).get("ok"), "no pool")
+        text = await_(lambda: "place_slots{" in (said := numbers(server)) and said, "it does not report")
+    slots = [line for line in text.splitlines() if line.startswith("vidprocme_place_slots{")]
+    assert sorted(line.split('kind="')[1].split('"')[0] for line in slots) == ["cpu", "gpu", "gpu", "gpu"]
+    assert all(line.endswith(" 1.0") for line in slots)
+
+
+def test_a_loop_that_has_not_moved_for_minutes_stands_still(tmp_path: Path) -> None:
+    """By default: shorter than a person notices, longer than a Redis that hangs holds it up (80 s)."""
+    mark = Mark(tmp_path, "pool")
+    (path,) = (tmp_path / "alive").iterdir()
+    for age_s, status in ((100, 0), (150, 1)):
+        os.utime(path, (time.time() - age_s, time.time() - age_s))
+        assert run("alive", data=tmp_path).returncode == status
+    mark.close()
 
 
 def test_a_run_without_a_server_is_alive_too(tmp_path: Path) -> None:

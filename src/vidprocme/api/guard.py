@@ -1,8 +1,9 @@
-"""Around every request: an id, a count, and on this machine's own address a look at who is asking.
+"""Around every request: an id, a count, and a look at who is asking.
 
-A server without keys on 127.0.0.1 is still reached by every web page that this machine's browser shows. Two checks close that
-door: the Host header must name this machine (a page whose name was rebound to 127.0.0.1 sends its own), and a request that
-changes something must not come from another site's page (Origin).
+A server without keys on 127.0.0.1 is still reached by every web page that this machine's browser shows, also when it is a
+container's port that is published there. Two checks close that door: the Host header must be a name of this server (a page
+whose name was rebound to 127.0.0.1 sends its own), and a request that changes something must not come from another site's
+page (Origin).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
@@ -22,14 +24,18 @@ from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import ulid
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# Asked by address of a pod by its kubelet; they tell a page nothing.
+HEALTH = frozenset({"/healthz", "/readyz"})
+# Of RFC 9110 and 5789. Whatever else a stranger sends must not become a label of a metric.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 NONE_YET, GONE = 0, 499  # nothing was answered; the sender went away (as nginx counts it)
 
 
 class Guard:
-    """ASGI middleware. `local_only`: this server is bound to loopback, so only names of loopback are its own."""
+    """ASGI middleware. `hosts`: this server's names beside those of loopback; None: any name will do."""
 
-    def __init__(self, app: ASGIApp, desk: Desk, *, local_only: bool) -> None:
-        self._app, self._desk, self._local_only = app, desk, local_only
+    def __init__(self, app: ASGIApp, desk: Desk, *, hosts: Collection[str] | None) -> None:
+        self._app, self._desk, self._hosts = app, desk, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +54,7 @@ class Guard:
             await send(message)
 
         try:
-            refusal = refuse(Request(scope), local_only=self._local_only)
+            refusal = refuse(Request(scope), hosts=self._hosts)
             if refusal is not None:
                 await respond(refusal.info(), status_of(refusal), request_id)(scope, receive, told)
             else:
@@ -61,17 +67,19 @@ class Guard:
             await strange(error, request_id)(scope, receive, told)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._desk.traffic.add(scope["method"], route, status, time.monotonic() - began_s)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._desk.traffic.add(method, route, status, time.monotonic() - began_s)
 
 
-def refuse(request: Request, *, local_only: bool) -> BadWish | None:
+def refuse(request: Request, *, hosts: Collection[str] | None) -> BadWish | None:
     """Why this request is not for us; None when it is."""
     host = request.headers.get("host", "")
-    if local_only and not is_loopback(_host_name(host)):
+    name = _host_name(host)
+    if hosts is not None and not is_loopback(name) and name not in hosts and request.url.path not in HEALTH:
         return BadWish(
             "HOST_UNKNOWN",
-            f"This server answers on this machine only, and {host[:100]!r} is not a name of it.",
-            "Use http://127.0.0.1 with its port.",
+            f"This server does not go by the name {host[:100]!r}.",
+            "Use http://127.0.0.1 with its port, or add the name to VIDPROCME_HOSTS.",
             {"host": host[:100]},
         )
     origin = request.headers.get("origin")

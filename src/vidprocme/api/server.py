@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -31,11 +31,11 @@ GRACE_S = 3  # what is being answered when the end comes
 MARK_EVERY_S = 5.0
 
 
-def create_app(house: House, *, local_only: bool = True) -> FastAPI:
+def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     """The API over a house, which the caller closes. While it runs, it also follows what is published, for the search.
 
     Args:
-        local_only: it is served on loopback: requests under foreign host names are refused.
+        hosts: names of this server beside those of loopback: requests under other names are refused. None: any will do.
     """
     desk = Desk(house)
 
@@ -66,7 +66,7 @@ def create_app(house: House, *, local_only: bool = True) -> FastAPI:
     install(app)
     for room in (status, videos, jobs, search):
         app.include_router(room.router)
-    app.add_middleware(Guard, desk=desk, local_only=local_only)
+    app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
     return app
 
@@ -108,9 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(0)
     settings = load()
     set_up(settings.log_level)
+    named = frozenset(settings.hosts.lower().replace(",", " ").split())
+    hosts = None if options.network and not named else named
     with House(settings) as house, socket.socket(fileno=options.fd) as listener:
         config = uvicorn.Config(
-            create_app(house, local_only=not options.network),
+            create_app(house, hosts=hosts),
             log_config=None,
             access_log=False,
             server_header=False,

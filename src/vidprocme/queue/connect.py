@@ -158,7 +158,8 @@ def describe(client: redis.Redis, where: str) -> ServerInfo:
     name, version = version_of(info)
     snapshots = "rdb" if save or save is None else "none"
     persistence = f"aof {appendfsync or ''}".strip() if info.get("aof_enabled") else snapshots
-    files = ["aof_last_write_status", "aof_last_bgrewrite_status"] if info.get("aof_enabled") else []
+    # A rewrite that failed (no memory to fork) loses nothing: the old file goes on being written.
+    files = ["aof_last_write_status"] if info.get("aof_enabled") else []
     files += ["rdb_last_bgsave_status"] if save or save is None else []
     return ServerInfo(
         name,

@@ -326,7 +326,8 @@ local function finish(task, next, outcome, kind, code, delay)
   if next == 'retry' then task.score = 0 end
   call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
   task.settled = token
-  count(task, kind, code, next == 'retry' and to == 'delayed')
+  -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
+  if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
   move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})
 end
 
