@@ -53,6 +53,21 @@ def containers_are_asked(plan: Plan) -> list[str]:
     ]
 
 
+def nothing_is_killed_for_what_it_waits_for(plan: Plan) -> list[str]:
+    """A liveness probe asks the process and no more: one that needs Redis, a disk or readiness restarts what only waits."""
+    wrong = []
+    for workload in workloads(plan):
+        for container in many(workload.pod.get("container")):
+            probe = one(container.get("liveness_probe"))
+            if one(probe.get("http_get")).get("path") == "/readyz":
+                wrong.append(f"{workload.name}/{container['name']} is killed when it is not ready")
+            if "redis-cli" in one(probe.get("exec")).get("command", []):
+                wrong.append(
+                    f"{workload.name}/{container['name']} is killed when its disk is full, and forgets what it holds"
+                )
+    return wrong
+
+
 def containers_have_no_rights(plan: Plan) -> list[str]:
     wrong = []
     for workload in workloads(plan):

@@ -42,6 +42,15 @@ def services_reach_somebody(plan: Plan) -> list[str]:
     return wrong
 
 
+def the_server_is_watched_when_it_is_not_ready(plan: Plan) -> list[str]:
+    """Else the alerts on what makes it unready (Redis away, a full disk) can never fire: Prometheus comes by the Service."""
+    return [
+        "the Service server leaves out a server that is not ready, and with it what Prometheus should see"
+        for _, body in resources(plan, "kubernetes_service_v1")
+        if object_name(body) == "server" and one(body["spec"]).get("publish_not_ready_addresses") is not True
+    ]
+
+
 def budgets_pick_somebody(plan: Plan) -> list[str]:
     return [
         f"the budget {object_name(body)} picks no pods"

@@ -131,6 +131,11 @@ def http(path: str, port: int, *, every_s: int = 10, failures: int = 3, timeout_
     return {"http_get": {"path": path, "port": str(port)}, **_rhythm(every_s, failures, timeout_s)}
 
 
+def reached(port: int, *, every_s: int = 10, failures: int = 3, timeout_s: int = 5) -> Data:
+    """Opens a connection, and says nothing."""
+    return {"tcp_socket": {"port": str(port)}, **_rhythm(every_s, failures, timeout_s)}
+
+
 def run(*command: str, every_s: int = 10, failures: int = 3, timeout_s: int = 5) -> Data:
     """Runs a program in the container; exit status 0 is good."""
     return {"exec": {"command": list(command)}, **_rhythm(every_s, failures, timeout_s)}

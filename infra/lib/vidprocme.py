@@ -73,7 +73,8 @@ class Server(Construct):
             size=settings.size,
             # There are no keys yet; who may reach it is the network policies' to say.
             args=("up", "--no-pool", "--host", "0.0.0.0", "--port", str(PORT), "--allow-network"),
-            env=common.env(),
+            # A port-forward is on the loopback of somebody's machine, where every page of a browser reaches it.
+            env=common.env() | {"VIDPROCME_HOSTS": f"{SERVER},{SERVER}.{common.space.name}"},
             secrets=common.redis.secrets,
             port=("http", PORT),
             startup=pods.http("/healthz", PORT, every_s=2, failures=60),
@@ -91,7 +92,9 @@ class Server(Construct):
             recreate=True,
             annotations=common.changed,
         )
-        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT)
+        # It is not ready when Redis is away or the disk full: just then Prometheus has to read it (VidprocmeQueueDown,
+        # VidprocmeDiskFull), and people may look at what there is.
+        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT, when_unready=True)
         common.space.allow(SERVER, PORT, anybody=True)
 
 
@@ -109,7 +112,7 @@ class Workers(Construct):
             pods.empty_dir("tmp", TMP_MIB),
             models_volume,
         )
-        # Its loop has moved within the last 30 s. The verb is a program that starts, so it is not asked often.
+        # Its loop has moved within the last 120 s, the verb's own limit: a Redis that hangs holds it up for 80. The verb is a program that starts, so it is not asked often.
         alive = ("vidprocme", "alive")
         container = Container(
             name=WORKER,

@@ -55,8 +55,14 @@ def deployment(
     )
 
 
-def service(scope: Construct, name: str, *, namespace: str, component: str, port: int) -> None:
-    """A name inside the cluster for a component's pods."""
+def service(
+    scope: Construct, name: str, *, namespace: str, component: str, port: int, when_unready: bool = False
+) -> None:
+    """A name inside the cluster for a component's pods.
+
+    Args:
+        when_unready: also for those that say they cannot do their work now.
+    """
     make(
         service_v1,
         "ServiceV1",
@@ -67,6 +73,7 @@ def service(scope: Construct, name: str, *, namespace: str, component: str, port
             "spec": {
                 "type": "ClusterIP",
                 "selector": selector(component),
+                "publish_not_ready_addresses": when_unready,
                 "port": [{"name": "main", "port": port, "target_port": str(port), "protocol": "TCP"}],
             },
         },

@@ -36,6 +36,18 @@ POD_FAULTS = (
     ),
     Case(pods.containers_are_asked, "local", lambda p: container(p, "worker-cpu").pop("liveness_probe"), "liveness"),
     Case(pods.containers_are_asked, "local", lambda p: container(p, "grafana").pop("readiness_probe"), "readiness"),
+    Case(
+        pods.nothing_is_killed_for_what_it_waits_for,
+        "local",
+        lambda p: container(p, "server").update(liveness_probe=container(p, "server")["readiness_probe"]),
+        "server/server is killed when it is not ready",
+    ),
+    Case(
+        pods.nothing_is_killed_for_what_it_waits_for,
+        "gcp-house",
+        lambda p: container(p, "redis").update(liveness_probe=container(p, "redis")["readiness_probe"]),
+        "redis/redis is killed when its disk is full",
+    ),
     *(
         Case(
             pods.containers_have_no_rights,
@@ -77,6 +89,12 @@ POD_FAULTS = (
 )
 
 WIRING_FAULTS = (
+    Case(
+        wiring.the_server_is_watched_when_it_is_not_ready,
+        "local",
+        lambda p: only(p, "kubernetes_service_v1", "server")["spec"].pop("publish_not_ready_addresses"),
+        "Prometheus should see",
+    ),
     Case(
         wiring.selectors_fit,
         "local",
