@@ -104,8 +104,11 @@ def the_cluster_is_closed(plan: Plan) -> list[str]:
 
 
 def data_is_kept(plan: Plan) -> list[str]:
-    """In a plan for keeps: cluster, bucket and secrets cannot be destroyed; what is deleted in the bucket can come back."""
+    """In a plan for keeps: cluster, bucket and secrets cannot be destroyed; what is deleted in the bucket can come back; and
+    Terraform's own state outlives the machine it runs on (a workflow's is gone with the run)."""
     wrong = []
+    if "local" in plan["terraform"].get("backend", {}):
+        wrong.append("Terraform's state would lie in a file beside the plan: name a bucket for it under [state]")
     for name, body in resources(plan, "google_container_cluster", "google_secret_manager_secret"):
         if body.get("deletion_protection") is not True:
             wrong.append(f"{name} may be destroyed")

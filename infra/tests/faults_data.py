@@ -182,6 +182,12 @@ CLOUD_FAULTS = (
         "redis-config/x",
     ),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, CLUSTER).update(deletion_protection=False), "destroyed"),
+    Case(
+        cloud.data_is_kept,
+        "gcp-ground",
+        lambda p: p["terraform"].update(backend={"local": {"path": "x.tfstate"}}),
+        "under [state]",
+    ),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).pop("lifecycle"), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).update(force_destroy=True), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).pop("soft_delete_policy"), "is gone"),
