@@ -29,7 +29,8 @@ from tests.queue.things import (
 from tests.servers import RedisServer
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.job import JobState, Lease, Next, Stage
-from vidprocme.queue.base import Claim
+from vidprocme.core.resources import PlaceKind
+from vidprocme.queue.base import Claim, PlaceReport, PoolReport
 from vidprocme.queue.check import check
 from vidprocme.queue.connect import masked
 from vidprocme.queue.redis import RedisQueue
@@ -206,7 +207,11 @@ def test_a_full_server_takes_nothing_new_and_lets_work_end(tmp_path: Path) -> No
                 queue.submit(job, [new_task(job, Stage.PROBE, payload={"text": "x" * 50_000})])
         assert caught.value.code == "QUEUE_FULL"
         assert queue.job(job.id) is None
-        assert queue.beat("pool", [lease], lease_ms=LEASE_MS, presence_ms=LEASE_MS).lost == ()
+        queue.command("CONFIG", "SET", "maxmemory", "1mb")  # far over it, whatever the client's buffers take
+        for busy in range(3):  # a report that changed is written anew
+            report = PoolReport((PlaceReport("a/cpu", "a", PlaceKind.CPU, 2, busy),), {})
+            beat = queue.beat("pool", [lease], lease_ms=LEASE_MS, presence_ms=LEASE_MS, report=report)
+            assert beat.lost == ()
         assert end(queue, lease).stale == ()
         assert queue.cancel(queue.jobs(limit=1)[0].job.id) and check(queue) == []
     finally:
