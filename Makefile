@@ -49,7 +49,6 @@ docker-test: .venv/dev.stamp ## build the image and take videos through its cont
 	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
 
 monitoring: .venv/dev.stamp ## draw the Grafana dashboard and docs/metrics.md anew from the code
-	@$(PY) -m monitoring.dashboard
 	@$(PY) -m scripts.gen_docs
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
