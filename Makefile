@@ -9,10 +9,10 @@ CODE := src tests scripts benchmarks monitoring infra
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/base.stamp ## set everything up and take the sample video through the whole pipeline, offline
+demo: .venv/base.stamp ## set up, and take the sample video through the pipeline
 	@$(PY) scripts/demo.py
 
-test: .venv/dev.stamp ## set everything up and pass the tests (<= 10 min); what this machine lacks is named
+test: .venv/dev.stamp ## set up, and pass the tests; names what this machine lacks
 	@$(PY) scripts/parts.py test
 
 test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing part is an error
@@ -27,7 +27,7 @@ lint: .venv/dev.stamp ## format and lint
 types: .venv/dev.stamp ## strict types
 	@.venv/bin/mypy
 
-check-delivery: .venv-delivery/made.stamp ## workflows, Dockerfiles, shell scripts, YAML, each by the tool that knows it
+check-delivery: .venv-delivery/made.stamp ## lint workflows, Dockerfile, shell scripts, YAML
 	@.venv-delivery/bin/python scripts/check_delivery.py
 
 up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
@@ -36,20 +36,19 @@ up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
 bench: .venv/dev.stamp ## make bench NAME=pipeline
 	@$(PY) -m benchmarks $(NAME)
 
-infra-setup: .venv-infra/ready.stamp ## the environment of infra/ (1.7 GB); afterwards the next two need no network
+infra-setup: .venv-infra/ready.stamp ## the environment of infra/: 1.7 GB
 
-infra-synth: .venv-infra/ready.stamp ## Terraform plans into infra/cdktf.out; STACK=local or gcp, ARGS=--gcp=FILE
+infra-synth: .venv-infra/ready.stamp ## Terraform plans; STACK=local|gcp, ARGS=--gcp=FILE
 	@.venv-infra/bin/python -m infra.main $(STACK) $(ARGS)
 
-infra-test: .venv-infra/ready.stamp ## types and tests of infra/; UPDATE=1 writes the snapshots anew
+infra-test: .venv-infra/ready.stamp ## types and tests of infra/; UPDATE=1 renews snapshots
 	@.venv-infra/bin/mypy --config-file infra/mypy.ini infra
 	@.venv-infra/bin/python -m pytest -q infra/tests $(if $(UPDATE),--update-snapshots)
 
-docker-test: .venv/dev.stamp ## build the image and take videos through its containers (needs a Docker engine)
+docker-test: .venv/dev.stamp ## the image, built and used (needs a Docker engine)
 	@VIDPROCME_TEST_DOCKER=1 $(PY) -m pytest -q -m docker tests/docker
 
-monitoring: .venv/dev.stamp ## draw the Grafana dashboard and docs/metrics.md anew from the code
-	@$(PY) -m monitoring.dashboard
+monitoring: .venv/dev.stamp ## make the dashboard and docs/metrics.md anew
 	@$(PY) -m scripts.gen_docs
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks

@@ -1,4 +1,4 @@
-"""The Grafana dashboard, as code: python -m monitoring.dashboard writes monitoring/grafana/dashboards/vidprocme.json.
+"""The Grafana dashboard, as code: `make monitoring` writes monitoring/grafana/dashboards/vidprocme.json (scripts/gen_docs.py).
 
 Every server that is asked shows the same totals of one Redis, so queries take `max` over servers before they sum anything.
 Grafana 10.1 or newer reads it. tests/monitoring runs every query against a Prometheus that watches a live server.
@@ -7,9 +7,8 @@ Grafana 10.1 or newer reads it. tests/monitoring runs every query against a Prom
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +22,9 @@ UID = "vidprocme"
 # The same as in grafana/provisioning/datasources/prometheus.yml.
 SOURCE = nouns.DataSourceRef(type_val="prometheus", uid="vidprocme-prometheus")
 LOST = 'vidprocme_attempts_total{outcome="lost"}'
+# The bounds of VidprocmeWaitingTooLong in rules.yml, in seconds.
+BOUNDS_S = {"urgent": 60, "high": 300, "normal": 1800, "bulk": 86400}
+UP = {"1": ("up", "green"), "0": ("down", "red")}
 WIDTH, HEIGHT, STAT_HEIGHT = 24, 8, 4  # of Grafana's grid
 
 
@@ -46,7 +48,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One big number, red from `bad` on; with `low_is_bad` red below it."""
+    """One big number as it is now, red from `bad` on; with `low_is_bad` red below it. `words`: text and color in place of a value."""
 
     title: str
     about: str
@@ -54,6 +56,7 @@ class Verdict:
     expr: str
     bad: float
     low_is_bad: bool = False
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def rate(metric: str, by: str) -> str:
@@ -72,9 +75,22 @@ def quantiles(metric: str, by: str = "") -> tuple[Query, ...]:
     return tuple(Query(quantile(share, metric, by), f"{name}p{share * 100:.0f}") for share in (0.5, 0.95))
 
 
+def wait_of_bound() -> str:
+    """The longest wait of any bin as a share of that bin's bound: above 1, VidprocmeWaitingTooLong is told a minute later."""
+    return "max(" + " or ".join(f'vidprocme_oldest_wait_seconds{{bin="{b}"}} / {s}' for b, s in BOUNDS_S.items()) + ")"
+
+
+def recent(metric: str, by: str, window: str = "10m") -> str:
+    """How much a counter grew, as whole numbers. `increase` is blind for the first count of a series that was not there before;
+    here it counts, unless nobody watched at that time: then the totals since installation would look like news."""
+    grown = f"{metric} - {metric} offset {window}"
+    new = f"{metric} and on (job, instance) (vidprocme_queue_up offset {window} == 1)"
+    return f"max by ({by}) ({grown} or {new})"
+
+
 VERDICT: tuple[Verdict, ...] = (
-    Verdict("Server", "1: answers Prometheus.", "short", 'min(up{job="vidprocme"})', 1, low_is_bad=True),
-    Verdict("Queue", "1: Redis answers the server.", "short", "min(vidprocme_queue_up)", 1, low_is_bad=True),
+    Verdict("Server", "Answers Prometheus.", "short", 'min(up{job="vidprocme"})', 1, low_is_bad=True, words=UP),
+    Verdict("Queue", "Redis answers the server.", "short", "min(vidprocme_queue_up)", 1, low_is_bad=True, words=UP),
     Verdict(
         "Pools at work",
         "Pools that take anybody's tasks. With none, nothing moves.",
@@ -83,8 +99,20 @@ VERDICT: tuple[Verdict, ...] = (
         1,
         low_is_bad=True,
     ),
-    Verdict("Dead letters", "Tasks whose tries are used up.", "short", 'max(vidprocme_tasks{state="dead"})', 1),
-    Verdict("Oldest wait", "Of all bins.", "s", "max(vidprocme_oldest_wait_seconds)", 1800),
+    Verdict(
+        "Dead letters",
+        "Tasks whose tries are used up, until somebody retries them.",
+        "short",
+        'max(vidprocme_tasks{state="dead"})',
+        1,
+    ),
+    Verdict(
+        "Longest wait",
+        "Of all bins, as a share of what its bin may wait: urgent 1 min, high 5 min, normal 30 min, bulk a day.",
+        "percentunit",
+        wait_of_bound(),
+        1,
+    ),
     Verdict("Alerts", "That fire now.", "short", 'count(ALERTS{alertstate="firing"}) or vector(0)', 1),
 )
 
@@ -129,9 +157,9 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
         (
             Drawn(
                 "Attempts",
-                "That ended, per minute.",
+                "That ended, per minute; what did not happen is left out.",
                 "cpm",
-                (Query(f"60 * {rate('vidprocme_attempts_total', 'stage, outcome')}", "{{stage}} {{outcome}}"),),
+                (Query(f"60 * {rate('vidprocme_attempts_total', 'stage, outcome')} > 0", "{{stage}} {{outcome}}"),),
             ),
             Drawn(
                 "Jobs",
@@ -141,12 +169,11 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
             ),
             Drawn(
                 "Errors by code",
-                "Totals of the ten most frequent, lost attempts included.",
+                "In the ten minutes before, the ten most frequent; lost attempts included.",
                 "short",
                 (
                     Query(
-                        "topk(10, max by (stage, code) (vidprocme_attempt_errors_total))",
-                        "{{stage}} {{code}}",
+                        f"topk(10, {recent('vidprocme_attempt_errors_total', 'stage, code')}) > 0", "{{stage}} {{code}}"
                     ),
                 ),
             ),
@@ -295,13 +322,28 @@ def _big(verdict: Verdict) -> stat.Panel:
         .description(verdict.about)
         .datasource(SOURCE)
         .unit(verdict.unit)
+        .decimals(0)
+        .mappings(_mappings(verdict.words))
         .thresholds(dashboard.ThresholdsConfig().mode(nouns.ThresholdsMode.ABSOLUTE).steps(steps))
         .color_mode(shared.BigValueColorMode.BACKGROUND)
         .graph_mode(shared.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .no_value("no data")
-        .with_target(_target("A", Query(verdict.expr, verdict.title)))
+        # Instant: over a range of hours the last value that there was would stay green long after Redis is gone.
+        .with_target(_target("A", Query(verdict.expr, verdict.title)).instant())
     )
+
+
+def _mappings(words: Mapping[str, tuple[str, str]]) -> list[nouns.ValueMapping]:
+    """Nothing to show is neither good nor bad: without a color of its own it would take that of the lowest step."""
+    nothing = nouns.ValueMappingResult(text="no data", color="text", index=0)
+    null = nouns.DashboardSpecialValueMapOptions(match=nouns.SpecialValueMatch.NULL_AND_NAN, result=nothing)
+    found: list[nouns.ValueMapping] = [nouns.SpecialValueMap(null)]
+    if words:
+        results = enumerate(words.items(), 1)
+        options = {value: nouns.ValueMappingResult(text=t, color=c, index=n) for n, (value, (t, c)) in results}
+        found.append(nouns.ValueMap(options))
+    return found
 
 
 def _lines(panel: Drawn) -> timeseries.Panel:
@@ -314,9 +356,12 @@ def _lines(panel: Drawn) -> timeseries.Panel:
         .min(0)
         .fill_opacity(10)
         .legend(common.VizLegendOptions().display_mode(shared.LegendDisplayMode.LIST).show_legend(True))
+        .tooltip(common.VizTooltipOptions().mode(shared.TooltipDisplayMode.MULTI).sort(shared.SortOrder.DESCENDING))
     )
+    if panel.unit == "short":  # counts: there is no half a task
+        drawn = drawn.decimals(0)
     for letter, query in zip("ABCDEF", panel.queries, strict=False):
-        drawn = drawn.with_target(_target(letter, query))
+        drawn = drawn.with_target(_target(letter, query).range())
     return drawn
 
 
@@ -328,22 +373,3 @@ def queries() -> list[tuple[str, str]]:
     """(panel's title, expression) of the whole page."""
     drawn = [(panel.title, query.expr) for _, panels in ROWS for panel in panels for query in panel.queries]
     return [*((verdict.title, verdict.expr) for verdict in VERDICT), *drawn]
-
-
-def main(argv: Sequence[str]) -> int:
-    if list(argv) not in ([], ["--check"]):
-        print("python -m monitoring.dashboard [--check]", file=sys.stderr)
-        return 2
-    wanted = text()
-    if FILE.is_file() and FILE.read_text(encoding="utf-8") == wanted:
-        return 0
-    if argv:
-        print(f"{FILE.name} is not current: run `make monitoring` and commit it.", file=sys.stderr)
-        return 1
-    FILE.write_text(wanted, encoding="utf-8")
-    print(f"wrote {FILE.name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from monitoring import dashboard
 from vidprocme.core.counts import DECIDE, TOOK, WAIT, Measure
 from vidprocme.core.job import TERMINAL, TRANSITIONS, TaskState, job_state
 from vidprocme.monitor.table import TABLE
@@ -187,7 +188,11 @@ def _metrics_lines() -> Iterator[str]:
     yield ""
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"docs/states.md": states_page, "docs/metrics.md": metrics_page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/states.md": states_page,
+    "docs/metrics.md": metrics_page,
+    "monitoring/grafana/dashboards/vidprocme.json": dashboard.text,
+}
 
 
 def outdated(root: Path) -> list[str]:
@@ -200,7 +205,7 @@ def outdated(root: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description="Write the pages that are drawn from the code.")
+    parser = argparse.ArgumentParser(description="Write the pages and the dashboard that are made by code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is not current")
     if parser.parse_args(arguments).check:
         old = outdated(root)

@@ -7,7 +7,7 @@ from infra.checks.plan import one
 from infra.tests.things import Case, Fault, container, only, pod, policy, spec
 
 DEPLOYMENT, SET = "kubernetes_deployment_v1", "kubernetes_stateful_set_v1"
-INIT = {"name": "first", "image": "redis:7.2.7-bookworm"}
+INIT = {"name": "first", "image": "redis:7.2.16-bookworm"}
 
 
 def right(key: str, value: object) -> Fault:

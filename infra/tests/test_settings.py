@@ -89,7 +89,7 @@ def test_cloud_settings_that_cannot_be(change: Callable[[Table], object], senten
 @pytest.mark.parametrize(
     "good",
     [
-        "redis:7.2.7-bookworm",
+        "redis:7.2.16-bookworm",
         "127.0.0.1:5000/vidprocme:1",
         "europe-west4-docker.pkg.dev/p/v/vidprocme:0.1.0",
         "vidprocme@sha256:" + "0" * 64,

@@ -19,6 +19,13 @@ PORTS = {
     "alertmanager": "${ALERTMANAGER_PORT:-9093}",
     "grafana": "${GRAFANA_PORT:-3000}",
 }
+# On the host's network the ports of server and Alertmanager can be chosen, and Prometheus must find them there
+# (tests/monitoring/test_hostnet.py runs it).
+COPY = "/prometheus/prometheus.yml"
+WITH_PORTS = (
+    'sed -e "s|- rules.yml|- /etc/prometheus/rules.yml|"'
+    f' -e "s|:8484|:{PORTS["server"]}|" -e "s|:9093|:{PORTS["alertmanager"]}|" /etc/prometheus/prometheus.yml'
+)
 OURS = ("server", "worker-1", "worker-2")
 
 
@@ -46,7 +53,11 @@ def on_the_host(service: str, wanted: dict[str, Any]) -> dict[str, Any]:
             made["healthcheck"]["test"][2:2] = ["-p", port]
         case "server":
             made["command"] = ["up", "--no-pool", "--host", "127.0.0.1", "--port", port]
-        case "prometheus" | "alertmanager":
+        case "prometheus":
+            words = " ".join([*made["command"], f"--web.listen-address=127.0.0.1:{port}"])
+            copied = words.replace("/etc/prometheus/prometheus.yml", COPY)
+            made |= {"entrypoint": ["/bin/sh", "-ec"], "command": [f"{WITH_PORTS} > {COPY}; exec prometheus {copied}"]}
+        case "alertmanager":
             made["command"].append(f"--web.listen-address=127.0.0.1:{port}")
         case "grafana":
             made["environment"] |= {"GF_SERVER_HTTP_ADDR": "127.0.0.1", "GF_SERVER_HTTP_PORT": port}
@@ -82,7 +93,10 @@ def test_redis_keeps_what_was_accepted() -> None:
     words = NORMAL["services"]["redis"]["command"]
     said = dict(zip(words[::2], words[1::2], strict=True))
     assert (said["--appendonly"], said["--appendfsync"]) == ("yes", "everysec")
-    assert said["--maxmemory-policy"] == "noeviction"
+    # The limit is what VidprocmeQueueMemory measures by, and what makes a refusal of a kill; a cluster's default is the same.
+    assert (said["--maxmemory"], said["--maxmemory-policy"]) == ("${REDIS_MAXMEMORY:-768mb}", "noeviction")
+    settings = tomllib.loads((ROOT / "infra" / "settings.local.toml").read_text())["house"]["redis"]
+    assert settings.get("maxmemory_mib", 768) == 768
     assert "redis:/data" in NORMAL["services"]["redis"]["volumes"]
 
 
@@ -102,3 +116,18 @@ def test_a_cluster_runs_the_same_images(settings: str) -> None:
     assert {name: there[name] for name in ("redis", "prometheus", "alertmanager", "grafana")} == {
         name: here[name] for name in ("redis", "prometheus", "alertmanager", "grafana")
     }
+
+
+def test_redis_has_none_of_the_holes_that_are_known() -> None:
+    """7.2.11 mends CVE-2025-49844 (a way out of Lua), 7.2.14 CVE-2026-23479, -25243 and -23631: Redis' release notes."""
+    major, minor, patch = re.findall(r"redis:(\d+)\.(\d+)\.(\d+)", NORMAL["services"]["redis"]["image"])[0]
+    assert (int(major), int(minor), int(patch)) >= (7, 2, 14)
+
+
+def test_grafana_is_as_quiet_as_in_a_cluster() -> None:
+    """What infra/lib/monitoring.py says, read as text: its environment is not here."""
+    there = re.findall(r'"(GF_\w+)": "(\w+)"', (ROOT / "infra" / "lib" / "monitoring.py").read_text())
+    here = NORMAL["services"]["grafana"]["environment"]
+    assert len(there) == 9 and dict(there).items() <= here.items()
+    home = here["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].replace("/var/lib/grafana", "monitoring/grafana")
+    assert (ROOT / home).is_file()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.served import draw
-from tests.docker.engine import Stack, await_, built_image, docker, stack
+from tests.docker.engine import ROOT, Stack, await_, built_image, docker, stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(1200)]
 
@@ -84,6 +87,26 @@ def test_a_video_goes_through_one_container_without_a_network(image: str, tmp_pa
     )
     assert [caption["text"] for caption in json.loads(done)["captions"]] == said
     assert (tmp_path / "out").stat().st_uid == 10001
+
+
+def test_the_runbooks_command_writes_into_a_folder_of_ones_own(image: str, tmp_path: Path) -> None:
+    """docs/operating.md, for somebody who is not root: the folder is his alone, and /data belongs to the image's user."""
+    said = draw(tmp_path / "goat.mp4", 2)
+    os.chown(tmp_path / "goat.mp4", 1000, 1000)
+    os.chown(tmp_path, 1000, 1000)
+    tmp_path.chmod(0o755)
+    (line,) = re.findall(
+        r"^    docker (run .* process goat.mp4 .*)$", (ROOT / "docs" / "operating.md").read_text(), re.M
+    )
+    for shown, meant in (("$PWD", str(tmp_path)), ("$(id -u)", "1000"), ("vidprocme:dev", image)):
+        assert shown in line
+        line = line.replace(shown, meant)
+
+    docker(*shlex.split(line), "--model", "demo")
+
+    result = tmp_path / "out" / "goat" / "result.json"
+    assert [caption["text"] for caption in json.loads(result.read_text())["captions"]] == said
+    assert result.stat().st_uid == 1000
 
 
 def test_a_data_folder_that_another_container_uses_is_refused_in_words(image: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,12 +19,13 @@ import redis
 
 from monitoring import dashboard
 from tests.cli.served import draw, environment, noise
+from tests.monitoring.files import FOLDER
 from tests.monitoring.serving import Server, serving
-from tests.monitoring.watching import Watch, await_, watching
+from tests.monitoring.watching import Watch, await_, program, watching
 from tests.servers import RedisServer
 
 MANY = 8  # more than VidprocmeManyLost asks for
-WINDOW = "15s"  # for $__rate_interval
+WINDOW = "15s"  # for $__rate_interval, and for ten minutes
 
 
 @dataclass
@@ -35,6 +37,9 @@ class Story:
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     panels: dict[tuple[str, str], int] = field(default_factory=dict)  # see _panels
     inhibited: dict[str, Any] = field(default_factory=dict)  # an alert while Redis was away
+    waits: dict[str, Any] = field(default_factory=dict)  # VidprocmeWaitingTooLong while there was no pool
+    codes: set[tuple[str, str]] = field(default_factory=set)  # (stage, code) that "Errors by code" drew
+    verdicts: dict[str, dict[str, float]] = field(default_factory=dict)  # by moment, each verdict that had a number
 
     def await_told(self, watch: Watch, name: str, limit_s: float = 30.0) -> None:
         """Go on without it when it does not come: the others have a right to be seen."""
@@ -59,6 +64,7 @@ def tell(folder: Path) -> Story:
                 _bad_work(story, server, watch, folder)
                 _no_pool(story, server, watch, folder, redis_server)
                 story.panels = dict(_panels(watch, began_s))
+                story.codes = _codes(watch, began_s)
                 _nothing_left(story, server, watch, redis_server)
     finally:
         redis_server.close()
@@ -71,6 +77,7 @@ def _a_good_day(story: Story, server: Server, watch: Watch, folder: Path, began_
     watch.await_scrapes(5)
     story.metrics = server.metrics()
     story.fired_on_a_good_day = watch.ever_fired(began_s)
+    story.verdicts["good day"] = _verdicts(watch)
 
 
 def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
@@ -117,6 +124,8 @@ def _no_pool(story: Story, server: Server, watch: Watch, folder: Path, redis_ser
     client.close()
 
     story.await_told(watch, "VidprocmeWaitingTooLong", 90.0)
+    story.verdicts["no pool"] = _verdicts(watch)
+    story.waits = _inhibited(watch, "VidprocmeWaitingTooLong")
     server.process.send_signal(signal.SIGCONT)
     assert server.ended(urgent) == "succeeded"
     for name in ("VidprocmeNoPool", "VidprocmeWaitingTooLong", "VidprocmeQueueMemory"):
@@ -124,7 +133,9 @@ def _no_pool(story: Story, server: Server, watch: Watch, folder: Path, redis_ser
 
 
 def _nothing_left(story: Story, server: Server, watch: Watch, redis_server: RedisServer) -> None:
-    """The disk of Redis is full, then Redis is gone, then the server."""
+    """The disk of Redis is full, then Redis is gone, then the server. And somebody tries whether he is told."""
+    try_whether_somebody_is_told(watch)
+    story.await_told(watch, "Trial")
     redis_server.limit_disk(0)
     story.await_told(watch, "VidprocmeQueueNotPersistent")
     redis_server.limit_disk(None)
@@ -132,12 +143,8 @@ def _nothing_left(story: Story, server: Server, watch: Watch, redis_server: Redi
 
     redis_server.kill()
     story.await_told(watch, "VidprocmeQueueDown")
-    with contextlib.suppress(TimeoutError):
-        story.inhibited = await_(
-            lambda: (alert := watch.told().get("VidprocmeJobFailed")) and alert["status"]["inhibitedBy"] and alert,
-            "a failed job to be inhibited by the queue that is down",
-            30.0,
-        )
+    story.inhibited = _inhibited(watch, "VidprocmeJobFailed")
+    story.verdicts["no queue"] = _verdicts(watch)
     server.process.send_signal(signal.SIGSTOP)
     killed = server.child("vidprocme.api.server")
     assert killed is not None
@@ -145,9 +152,40 @@ def _nothing_left(story: Story, server: Server, watch: Watch, redis_server: Redi
     story.await_told(watch, "VidprocmeServerDown")
 
 
+def try_whether_somebody_is_told(watch: Watch) -> None:
+    """The command of docs/operating.md, at this Alertmanager's address."""
+    (line,) = re.findall(r"amtool (alert add .*)$", (FOLDER.parent / "docs" / "operating.md").read_text(), re.M)
+    words = shlex.split(line.replace("http://127.0.0.1:9093", watch.alertmanager))
+    subprocess.run([program("amtool"), *words], check=True, capture_output=True, timeout=30)
+
+
+def _inhibited(watch: Watch, name: str) -> dict[str, Any]:
+    """The alert once another one keeps it quiet; empty when none ever does."""
+    with contextlib.suppress(TimeoutError):
+        found: dict[str, Any] = await_(
+            lambda: (alert := watch.told().get(name)) and alert["status"]["inhibitedBy"] and alert,
+            f"{name} to be inhibited",
+            30.0,
+        )
+        return found
+    return {}
+
+
+def _verdicts(watch: Watch) -> dict[str, float]:
+    """What the first row of the dashboard shows now. A verdict that has nothing to show is not there."""
+    shown = {verdict.title: watch.ask(verdict.expr) for verdict in dashboard.VERDICT}
+    return {title: float(found[0]["value"][1]) for title, found in shown.items() if found}
+
+
+def _codes(watch: Watch, began_s: float) -> set[tuple[str, str]]:
+    (expression,) = (expression for title, expression in dashboard.queries() if title == "Errors by code")
+    found = watch.ask_since(expression.replace("10m", WINDOW), began_s)
+    return {(series["metric"]["stage"], series["metric"]["code"]) for series in found}
+
+
 def _panels(watch: Watch, began_s: float) -> Iterator[tuple[tuple[str, str], int]]:
     """Every query of the dashboard over the whole day: how many numbers it draws that are neither NaN nor 0."""
     for title, expression in dashboard.queries():
-        found = watch.ask_since(expression.replace("$__rate_interval", WINDOW), began_s)
+        found = watch.ask_since(expression.replace("$__rate_interval", WINDOW).replace("10m", WINDOW), began_s)
         numbers = [float(value) for series in found for _, value in series["values"]]
         yield (title, expression), sum(not math.isnan(number) and number != 0 for number in numbers)

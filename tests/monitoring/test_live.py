@@ -61,6 +61,32 @@ def test_a_queue_that_is_away_keeps_the_others_quiet(story: Story) -> None:
     assert story.inhibited and story.inhibited["status"]["state"] == "suppressed"
 
 
+def test_the_trial_of_the_runbook_reaches_those_who_are_told(story: Story) -> None:
+    trial = story.told["Trial"]
+
+    assert trial["receivers"] == [{"name": "people"}] and trial["status"]["state"] == "active"
+    assert {"job", "severity"} <= set(trial["labels"]), "without them it is in no group that others are in"
+
+
+def test_a_missing_pool_is_told_once(story: Story) -> None:
+    """What waits for it says nothing new."""
+    assert story.waits and story.waits["status"]["state"] == "suppressed"
+
+
+def test_the_first_row_says_what_the_alerts_say(story: Story) -> None:
+    good, alone, gone = (story.verdicts[moment] for moment in ("good day", "no pool", "no queue"))
+
+    assert good == {"Server": 1, "Queue": 1, "Pools at work": 1, "Dead letters": 0, "Longest wait": 0, "Alerts": 0}
+    assert alone["Pools at work"] == 0 and alone["Longest wait"] > 1 and alone["Alerts"] > 1
+    assert alone["Dead letters"] > 0
+    assert set(gone) == {"Server", "Queue", "Alerts"} and gone["Queue"] == 0, "nobody knows of pools without Redis"
+
+
+def test_a_code_that_came_once_is_among_the_errors(story: Story) -> None:
+    """Its series was not there before, so `increase` would not see it."""
+    assert ("probe", "NOT_A_VIDEO") in story.codes, story.codes
+
+
 @pytest.mark.parametrize(
     ("title", "expression"),
     dashboard.queries(),

@@ -7,16 +7,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from tests.monitoring.files import FOLDER, alerts, names, questions, read
 from tests.monitoring.watching import hurried, program, promtool
 from vidprocme.api.desk import DISK_RESERVE_BYTES
+from vidprocme.cli.main import root
 from vidprocme.core.counts import WAIT
 from vidprocme.core.job import Bin
 from vidprocme.monitor.table import TABLE
 
+RUNBOOK = FOLDER.parent / "docs" / "operating.md"
 METRIC = re.compile(r"vidprocme_[a-z_]+")
 NAMES = {entry.name for entry in TABLE}
 
@@ -32,11 +35,22 @@ def test_an_alert_says_what_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
 
 
 def test_the_runbook_has_a_heading_for_each_alert() -> None:
-    """As soon as there is a runbook: docs/operating.md."""
-    page = FOLDER.parent / "docs" / "operating.md"
-    if page.exists():
-        headings = {line.lstrip("# ").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")}
-        assert [name for name in names() if name.lower() not in headings] == []
+    """And none for an alert that is no more."""
+    headings = re.findall(r"^### (Vidprocme\w+)$", RUNBOOK.read_text(), re.M)
+
+    assert headings == names()
+
+
+def test_the_runbook_and_the_alerts_name_verbs_that_exist() -> None:
+    """What a person is told to type at night must be there."""
+    told = RUNBOOK.read_text() + (FOLDER / "rules.yml").read_text()
+    named = set(re.findall(r"(?:`|exec server |exec deploy/server -- )vidprocme ([a-z]+)(?: ([a-z]+))?", told))
+
+    assert {("jobs", "retry"), ("jobs", "show"), ("jobs", "ls"), ("doctor", "")} <= named
+    for verb, below in named:
+        command = root.get_command(click.Context(root), verb)
+        assert command is not None, f"vidprocme {verb}"
+        assert not below or not isinstance(command, click.Group) or below in command.commands, f"{verb} {below}"
 
 
 @pytest.mark.parametrize("name", names())
@@ -72,6 +86,26 @@ def test_what_alertmanager_inhibits_exists() -> None:
     named = set(re.findall(r'alertname!?="(\w+)"', text))
 
     assert named and named <= set(names())
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("example", ["webhook_configs", "email_configs"])
+def test_the_examples_of_who_is_told_can_be_taken_as_they_are(tmp_path: Path, example: str) -> None:
+    """Without their `#` they are a receiver, and not Alertmanager itself: in a container 127.0.0.1 is that container."""
+    text = (FOLDER / "alertmanager.yml").read_text()
+    block = re.search(rf"^    # {example}:\n(?:    #   .*\n)+", text, re.M)
+    assert block is not None
+    said = text.replace(block[0], block[0].replace("    # ", "    "))
+    if example == "email_configs":
+        said += "global: {smtp_smarthost: 'mail.example.com:587', smtp_from: vidprocme@example.com}\n"
+    (tmp_path / "alertmanager.yml").write_text(said)
+
+    (receiver,) = yaml.safe_load(said)["receivers"]
+    assert set(receiver) == {"name", example}
+    assert not re.search(r"127\.0\.0\.1|localhost|::1", str(receiver))
+    words = [program("amtool"), "check-config", str(tmp_path / "alertmanager.yml")]
+    checked = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_hurrying_changes_nothing_but_how_long() -> None:

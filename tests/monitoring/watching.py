@@ -116,7 +116,7 @@ def _get(url: str, **words: str) -> Any:
 def watching(folder: Path, targets: Sequence[str]) -> Iterator[Watch]:
     """A pair that watches these servers (`host:port`). Everything of it lies in `folder`, and ends with it."""
     folder.mkdir(parents=True)
-    mine, other = _free_ports(2)
+    mine, other = free_ports(2)
     config = read("prometheus.yml")
     config["global"] |= {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY}
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{other}"]}]
@@ -165,7 +165,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now; all are held until all are known."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
