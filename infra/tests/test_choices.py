@@ -82,7 +82,7 @@ def test_state_lies_where_the_settings_say(plans: Plans) -> None:
         "gcs": {"bucket": "my-project-terraform", "prefix": "vidprocme/ground"}
     }
     assert plans["gcp-house"]["terraform"]["backend"]["gcs"]["prefix"] == "vidprocme/house"
-    assert plans["local"]["terraform"]["backend"] == {"local": {"path": "../../../state/local.tfstate"}}
+    assert plans["local"]["terraform"]["backend"] == {"local": {"path": "../../../state/kind-vidprocme.tfstate"}}
 
 
 def test_providers_are_pinned(plans: Plans) -> None:
@@ -137,6 +137,7 @@ def test_the_program_writes_what_terraform_reads(tmp_path: Path) -> None:
     text = (tmp_path / "stacks" / "local" / "cdk.tf.json").read_text()
 
     assert '"k3d-here"' in text and '"local-path"' in text and '"/k.yaml"' in text and "kind-vidprocme" not in text
+    assert '"../../../state/k3d-here.tfstate"' in text  # the name by which scripts/cluster_down.sh removes it
 
 
 def test_a_plan_that_breaks_a_rule_is_told_and_gone(
