@@ -28,8 +28,8 @@ DATA_FAULTS = (
     Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "everysec", "no"), "everysec"),
     Case(data.redis_keeps, "local", lambda p: conf(p, "noeviction", "allkeys-lru"), "noeviction"),
     Case(data.redis_keeps, "local", lambda p: conf(p, "include ", "# "), "password"),
-    Case(data.redis_keeps, "local", lambda p: conf(p, "maxmemory 768mb", "maxmemory 1400mb"), "1400 MB"),
-    Case(data.redis_keeps, "local", lambda p: conf(p, "maxmemory 768mb", ""), "names no maxmemory"),
+    Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "maxmemory 768mb", "maxmemory 1400mb"), "1400 MB"),
+    Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "maxmemory 768mb", ""), "names no maxmemory"),
     Case(data.redis_keeps, "local", lambda p: spec(p, "redis").pop("volume_claim_template"), "ends with its pod"),
     Case(
         data.redis_keeps,
