@@ -120,6 +120,14 @@ def data_is_kept(plan: Plan) -> list[str]:
     return wrong
 
 
+def state_is_kept(plan: Plan) -> list[str]:
+    """In a plan for keeps: what Terraform knows lies in a bucket. In a file it would be gone with this machine, or with a
+    workflow's run, and the next apply would make everything a second time."""
+    if "gcs" in plan.get("terraform", {}).get("backend", {}):
+        return []
+    return ["Terraform's state would be a file on this machine: name a bucket under [state], or set protect = false"]
+
+
 def services_come_first(plan: Plan) -> list[str]:
     """Where Google's services are switched on, everything waits for that: itself, or what it refers to."""
     if "google_project_service" not in plan.get("resource", {}):

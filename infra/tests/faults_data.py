@@ -191,6 +191,13 @@ CLOUD_FAULTS = (
         lambda p: only(p, BUCKET)["lifecycle_rule"].append({"action": {"type": "Delete"}}),
         "deletes by age",
     ),
+    Case(cloud.state_is_kept, "gcp-ground", lambda p: p["terraform"].pop("backend"), "under [state]"),
+    Case(
+        cloud.state_is_kept,
+        "gcp-house",
+        lambda p: p["terraform"].update(backend={"local": {"path": "x"}}),
+        "file on this machine",
+    ),
     Case(
         cloud.data_is_kept,
         "gcp-house",
