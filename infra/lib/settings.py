@@ -213,6 +213,7 @@ class House:
     def __post_init__(self) -> None:
         need(not (why := why_not_an_image(self.image)), f"image {why}")
         need_name("namespace", self.namespace)
+        need(bool(self.pools), "pools must name at least one.")
         ids = [it.id for it in self.all_models()]
         need(len(set(ids)) == len(ids), f"models must have different ids, and are {', '.join(ids)}.")
         names = [pool.name for pool in self.pools]

@@ -28,8 +28,8 @@ DATA_FAULTS = (
     Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "everysec", "no"), "everysec"),
     Case(data.redis_keeps, "local", lambda p: conf(p, "noeviction", "allkeys-lru"), "noeviction"),
     Case(data.redis_keeps, "local", lambda p: conf(p, "include ", "# "), "password"),
-    Case(data.redis_keeps, "local", lambda p: conf(p, "maxmemory 768mb", "maxmemory 1400mb"), "1400 MB"),
-    Case(data.redis_keeps, "local", lambda p: conf(p, "maxmemory 768mb", ""), "names no maxmemory"),
+    Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "maxmemory 768mb", "maxmemory 1400mb"), "1400 MB"),
+    Case(data.redis_keeps, "gcp-house", lambda p: conf(p, "maxmemory 768mb", ""), "names no maxmemory"),
     Case(data.redis_keeps, "local", lambda p: spec(p, "redis").pop("volume_claim_template"), "ends with its pod"),
     Case(
         data.redis_keeps,
@@ -182,12 +182,6 @@ CLOUD_FAULTS = (
         "redis-config/x",
     ),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, CLUSTER).update(deletion_protection=False), "destroyed"),
-    Case(
-        cloud.data_is_kept,
-        "gcp-ground",
-        lambda p: p["terraform"].update(backend={"local": {"path": "x.tfstate"}}),
-        "under [state]",
-    ),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).pop("lifecycle"), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).update(force_destroy=True), "destroyed"),
     Case(cloud.data_is_kept, "gcp-ground", lambda p: only(p, BUCKET).pop("soft_delete_policy"), "is gone"),
@@ -196,6 +190,13 @@ CLOUD_FAULTS = (
         "gcp-ground",
         lambda p: only(p, BUCKET)["lifecycle_rule"].append({"action": {"type": "Delete"}}),
         "deletes by age",
+    ),
+    Case(cloud.state_is_kept, "gcp-ground", lambda p: p["terraform"].pop("backend"), "under [state]"),
+    Case(
+        cloud.state_is_kept,
+        "gcp-house",
+        lambda p: p["terraform"].update(backend={"local": {"path": "x"}}),
+        "file on this machine",
     ),
     Case(
         cloud.data_is_kept,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_state_lies_where_the_settings_say(plans: Plans) -> None:
         "gcs": {"bucket": "my-project-terraform", "prefix": "vidprocme/ground"}
     }
     assert plans["gcp-house"]["terraform"]["backend"]["gcs"]["prefix"] == "vidprocme/house"
-    assert plans["local"]["terraform"]["backend"] == {"local": {"path": "../../../state/local.tfstate"}}
+    assert plans["local"]["terraform"]["backend"] == {"local": {"path": "../../../state/kind-vidprocme.tfstate"}}
 
 
 def test_providers_are_pinned(plans: Plans) -> None:
@@ -137,6 +138,25 @@ def test_the_program_writes_what_terraform_reads(tmp_path: Path) -> None:
     text = (tmp_path / "stacks" / "local" / "cdk.tf.json").read_text()
 
     assert '"k3d-here"' in text and '"local-path"' in text and '"/k.yaml"' in text and "kind-vidprocme" not in text
+    assert '"../../../state/k3d-here.tfstate"' in text  # the name by which scripts/cluster_down.sh removes it
+
+
+def test_a_stack_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gpc", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: there is no stack 'gpc', only local and gcp.\n"
+
+
+def test_a_protected_cloud_wants_a_bucket_for_its_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the file of settings to the exit status: with a state in a file, deploy.yml would lose it with its machine."""
+    text = EXAMPLE.read_text()
+    mine = tmp_path / "mine.toml"
+    mine.write_text(re.sub(r"\[state\]\nbucket = .*\n", "", text))
+    assert mine.read_text() != text
+
+    assert main(["gcp", "--gcp", str(mine), "--out", str(tmp_path / "out")]) == 1
+
+    assert capsys.readouterr().err.count("name a bucket under [state]") == 2
+    assert not list((tmp_path / "out").rglob("cdk.tf.json"))
 
 
 def test_a_plan_that_breaks_a_rule_is_told_and_gone(
@@ -145,10 +165,11 @@ def test_a_plan_that_breaks_a_rule_is_told_and_gone(
     file = tmp_path / "stacks" / "local" / "cdk.tf.json"
     file.parent.mkdir(parents=True)
     file.write_text("{}")
-    assert accept(tmp_path, "local", plans["local"], for_keeps=False) and file.exists()
+    assert accept(tmp_path, "local", plans["local"], LOCAL, for_keeps=False) and file.exists()
+    assert " resources from settings.local.toml in " in capsys.readouterr().out
 
     container(plans["local"], "server").update(image="vidprocme:latest")
 
-    assert not accept(tmp_path, "local", plans["local"], for_keeps=False)
+    assert not accept(tmp_path, "local", plans["local"], LOCAL, for_keeps=False)
     assert not file.exists()
     assert "error: local: server/server: image 'vidprocme:latest' must not be latest" in capsys.readouterr().err

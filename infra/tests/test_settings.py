@@ -43,7 +43,12 @@ def test_the_examples_can_be_read() -> None:
         (lambda t: t["house"]["redis"].update(disk_gib="ten"), "redis: disk_gib must be a whole number, and is 'ten'."),
         (lambda t: t["house"]["redis"].update(disk_gib=True), "redis: disk_gib must be a whole number, and is True."),
         (lambda t: t["house"].update(redis=3), "x.toml: house: redis must be a table, and is 3."),
-        (lambda t: t["house"].update(pools={}), "x.toml: house: pools must be a list, and is {}."),
+        (lambda t: t["house"].update(pools=3), "x.toml: house: pools must be a list, and is 3."),
+        (lambda t: t["house"].update(pools=[]), "x.toml: house: pools must name at least one."),
+        (
+            lambda t: t["house"].update(pools=t["house"]["pools"][0]),
+            "x.toml: house: pools must be a list: write [[house.pools]], with double brackets.",
+        ),
         (
             lambda t: t["house"].update(image="vidprocme"),
             "x.toml: house: image 'vidprocme' must name a tag or a digest",

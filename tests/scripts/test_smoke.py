@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -34,9 +35,23 @@ def test_a_real_server_passes_and_a_wish_without_end_is_given_up(
     with up(tmp_path) as server:
         assert smoke.main([server.url]) == 0
         assert "8 captions" in capsys.readouterr().out
-        assert smoke.main([server.url, "--seed", "8", "--limit-s", "0"]) == 1
+        assert smoke.main([server.url, "--limit-s", "0"]) == 1
         assert "has not ended after 0 s" in capsys.readouterr().err
     assert smoke.main([server.url]) == 1  # nobody is there any more
+    assert f"smoke: {server.url} (seed " in capsys.readouterr().err
+
+
+def test_a_server_without_workers_does_not_pass_on_what_it_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with up(tmp_path) as server:
+        assert smoke.main([server.url]) == 0
+        seed = re.findall(r"\(seed (\d+)\)", capsys.readouterr().out)
+
+    with up(tmp_path, "--no-pool") as server:
+        assert smoke.main([server.url, "--limit-s", "2"]) == 1
+        assert "has not ended after 2 s" in capsys.readouterr().err
+        assert smoke.main([server.url, "--limit-s", "2", "--seed", *seed]) == 0  # why the default is from the clock
 
 
 def test_all_that_came_back_is_right() -> None:
