@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from vidprocme.config import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = {
     "redis": "${REDIS_PORT:-6379}",
@@ -79,8 +81,24 @@ def test_each_service_comes_back_is_checked_and_has_few_rights(service: str) -> 
     wanted = NORMAL["services"][service]
     assert wanted["restart"] == "unless-stopped"
     assert "healthcheck" in wanted or service in OURS  # the image has its own
+    assert wanted.get("read_only") or service == "grafana"  # it keeps plugins' files beside its own
     assert wanted["cap_drop"] == ["ALL"] and wanted["security_opt"] == ["no-new-privileges:true"]
     assert not re.search(r":latest\b", wanted["image"]) and ":" in wanted["image"].partition(":-")[2]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_ours_share_one_data_folder_wait_for_redis_and_may_drain(service: str) -> None:
+    wanted = NORMAL["services"][service]
+    assert wanted["volumes"] == ["data:/data"] and wanted["tmpfs"] == ["/tmp"]
+    assert wanted["depends_on"] == {"redis": {"condition": "service_healthy"}}
+    # Longer than a lease: what is killed at its end is taken over at once afterwards.
+    assert int(wanted["stop_grace_period"].removesuffix("s")) * 1000 > Settings().lease_ms
+    if service != "server":
+        assert wanted["command"] == ["worker", "--sim-gpus", "1"]
+
+
+def test_redis_is_no_root() -> None:
+    assert NORMAL["services"]["redis"]["user"] == "redis"
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:
@@ -93,10 +111,8 @@ def test_redis_keeps_what_was_accepted() -> None:
     words = NORMAL["services"]["redis"]["command"]
     said = dict(zip(words[::2], words[1::2], strict=True))
     assert (said["--appendonly"], said["--appendfsync"]) == ("yes", "everysec")
-    # The limit is what VidprocmeQueueMemory measures by, and what makes a refusal of a kill; a cluster's default is the same.
+    # The limit is what VidprocmeQueueMemory measures by, and what makes a refusal of a kill.
     assert (said["--maxmemory"], said["--maxmemory-policy"]) == ("${REDIS_MAXMEMORY:-768mb}", "noeviction")
-    settings = tomllib.loads((ROOT / "infra" / "settings.local.toml").read_text())["house"]["redis"]
-    assert settings.get("maxmemory_mib", 768) == 768
     assert "redis:/data" in NORMAL["services"]["redis"]["volumes"]
 
 
