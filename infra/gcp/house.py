@@ -17,8 +17,8 @@ from constructs import Construct
 from infra.gcp.ground import keep_state
 from infra.gcp.nodes import GPU_LABEL, GPU_TAINT
 from infra.gcp.settings import Gcp
-from infra.lib.ground import ACCOUNT
 from infra.lib.house import House, Site
+from infra.lib.namespace import ACCOUNT
 
 NAME = "gcp-house"
 

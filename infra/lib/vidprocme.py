@@ -10,8 +10,8 @@ from cdktn_provider_kubernetes import pod_disruption_budget_v1
 from constructs import Construct
 
 from infra.lib import pods, workloads
-from infra.lib.ground import Namespace
 from infra.lib.labels import labels, selector
+from infra.lib.namespace import Namespace
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.redis import Redis
 from infra.lib.registry import FILE
