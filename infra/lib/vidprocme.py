@@ -109,7 +109,8 @@ class Workers(Construct):
             pods.empty_dir("tmp", TMP_MIB),
             models_volume,
         )
-        # Its loop has moved within the last 30 s. The verb is a program that starts, so it is not asked often.
+        # Its loop has moved within the last 120 s, so that a Redis which hangs starts no pod again. The verb is a program that
+        # starts, so it is not asked often.
         alive = ("vidprocme", "alive")
         container = Container(
             name=WORKER,
