@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import click
 import pytest
 
 from vidprocme.cli.main import root
-from vidprocme.config import load
+from vidprocme.config import Settings, load
 
-SNAPSHOTS = Path(__file__).resolve().parent.parent / "infra" / "tests" / "snapshots"
+INFRA = Path(__file__).resolve().parent.parent / "infra"
+SNAPSHOTS = INFRA / "tests" / "snapshots"
 STACKS = ("local", "gcp-house")
 
 
@@ -21,6 +23,18 @@ def containers(stack: str) -> list[dict[str, Any]]:
     plan = json.loads((SNAPSHOTS / f"{stack}.json").read_text(encoding="utf-8"))
     pods = [it["spec"]["template"]["spec"] for it in plan["resource"]["kubernetes_deployment_v1"].values()]
     return [container for pod in pods for container in pod["container"] if "vidprocme" in container["image"]]
+
+
+def numbers(name: str) -> dict[str, int]:
+    """Whole numbers that a file of infra/ gives names to. Read, not imported: its own packages are not here."""
+    tree = ast.parse((INFRA / name).read_text(encoding="utf-8"))
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def understand(words: list[str]) -> None:
@@ -71,3 +85,14 @@ def test_the_variables_are_settings_that_can_be(stack: str) -> None:
 
         assert set(given) <= {f"VIDPROCME_{name.upper()}" for name in type(settings).__dataclass_fields__}
         assert str(settings.data) == "/data" and settings.redis_url.startswith("redis://")
+
+
+def test_what_infra_repeats_is_what_vidprocme_says() -> None:
+    """infra/ is synthesized where vidprocme is not installed, so it has these defaults a second time."""
+    said = numbers("lib/settings.py")
+    defaults = {name: field.default for name, field in Settings.__dataclass_fields__.items()}
+
+    assert (said["PORT"], said["LEASE_S"] * 1000) == (defaults["port"], defaults["lease_ms"])
+    for stack in STACKS:
+        told = {it["name"] for container in containers(stack) for it in container["env"]}
+        assert not told & {"VIDPROCME_PORT", "VIDPROCME_LEASE_MS"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infra.checks import cloud, data, pods, wiring
+from infra.checks import cloud, data, pods, policies, references
 from infra.checks.plan import Plan
 
 Check = Callable[[Plan], list[str]]
@@ -19,16 +19,16 @@ ALWAYS: tuple[Check, ...] = (
     pods.pods_are_apart,
     pods.workers_may_finish,
     pods.one_server,
-    wiring.selectors_fit,
-    wiring.services_reach_somebody,
-    wiring.the_server_is_watched_when_it_is_not_ready,
-    wiring.budgets_pick_somebody,
-    wiring.nobody_is_heard_by_default,
-    wiring.policies_pick_somebody,
-    wiring.redis_hears_only_its_clients,
-    wiring.volumes_fit,
-    wiring.the_namespace_is_restricted,
-    wiring.references_exist,
+    references.selectors_fit,
+    references.services_reach_somebody,
+    references.the_server_is_watched_when_it_is_not_ready,
+    references.budgets_pick_somebody,
+    policies.nobody_is_heard_by_default,
+    policies.policies_pick_somebody,
+    policies.redis_hears_only_its_clients,
+    references.volumes_fit,
+    policies.the_namespace_is_restricted,
+    references.references_exist,
     data.texts_are_texts,
     data.redis_keeps,
     data.no_secret_in_clear,

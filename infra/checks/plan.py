@@ -75,6 +75,19 @@ def workloads(plan: Plan) -> list[Workload]:
     return [Workload(kind, object_name(body), body) for kind in WORKLOADS for _, body in resources(plan, kind)]
 
 
+def match_labels(selector: object) -> dict[str, str]:
+    return dict(one(selector).get("match_labels") or {})
+
+
+def picks(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+
+
+def picked(plan: Plan, wanted: Mapping[str, str]) -> bool:
+    """An empty selector picks every pod."""
+    return any(not wanted or picks(wanted, workload.labels) for workload in workloads(plan))
+
+
 def strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """Every text in a plan with its path."""
     if isinstance(value, str):

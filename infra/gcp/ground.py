@@ -3,7 +3,7 @@ cluster that exists (Terraform wants to know a provider's address before it plan
 
 from __future__ import annotations
 
-from cdktn import GcsBackend, ITerraformDependable, TerraformOutput, TerraformStack
+from cdktn import GcsBackend, ITerraformDependable, LocalBackend, TerraformOutput, TerraformStack
 from cdktn_provider_google.project_service import ProjectService
 from cdktn_provider_google.provider import GoogleProvider
 from constructs import Construct
@@ -58,6 +58,4 @@ def keep_state(stack: TerraformStack, settings: Gcp, part: str) -> None:
     if settings.state is not None:
         GcsBackend(stack, bucket=settings.state.bucket, prefix=f"{settings.state.prefix}/{part}")
         return
-    from cdktn import LocalBackend
-
     LocalBackend(stack, path=f"../../../state/gcp-{part}.tfstate")

@@ -17,8 +17,9 @@ from constructs import Construct
 from infra.gcp.ground import keep_state
 from infra.gcp.nodes import GPU_LABEL, GPU_TAINT
 from infra.gcp.settings import Gcp
-from infra.lib.ground import ACCOUNT
 from infra.lib.house import House, Site
+from infra.lib.namespace import ACCOUNT
+from infra.lib.settings import PORT
 
 NAME = "gcp-house"
 
@@ -45,7 +46,8 @@ class HouseStack(TerraformStack):
         )
         self._let_the_pods_be_the_account(settings)
         self._keep_the_password(settings, house.redis.password)
-        TerraformOutput(self, "open", value=f"kubectl -n {settings.house.namespace} port-forward service/server 8484")
+        forward = f"kubectl -n {settings.house.namespace} port-forward service/server {PORT}"
+        TerraformOutput(self, "open", value=forward)
 
     def _reach_the_cluster(self, settings: Gcp) -> None:
         """By the cluster's DNS endpoint, with a token of whoever runs Terraform; it lives an hour and is in no state."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
+from infra.lib.reading import WrongSettings
 from infra.lib.settings import House, need, need_name
 
 # Google's rules for names: projects, and buckets (a narrower form than is allowed: no points).
@@ -32,8 +34,6 @@ class Network:
     services: str = "10.30.0.0/20"
 
     def __post_init__(self) -> None:
-        from ipaddress import IPv4Network
-
         ranges = {}
         for name in ("nodes", "pods", "services"):
             text = getattr(self, name)
@@ -91,6 +91,11 @@ class GpuPool:
         need(1 <= self.shared_by <= 48, f"shared_by = {self.shared_by} must be from 1 to 48, which is GKE's most.")
         need(self.driver in ("DEFAULT", "LATEST"), f"driver = {self.driver!r} must be DEFAULT or LATEST.")
 
+    @property
+    def most_per_pod(self) -> int:
+        """GPUs that one pod can have: of a shared one no more than its share, which is GKE's rule."""
+        return 1 if self.shared_by > 1 else self.per_node
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -140,15 +145,19 @@ class Gcp:
             self.channel in ("RAPID", "REGULAR", "STABLE", "EXTENDED"),
             f"channel = {self.channel!r} must be RAPID, REGULAR, STABLE or EXTENDED.",
         )
+        self._need_gpus_for_the_model_server()
+
+    def _need_gpus_for_the_model_server(self) -> None:
         server = self.house.model_server
-        if server is not None and server.gpus:
-            need(self.gpus is not None, "house.model_server wants GPUs, and there is no table gpus.")
-            most = 1 if self.gpus and self.gpus.shared_by > 1 else self.gpus.per_node if self.gpus else 0
-            need(
-                server.gpus <= most,
-                f"house.model_server.gpus = {server.gpus}, and one pod can have {most} "
-                "(per_node, or 1 where a GPU is shared, which is GKE's rule).",
-            )
+        if server is None or server.gpus == 0:
+            return
+        if self.gpus is None:
+            raise WrongSettings("house.model_server wants GPUs, and there is no table gpus.")
+        need(
+            server.gpus <= self.gpus.most_per_pod,
+            f"house.model_server.gpus = {server.gpus}, and one pod can have {self.gpus.most_per_pod} "
+            "(per_node, or 1 where a GPU is shared, which is GKE's rule).",
+        )
 
     @property
     def bucket(self) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from constructs import Construct
 
-from infra.lib import monitoring_files, workloads
-from infra.lib.ground import Namespace
+from infra.lib import workloads
 from infra.lib.model_server import ModelServer
-from infra.lib.monitoring import Monitoring, Place
+from infra.lib.monitoring import Monitoring
+from infra.lib.namespace import Namespace
 from infra.lib.redis import Redis
 from infra.lib.registry import FILE, registry
 from infra.lib.settings import House as Settings
@@ -75,5 +75,4 @@ class House(Construct):
         for pool in settings.pools:
             Workers(self, common, pool)
         if settings.monitoring is not None:
-            place = Place(space, site.storage_class)
-            Monitoring(self, place, settings.monitoring, monitoring_files.load())
+            Monitoring(self, space, settings.monitoring, storage_class=site.storage_class)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from infra.lib import pods, workloads
-from infra.lib.ground import Namespace
+from infra.lib.namespace import Namespace
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.settings import MODEL_SERVER
 from infra.lib.settings import ModelServer as Settings

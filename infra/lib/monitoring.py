@@ -2,171 +2,170 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
 from constructs import Construct
 
 from infra.lib import pods, workloads
-from infra.lib.ground import Namespace
-from infra.lib.monitoring_files import Files
+from infra.lib.monitoring_files import texts
+from infra.lib.namespace import Namespace
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.settings import Monitoring as Settings
 from infra.lib.settings import Size
+from infra.lib.structs import Data
 
 PROMETHEUS, ALERTMANAGER, GRAFANA = "prometheus", "alertmanager", "grafana"
-NOBODY, GRAFANA_USER = 65534, 472  # `USER` in the official images
+USERS = {PROMETHEUS: 65534, ALERTMANAGER: 65534, GRAFANA: 472}  # `USER` in the official images
 PORTS = {PROMETHEUS: 9090, ALERTMANAGER: 9093, GRAFANA: 3000}
 DASHBOARDS = "/var/lib/grafana/dashboards"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where it stands."""
-
-    space: Namespace
-    storage_class: str
+PROVISIONING = "grafana/provisioning"  # in monitoring/, and in /etc of the container
+GRAFANA_ENV = {
+    "PROMETHEUS_URL": f"http://{PROMETHEUS}:{PORTS[PROMETHEUS]}",  # Grafana puts it into its datasource
+    # Whoever reaches the page may look, and nobody may change anything: what it shows comes from files.
+    "GF_AUTH_ANONYMOUS_ENABLED": "true",
+    "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+    "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
+    "GF_USERS_ALLOW_SIGN_UP": "false",
+    "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{DASHBOARDS}/vidprocme.json",
+    # Nothing is sent anywhere, and nothing is fetched.
+    "GF_ANALYTICS_REPORTING_ENABLED": "false",
+    "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+    "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+    "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+    "GF_LOG_MODE": "console",
+}
 
 
 class Monitoring(Construct):
-    def __init__(self, scope: Construct, place: Place, settings: Settings, files: Files) -> None:
+    def __init__(self, scope: Construct, space: Namespace, settings: Settings, *, storage_class: str) -> None:
         super().__init__(scope, "monitoring")
-        _Prometheus(self, place, settings, files)
-        _Alertmanager(self, place, settings, files)
-        _Grafana(self, place, settings, files)
-
-
-class _Prometheus(Construct):
-    """Measurements lie on a disk. They can be lost without harm to the work, so nothing forbids to remove it."""
-
-    def __init__(self, scope: Construct, place: Place, settings: Settings, files: Files) -> None:
-        super().__init__(scope, PROMETHEUS)
-        port, namespace = PORTS[PROMETHEUS], place.space.name
-        config = workloads.config_map(
-            self, f"{PROMETHEUS}-config", files.prometheus, namespace=namespace, component=PROMETHEUS
-        )
+        self._space = space
+        place = Construct(self, PROMETHEUS)
+        # Measurements can be lost without harm to the work, so nothing forbids to remove their disk.
         disk = workloads.claim(
-            self,
+            place,
             PROMETHEUS,
-            namespace=namespace,
+            namespace=space.name,
             component=PROMETHEUS,
             gib=settings.disk_gib,
-            storage_class=place.storage_class,
+            storage_class=storage_class,
             protect=False,
         )
-        container = Container(
-            name=PROMETHEUS,
-            image=settings.prometheus,
-            size=Size(100, 1024, 1000),
-            args=(
-                "--config.file=/etc/prometheus/prometheus.yml",
-                "--storage.tsdb.path=/prometheus",
-                f"--storage.tsdb.retention.time={settings.keep_days}d",
-                # It deletes before the disk is full, which it would not survive.
-                f"--storage.tsdb.retention.size={settings.disk_gib * 8 // 10}GB",
-            ),
-            port=("http", port),
-            startup=pods.http("/-/ready", port, every_s=5, failures=60),
-            liveness=pods.http("/-/healthy", port),
-            readiness=pods.http("/-/ready", port),
-            mounts=(Mount("config", "/etc/prometheus", read_only=True), Mount("data", "/prometheus")),
+        self._run(
+            place,
+            _prometheus(settings),
+            {"config": ("/etc/prometheus", texts("prometheus.yml", "rules.yml"))},
+            (pods.claimed("data", disk),),
+            caller=GRAFANA,
         )
-        volumes = (pods.config_files("config", config), pods.claimed("data", disk))
-        workloads.deployment(
-            self,
-            PROMETHEUS,
-            namespace=namespace,
-            component=PROMETHEUS,
-            pod=Pod(container, NOBODY, volumes, grace_s=60),
-            recreate=True,
-            annotations=workloads.changed_with(files.prometheus),
+        # Silences and what was sent lie in its pod: after a restart a firing alert is told once more.
+        self._run(
+            Construct(self, ALERTMANAGER),
+            _alertmanager(settings),
+            {"config": ("/etc/alertmanager", texts("alertmanager.yml"))},
+            (pods.empty_dir("data", 256),),
+            caller=PROMETHEUS,
         )
-        workloads.service(self, PROMETHEUS, namespace=namespace, component=PROMETHEUS, port=port)
-        place.space.allow(PROMETHEUS, port, (GRAFANA,))
-
-
-class _Alertmanager(Construct):
-    """Silences and what was sent lie in its pod: after a restart a firing alert is told once more."""
-
-    def __init__(self, scope: Construct, place: Place, settings: Settings, files: Files) -> None:
-        super().__init__(scope, ALERTMANAGER)
-        port, namespace = PORTS[ALERTMANAGER], place.space.name
-        config = workloads.config_map(
-            self, f"{ALERTMANAGER}-config", files.alertmanager, namespace=namespace, component=ALERTMANAGER
-        )
-        container = Container(
-            name=ALERTMANAGER,
-            image=settings.alertmanager,
-            size=Size(50, 128, 500),
-            args=(
-                "--config.file=/etc/alertmanager/alertmanager.yml",
-                "--storage.path=/alertmanager",
-                "--cluster.listen-address=",  # one of it: no gossip, and no port for it
-            ),
-            port=("http", port),
-            liveness=pods.http("/-/healthy", port),
-            readiness=pods.http("/-/ready", port),
-            mounts=(Mount("config", "/etc/alertmanager", read_only=True), Mount("data", "/alertmanager")),
-        )
-        volumes = (pods.config_files("config", config), pods.empty_dir("data", 256))
-        workloads.deployment(
-            self,
-            ALERTMANAGER,
-            namespace=namespace,
-            component=ALERTMANAGER,
-            pod=Pod(container, NOBODY, volumes),
-            recreate=True,
-            annotations=workloads.changed_with(files.alertmanager),
-        )
-        workloads.service(self, ALERTMANAGER, namespace=namespace, component=ALERTMANAGER, port=port)
-        place.space.allow(ALERTMANAGER, port, (PROMETHEUS,))
-
-
-class _Grafana(Construct):
-    """Everything in it comes from files, so it has no disk. It is reached by a port-forward; nothing in the cluster calls it."""
-
-    def __init__(self, scope: Construct, place: Place, settings: Settings, files: Files) -> None:
-        super().__init__(scope, GRAFANA)
-        port, namespace = PORTS[GRAFANA], place.space.name
-        maps = {
-            "datasources": ("/etc/grafana/provisioning/datasources", files.datasources),
-            "providers": ("/etc/grafana/provisioning/dashboards", files.providers),
-            "dashboards": (DASHBOARDS, files.dashboards),
-        }
-        mounts = [Mount("data", "/var/lib/grafana"), Mount("tmp", "/tmp")]
-        volumes = [pods.empty_dir("data", 512), pods.empty_dir("tmp", 128)]
-        for name, (path, content) in maps.items():
-            made = workloads.config_map(self, f"{GRAFANA}-{name}", content, namespace=namespace, component=GRAFANA)
-            mounts.append(Mount(name, path, read_only=True))
-            volumes.append(pods.config_files(name, made))
-        container = Container(
-            name=GRAFANA,
-            image=settings.grafana,
-            size=Size(100, 512, 1000),
-            env={
-                # Whoever reaches the page may look, and nobody may change anything: what it shows comes from files.
-                "GF_AUTH_ANONYMOUS_ENABLED": "true",
-                "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
-                "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
-                # Nothing is sent anywhere, and nothing is fetched.
-                "GF_ANALYTICS_REPORTING_ENABLED": "false",
-                "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
-                "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-                "GF_PLUGINS_PREINSTALL_DISABLED": "true",
-                "GF_USERS_ALLOW_SIGN_UP": "false",
-                "GF_LOG_MODE": "console",
+        # Everything in it comes from files, so it has no disk. It is reached by a port-forward; nothing in the cluster calls it.
+        self._run(
+            Construct(self, GRAFANA),
+            _grafana(settings),
+            {
+                "datasources": (
+                    f"/etc/{PROVISIONING}/datasources",
+                    texts(f"{PROVISIONING}/datasources/prometheus.yml"),
+                ),
+                "providers": (f"/etc/{PROVISIONING}/dashboards", texts(f"{PROVISIONING}/dashboards/vidprocme.yml")),
+                "dashboards": (DASHBOARDS, texts("grafana/dashboards/vidprocme.json")),
             },
-            port=("http", port),
-            startup=pods.http("/api/health", port, every_s=5, failures=36),
-            liveness=pods.http("/api/health", port, every_s=20),
-            readiness=pods.http("/api/health", port),
-            mounts=tuple(mounts),
+            (pods.empty_dir("data", 512), pods.empty_dir("tmp", 128)),
         )
+
+    def _run(
+        self,
+        scope: Construct,
+        container: Container,
+        files: Mapping[str, tuple[str, Mapping[str, str]]],
+        volumes: tuple[Data, ...],
+        *,
+        caller: str = "",
+    ) -> None:
+        """One component, named as its container is: ConfigMaps, Deployment, Service.
+
+        Args:
+            files: what each ConfigMap holds: the folder where it is mounted, and the texts in it.
+            volumes: of the container's own mounts.
+            caller: the one component that may speak to it.
+        """
+        name, namespace, port = container.name, self._space.name, PORTS[container.name]
+        maps = {
+            volume: workloads.config_map(scope, f"{name}-{volume}", held, namespace=namespace, component=name)
+            for volume, (_, held) in files.items()
+        }
+        mounts = (Mount(volume, folder, read_only=True) for volume, (folder, _) in files.items())
+        container = replace(container, port=("http", port), mounts=(*container.mounts, *mounts))
+        volumes += tuple(pods.config_files(volume, made) for volume, made in maps.items())
         workloads.deployment(
-            self,
-            GRAFANA,
+            scope,
+            name,
             namespace=namespace,
-            component=GRAFANA,
-            pod=Pod(container, GRAFANA_USER, tuple(volumes)),
-            annotations=workloads.changed_with(files.datasources, files.providers, files.dashboards),
+            component=name,
+            pod=Pod(container, USERS[name], volumes, grace_s=60),
+            recreate=True,  # one at a time: two would want the same disk, and nobody misses a page for a minute
+            annotations=workloads.changed_with(*(held for _, held in files.values())),
         )
-        workloads.service(self, GRAFANA, namespace=namespace, component=GRAFANA, port=port)
+        workloads.service(scope, name, namespace=namespace, component=name, port=port)
+        if caller:
+            self._space.allow(name, port, (caller,))
+
+
+def _prometheus(settings: Settings) -> Container:
+    port = PORTS[PROMETHEUS]
+    return Container(
+        name=PROMETHEUS,
+        image=settings.prometheus,
+        size=Size(100, 1024, 1000),
+        args=(
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            f"--storage.tsdb.retention.time={settings.keep_days}d",
+            # It deletes before the disk is full, which it would not survive.
+            f"--storage.tsdb.retention.size={settings.disk_gib * 8 // 10}GB",
+        ),
+        startup=pods.http("/-/ready", port, every_s=5, failures=60),
+        liveness=pods.http("/-/healthy", port),
+        readiness=pods.http("/-/ready", port),
+        mounts=(Mount("data", "/prometheus"),),
+    )
+
+
+def _alertmanager(settings: Settings) -> Container:
+    port = PORTS[ALERTMANAGER]
+    return Container(
+        name=ALERTMANAGER,
+        image=settings.alertmanager,
+        size=Size(50, 128, 500),
+        args=(
+            "--config.file=/etc/alertmanager/alertmanager.yml",
+            "--storage.path=/alertmanager",
+            "--cluster.listen-address=",  # one of it: no gossip, and no port for it
+        ),
+        liveness=pods.http("/-/healthy", port),
+        readiness=pods.http("/-/ready", port),
+        mounts=(Mount("data", "/alertmanager"),),
+    )
+
+
+def _grafana(settings: Settings) -> Container:
+    port = PORTS[GRAFANA]
+    return Container(
+        name=GRAFANA,
+        image=settings.grafana,
+        size=Size(100, 512, 1000),
+        env=GRAFANA_ENV,
+        startup=pods.http("/api/health", port, every_s=5, failures=36),
+        liveness=pods.http("/api/health", port, every_s=20),
+        readiness=pods.http("/api/health", port),
+        mounts=(Mount("data", "/var/lib/grafana"), Mount("tmp", "/tmp")),
+    )

@@ -13,8 +13,8 @@ from cdktn_provider_random import password
 from constructs import Construct
 
 from infra.lib import pods, workloads
-from infra.lib.ground import Namespace
 from infra.lib.labels import labels, selector
+from infra.lib.namespace import Namespace
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.settings import Redis as Settings
 from infra.lib.structs import Data, make

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from infra.lib.reading import WrongSettings
 
-# Pools keep a task this long without a beat (VIDPROCME_LEASE_MS); a pod that is asked to go gets at least as long.
+# Both are vidprocme's own defaults, and no pod is told others (tests/test_infra.py holds them equal). Pools keep a task so long
+# without a beat (VIDPROCME_LEASE_MS); a pod that is asked to go gets at least as long.
 LEASE_S = 15
 PORT = 8484
 MODEL_SERVER = "model-server"  # its Service

@@ -10,8 +10,8 @@ from cdktn_provider_kubernetes import pod_disruption_budget_v1
 from constructs import Construct
 
 from infra.lib import pods, workloads
-from infra.lib.ground import Namespace
 from infra.lib.labels import labels, selector
+from infra.lib.namespace import Namespace
 from infra.lib.pods import Container, Mount, Pod
 from infra.lib.redis import Redis
 from infra.lib.registry import FILE
@@ -112,7 +112,8 @@ class Workers(Construct):
             pods.empty_dir("tmp", TMP_MIB),
             models_volume,
         )
-        # Its loop has moved within the last 120 s, the verb's own limit: a Redis that hangs holds it up for 80. The verb is a program that starts, so it is not asked often.
+        # Its loop has moved within the last 120 s, so that a Redis which hangs starts no pod again. The verb is a program that
+        # starts, so it is not asked often.
         alive = ("vidprocme", "alive")
         container = Container(
             name=WORKER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.checks import cloud, data, wiring
+from infra.checks import cloud, data, references
 from infra.tests.things import Case, Fault, conf, container, only, spec
 
 SET = "kubernetes_stateful_set_v1"
@@ -19,9 +19,9 @@ def lacks(key: str) -> Fault:
 
 
 DATA_FAULTS = (
-    Case(wiring.references_exist, "local", lambda p: p["resource"].pop("random_password"), "random_password"),
-    Case(wiring.references_exist, "gcp-house", lambda p: p.pop("data"), "data.google_container_cluster"),
-    Case(wiring.references_exist, "gcp-ground", lambda p: p["resource"].pop("google_project_service"), "waits for"),
+    Case(references.references_exist, "local", lambda p: p["resource"].pop("random_password"), "random_password"),
+    Case(references.references_exist, "gcp-house", lambda p: p.pop("data"), "data.google_container_cluster"),
+    Case(references.references_exist, "gcp-ground", lambda p: p["resource"].pop("google_project_service"), "waits for"),
     Case(data.texts_are_texts, "local", lambda p: container(p, "server").update(name=str(object())), "object at"),
     Case(data.texts_are_texts, "local", lambda p: container(p, "server").update(name="${TfToken[TOKEN.1]}"), "TfToken"),
     Case(data.redis_keeps, "local", lambda p: conf(p, "appendonly yes", "appendonly no"), "appendonly yes"),

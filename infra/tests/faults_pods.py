@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.checks import pods, wiring
+from infra.checks import pods, policies, references
 from infra.checks.plan import one
 from infra.tests.things import Case, Fault, container, only, pod, policy, spec
 
@@ -90,92 +90,92 @@ POD_FAULTS = (
 
 WIRING_FAULTS = (
     Case(
-        wiring.the_server_is_watched_when_it_is_not_ready,
+        references.the_server_is_watched_when_it_is_not_ready,
         "local",
         lambda p: only(p, "kubernetes_service_v1", "server")["spec"].pop("publish_not_ready_addresses"),
         "Prometheus should see",
     ),
     Case(
-        wiring.selectors_fit,
+        references.selectors_fit,
         "local",
         lambda p: spec(p, "server")["selector"]["match_labels"].update(x="y"),
         "does not pick its own",
     ),
     Case(
-        wiring.selectors_fit,
+        references.selectors_fit,
         "local",
         lambda p: spec(p, "server")["selector"]["match_labels"].pop("app.kubernetes.io/component"),
         "server picks the pods of",
     ),
     Case(
-        wiring.services_reach_somebody,
+        references.services_reach_somebody,
         "local",
         lambda p: only(p, "kubernetes_service_v1", "redis")["spec"]["selector"].update(x="y"),
         "picks no pods",
     ),
     Case(
-        wiring.services_reach_somebody,
+        references.services_reach_somebody,
         "local",
         lambda p: only(p, "kubernetes_service_v1", "server")["spec"]["port"][0].update(target_port="8080"),
         "does not open",
     ),
     Case(
-        wiring.services_reach_somebody,
+        references.services_reach_somebody,
         "gcp-house",
         lambda p: only(p, "kubernetes_service_v1", "server")["spec"].update(type="LoadBalancer"),
         "outside the cluster",
     ),
     Case(
-        wiring.budgets_pick_somebody,
+        references.budgets_pick_somebody,
         "gcp-house",
         lambda p: only(p, "kubernetes_pod_disruption_budget_v1")["spec"]["selector"]["match_labels"].update(x="y"),
         "picks no pods",
     ),
     Case(
-        wiring.nobody_is_heard_by_default,
+        policies.nobody_is_heard_by_default,
         "local",
         lambda p: policy(p, "default-deny").update(policy_types=["Egress"]),
         "no policy denies",
     ),
     Case(
-        wiring.nobody_is_heard_by_default,
+        policies.nobody_is_heard_by_default,
         "gcp-house",
         lambda p: policy(p, "default-deny").update(ingress=[{}]),
         "no policy denies",
     ),
     Case(
-        wiring.policies_pick_somebody,
+        policies.policies_pick_somebody,
         "local",
         lambda p: policy(p, "to-server")["ingress"][0].pop("from"),
         "lets everybody in",
     ),
     Case(
-        wiring.policies_pick_somebody,
+        policies.policies_pick_somebody,
         "local",
         lambda p: policy(p, "to-server")["ingress"][0]["from"].append({"ip_block": {"cidr": "0.0.0.0/0"}}),
         "lets in",
     ),
     Case(
-        wiring.policies_pick_somebody,
+        policies.policies_pick_somebody,
         "local",
         lambda p: policy(p, "to-redis")["pod_selector"]["match_labels"].update(x="y"),
         "picks no pods",
     ),
     Case(
-        wiring.redis_hears_only_its_clients,
+        policies.redis_hears_only_its_clients,
         "local",
         lambda p: policy(p, "to-redis")["ingress"][0]["from"].append({"pod_selector": {}}),
         "anybody may speak",
     ),
     Case(
-        wiring.volumes_fit,
+        references.volumes_fit,
         "local",
         lambda p: container(p, "server")["volume_mount"].append({"name": "gone", "mount_path": "/x"}),
         "no volume",
     ),
-    Case(wiring.volumes_fit, "local", lambda p: container(p, "server")["volume_mount"].pop(), "nowhere"),
+    Case(references.volumes_fit, "local", lambda p: container(p, "server")["volume_mount"].pop(), "nowhere"),
     Case(
-        wiring.the_namespace_is_restricted,
+        policies.the_namespace_is_restricted,
         "local",
         lambda p: one(only(p, "kubernetes_namespace_v1")["metadata"]).pop("labels"),
         "not restricted",

@@ -1,4 +1,4 @@
-"""The files that pods are given: monitoring/ with the cluster's names, and the registry of models."""
+"""The files that pods are given: those of monitoring/, and the registry of models."""
 
 from __future__ import annotations
 
@@ -12,88 +12,88 @@ import yaml
 
 from infra.checks.plan import many, one, resources
 from infra.gcp.settings import Gcp
-from infra.lib.monitoring_files import FOLDER, asking_the_service, load, scraping_the_service
+from infra.lib.monitoring_files import FOLDER, texts
 from infra.lib.reading import WrongSettings, read
 from infra.lib.registry import registry
 from infra.lib.settings import Model
 from infra.local.settings import Local
 from infra.main import EXAMPLE, LOCAL
 from infra.synth import Plans
-from infra.tests.things import container, only
+from infra.tests.things import container, only, pod
 from vidprocme.vision.registry import Registry
 
 
-def test_prometheus_scrapes_the_service(plans: Plans) -> None:
-    service = only(plans["local"], "kubernetes_service_v1", "server")
-    name, port = service["metadata"]["name"], many(service["spec"]["port"])[0]["port"]
-    config = yaml.safe_load(
-        only(plans["local"], "kubernetes_config_map_v1", "prometheus-config")["data"]["prometheus.yml"]
-    )
-
-    targets = [it["targets"] for job in config["scrape_configs"] for it in job.get("static_configs", [])]
-
-    assert [f"{name}:{port}"] in targets
-    assert config["rule_files"] == ["/etc/prometheus/rules.yml"]
-    manager = only(plans["local"], "kubernetes_service_v1", "alertmanager")
-    assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == [
-        f"{manager['metadata']['name']}:{manager['spec']['port'][0]['port']}"
+def mounted(plan: dict[str, Any], component: str, name: str) -> str:
+    """A file of a component as its pods see it."""
+    [text] = [
+        body["data"][name]
+        for _, body in resources(plan, "kubernetes_config_map_v1")
+        if name in body["data"] and body["metadata"]["name"].startswith(f"{component}-")
     ]
+    return str(text).replace("$${", "${").replace("%%{", "%{")
 
 
-def test_every_target_and_address_is_a_service_of_the_cluster(plans: Plans) -> None:
-    """No name of the compose file is left over."""
+def environment(plan: dict[str, Any], component: str) -> dict[str, str]:
+    return {it["name"]: it["value"] for it in container(plan, component)["env"] if "value" in it}
+
+
+def test_every_address_is_a_service_of_the_cluster(plans: Plans) -> None:
+    """The files are those of docker-compose.yml, and every name in them is a Service with that port."""
+    plan = plans["local"]
     services = {
         f"{body['metadata']['name']}:{port['port']}"
-        for _, body in resources(plans["local"], "kubernetes_service_v1")
+        for _, body in resources(plan, "kubernetes_service_v1")
         for port in many(body["spec"]["port"])
     }
-    files = load()
-    jobs = yaml.safe_load(files.prometheus["prometheus.yml"])["scrape_configs"]
-    targets = {target for job in jobs for it in job.get("static_configs", []) for target in it["targets"]}
-    sources = yaml.safe_load(files.datasources["prometheus.yml"])["datasources"]
+    config = yaml.safe_load(mounted(plan, "prometheus", "prometheus.yml"))
+    scraped = [target for job in config["scrape_configs"] for it in job["static_configs"] for target in it["targets"]]
+    [managers] = config["alerting"]["alertmanagers"]
 
-    assert {target for target in targets if not target.startswith("127.0.0.1:")} <= services
-    assert {source["url"].removeprefix("http://") for source in sources} <= services
-
-
-def test_what_is_not_a_name_stays_as_it_is() -> None:
-    before = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-    after = scraping_the_service(before)
-
-    assert {key: after[key] for key in before if key not in ("rule_files", "alerting", "scrape_configs")} == {
-        key: before[key] for key in before if key not in ("rule_files", "alerting", "scrape_configs")
-    }
-    assert [job["job_name"] for job in after["scrape_configs"]] == [job["job_name"] for job in before["scrape_configs"]]
-    files = load()
-    assert files.prometheus["rules.yml"] == (FOLDER / "rules.yml").read_text()
-    assert files.dashboards["vidprocme.json"] == (FOLDER / "grafana/dashboards/vidprocme.json").read_text()
+    assert "server:8484" in scraped and set(scraped) <= services
+    assert set(managers["static_configs"][0]["targets"]) <= services
+    assert environment(plan, "grafana")["PROMETHEUS_URL"].removeprefix("http://") in services
 
 
-def test_the_dashboards_folder_is_the_one_that_grafana_is_told(plans: Plans) -> None:
-    told = [it["options"]["path"] for it in yaml.safe_load(load().providers["vidprocme.yml"])["providers"]]
-    mounted = [it["mount_path"] for it in container(plans["local"], "grafana")["volume_mount"]]
+def test_the_files_are_as_they_are(plans: Plans) -> None:
+    """To a letter; Terraform's own signs are doubled, which it undoes. ${PROMETHEUS_URL} is Grafana's to fill in."""
+    paths = (
+        ("prometheus", "prometheus.yml"),
+        ("prometheus", "rules.yml"),
+        ("alertmanager", "alertmanager.yml"),
+        ("grafana", "grafana/provisioning/datasources/prometheus.yml"),
+        ("grafana", "grafana/provisioning/dashboards/vidprocme.yml"),
+        ("grafana", "grafana/dashboards/vidprocme.json"),
+    )
+    for component, path in paths:
+        assert mounted(plans["local"], component, Path(path).name) == (FOLDER / path).read_text(encoding="utf-8")
+    assert "url: ${PROMETHEUS_URL}" in mounted(plans["local"], "grafana", "prometheus.yml")
 
-    assert told and set(told) <= set(mounted)
 
+def test_what_the_files_name_is_mounted(plans: Plans) -> None:
+    """Rules beside prometheus.yml, which names them without a folder, and the dashboards where Grafana is told to look."""
+    assert yaml.safe_load(mounted(plans["local"], "prometheus", "prometheus.yml"))["rule_files"] == ["rules.yml"]
+    maps = [it["config_map"] for it in pod(plans["local"], "prometheus")["volume"] if "config_map" in it]
+    assert len(maps) == 1 and mounted(plans["local"], "prometheus", "rules.yml")
 
-def test_a_config_that_watches_nothing_is_refused() -> None:
-    config: dict[str, Any] = {"scrape_configs": [{"job_name": "other", "static_configs": [{"targets": ["x:1"]}]}]}
-
-    with pytest.raises(WrongSettings, match="no job named vidprocme"):
-        scraping_the_service(config)
-
-
-def test_the_uid_that_dashboards_name_stays() -> None:
-    given = {"apiVersion": 1, "datasources": [{"uid": "u", "url": "http://elsewhere:1", "type": "prometheus"}]}
-
-    assert asking_the_service(given)["datasources"] == [
-        {"uid": "u", "url": "http://prometheus:9090", "type": "prometheus"}
+    told = [
+        it["options"]["path"] for it in yaml.safe_load(mounted(plans["local"], "grafana", "vidprocme.yml"))["providers"]
     ]
+    folders = [it["mount_path"] for it in container(plans["local"], "grafana")["volume_mount"]]
+    assert told and set(told) <= set(folders)
+    home = Path(environment(plans["local"], "grafana")["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) in folders and mounted(plans["local"], "grafana", home.name)
+
+
+def test_grafana_is_told_the_same_as_by_compose(plans: Plans) -> None:
+    """But for addresses, what docker-compose.yml tells it, it is told in a cluster too."""
+    services = yaml.safe_load((FOLDER.parent / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+
+    assert services["grafana"]["environment"].items() <= environment(plans["local"], "grafana").items()
 
 
 def test_files_that_are_missing_are_told(tmp_path: Path) -> None:
-    with pytest.raises(WrongSettings, match="cannot be read: No such file"):
-        load(tmp_path)
+    with pytest.raises(WrongSettings, match=r"rules.yml cannot be read: No such file"):
+        texts("rules.yml", folder=tmp_path)
 
 
 def test_vidprocme_reads_the_registry(tmp_path: Path) -> None:

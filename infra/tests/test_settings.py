@@ -84,6 +84,10 @@ def test_local_settings_that_cannot_be(change: Callable[[Table], object], senten
         (lambda t: t["gpus"].update(accelerator="gpu"), "accelerator = 'gpu' must be one like nvidia-l4."),
         (lambda t: t.pop("gpus"), "house.model_server wants GPUs, and there is no table gpus."),
         (lambda t: t["house"]["model_server"].update(gpus=2), "gpus = 2, and one pod can have 1"),
+        (
+            lambda t: (t["gpus"].update(per_node=2, shared_by=2), t["house"]["model_server"].update(gpus=2)),
+            "gpus = 2, and one pod can have 1",
+        ),
         (lambda t: t.update(blobs={"undelete_days": 1}), "undelete_days = 1 must be from 7 to 90"),
     ],
 )
