@@ -91,7 +91,8 @@ class Server(Construct):
             recreate=True,
             annotations=common.changed,
         )
-        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT)
+        # One pod: to hide it while /readyz says no would only hide its metrics, and the alerts that wait for them.
+        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT, unready=True)
         common.space.allow(SERVER, PORT, anybody=True)
 
 

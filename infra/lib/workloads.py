@@ -55,8 +55,12 @@ def deployment(
     )
 
 
-def service(scope: Construct, name: str, *, namespace: str, component: str, port: int) -> None:
-    """A name inside the cluster for a component's pods."""
+def service(scope: Construct, name: str, *, namespace: str, component: str, port: int, unready: bool = False) -> None:
+    """A name inside the cluster for a component's pods.
+
+    Args:
+        unready: it names pods that are not ready too.
+    """
     make(
         service_v1,
         "ServiceV1",
@@ -66,6 +70,7 @@ def service(scope: Construct, name: str, *, namespace: str, component: str, port
             "metadata": {"name": name, "namespace": namespace, "labels": labels(component)},
             "spec": {
                 "type": "ClusterIP",
+                **({"publish_not_ready_addresses": True} if unready else {}),
                 "selector": selector(component),
                 "port": [{"name": "main", "port": port, "target_port": str(port), "protocol": "TCP"}],
             },

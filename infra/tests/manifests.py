@@ -36,7 +36,9 @@ MANY = {
 NUMBERS = frozenset({"replicas", "run_as_user", "run_as_group", "fs_group", "port", "target_port", "max_unavailable"})
 # Keys below these are names of somebody's, not words of Kubernetes.
 NAMES = frozenset({"labels", "annotations", "match_labels", "node_selector", "data", "requests", "limits", "selector"})
-BLOCKS = frozenset({"metadata", "persistent_volume_claim_retention_policy"})  # the provider's lists of one
+BLOCKS = frozenset(
+    {"metadata", "persistent_volume_claim_retention_policy", "tcp_socket"}
+)  # the provider's lists of one
 
 
 def manifests(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
