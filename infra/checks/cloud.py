@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from infra.checks.plan import Plan, many, one, resources, strings
+from infra.checks.plan import Plan, many, one, referred, resources, strings
+from infra.checks.rights import is_account
 
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
-BASIC = ("roles/owner", "roles/editor", "roles/viewer")
-# On the project as a whole: what a node must have, and nothing else.
-PROJECT_ROLES = ("roles/container.defaultNodeServiceAccount",)
-FULL_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+# Families of machines that come with GPUs, asked for or not (Compute Engine: "GPU machine types").
+GPU_MACHINES = ("a2-", "a3-", "a4-", "a4x-", "g2-", "g4-")
 
 
 def buckets_are_closed(plan: Plan) -> list[str]:
@@ -20,51 +19,31 @@ def buckets_are_closed(plan: Plan) -> list[str]:
             wrong.append(f"the bucket {name} may be made public")
         if body.get("uniform_bucket_level_access") is not True:
             wrong.append(f"the bucket {name} has rules for single objects")
-    kinds = [
-        kind for kind in plan.get("resource", {}) if kind.startswith("google_storage_") and "acl" in kind.split("_")
-    ]
-    return wrong + [f"{kind} gives rights on single objects" for kind in kinds]
+    return wrong
 
 
 def nobody_is_everybody(plan: Plan) -> list[str]:
     return [f"{path} is {text}" for path, text in strings(plan.get("resource", {})) if text in EVERYBODY]
 
 
-def rights_are_least(plan: Plan) -> list[str]:
-    """No basic role, no joker, on the project only what a node needs, and no resource that takes others' rights away."""
-    wrong = []
-    for kind, made in plan.get("resource", {}).items():
-        if "_iam_" not in kind or not kind.startswith("google_"):
-            continue
-        if not kind.endswith("_iam_member"):
-            wrong.append(f"{kind} replaces rights that others gave")
-        for name, body in made.items():
-            role = str(body.get("role", ""))
-            if role in BASIC or "*" in role or role.endswith((".admin", "Admin")):
-                wrong.append(f"{name} gives {role}")
-            if kind == "google_project_iam_member" and role not in PROJECT_ROLES:
-                wrong.append(f"{name} gives {role} on the whole project")
-            if "*" in str(body.get("member", "")):
-                wrong.append(f"{name} gives {role} to {body['member']}")
-    return wrong
-
-
 def nodes_are_ours(plan: Plan) -> list[str]:
-    """An account of our own (the default one is an editor of the project), shielded, and blind to the node's identity."""
+    """An account of our own (the default one is an editor of the project), shielded, private, and blind to the node's identity."""
     wrong = []
     for name, body in resources(plan, "google_container_node_pool"):
         node = one(body.get("node_config"))
-        if not node.get("service_account"):
-            wrong.append(f"{name} runs as the project's default account")
-            if FULL_SCOPE in node.get("oauth_scopes", []):
-                wrong.append(f"{name} may use everything that the default account may")
+        if not is_account(plan, node.get("service_account"), "nodes", "email"):
+            wrong.append(f"{name} runs as another account than the one for nodes")
         if one(node.get("workload_metadata_config")).get("mode") != "GKE_METADATA":
             wrong.append(f"pods on {name} see the node's identity")
         if one(node.get("shielded_instance_config")).get("enable_secure_boot") is not True:
             wrong.append(f"{name} boots what it is given")
+        if one(body.get("network_config")).get("enable_private_nodes", True) is not True:
+            wrong.append(f"{name} has public addresses")
         management = one(body.get("management"))
         if management.get("auto_repair") is not True or management.get("auto_upgrade") is not True:
             wrong.append(f"{name} is not looked after")
+        if not one(body.get("autoscaling")).get("total_max_node_count") or body.get("node_count"):
+            wrong.append(f"{name} has no limit, or a number of nodes whatever the work")
     return wrong
 
 
@@ -73,13 +52,14 @@ def gpus_may_be_none(plan: Plan) -> list[str]:
     wrong = []
     for name, body in resources(plan, "google_container_node_pool"):
         node = one(body.get("node_config"))
-        if not many(node.get("guest_accelerator")):
+        if not many(node.get("guest_accelerator")) and not str(node.get("machine_type", "")).startswith(GPU_MACHINES):
             continue
         scaling = one(body.get("autoscaling"))
         least = [scaling.get(key) for key in ("min_node_count", "total_min_node_count") if scaling.get(key) is not None]
         if least != [0] or body.get("initial_node_count") != 0 or body.get("node_count"):
             wrong.append(f"{name} always has GPUs, whether somebody needs them or not")
-        if not any(taint.get("key") == "nvidia.com/gpu" for taint in many(node.get("taint"))):
+        taints = {(taint.get("key"), taint.get("effect")) for taint in many(node.get("taint"))}
+        if ("nvidia.com/gpu", "NO_SCHEDULE") not in taints:
             wrong.append(f"{name} takes pods that need no GPU")
     return wrong
 
@@ -97,7 +77,13 @@ def the_cluster_is_closed(plan: Plan) -> list[str]:
             "its nodes are not shielded": body.get("enable_shielded_nodes") is True,
             "it is not upgraded": bool(one(body.get("release_channel")).get("channel")),
             "its addresses do not come from the subnet": body.get("networking_mode") == "VPC_NATIVE",
-            "it runs on the project's default account": bool(one(body.get("node_config")).get("service_account")),
+            "it runs on another account than the one for nodes": is_account(
+                plan, one(body.get("node_config")).get("service_account"), "nodes", "email"
+            ),
+            "it knows rights beside IAM's and Kubernetes' own": not body.get("enable_legacy_abac"),
+            "it gives out certificates or passwords": not body.get("master_auth"),
+            "it does not lie where its subnet lies": body.get("location")
+            == referred(plan, body.get("subnetwork"), "google_compute_subnetwork", "id").get("region"),
         }
         wrong += [f"{name}: {sentence}" for sentence, holds in wanted.items() if not holds]
     return wrong
@@ -115,8 +101,8 @@ def data_is_kept(plan: Plan) -> list[str]:
         if one(body.get("soft_delete_policy")).get("retention_duration_seconds", 0) < 7 * 86400:
             wrong.append(f"what is deleted in {name} is gone")
         for rule in many(body.get("lifecycle_rule")):
-            if one(rule.get("action")).get("type") == "Delete":
-                wrong.append(f"{name} deletes by age, and does not know what is still wanted")
+            if one(rule.get("action")).get("type") != "AbortIncompleteMultipartUpload":
+                wrong.append(f"{name} moves or deletes by age, and does not know what is still wanted")
     return wrong
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ Plan = Mapping[str, Any]
 Body = dict[str, Any]
 
 WORKLOADS = ("kubernetes_deployment_v1", "kubernetes_stateful_set_v1")
-OTHER_WORKLOADS = ("daemon_set", "daemonset", "job", "cron_job", "pod", "replication_controller", "manifest")
+NAME = "metadata.0.name"  # of a Kubernetes object, as a reference names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,6 @@ def picks(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
 
 
-def picked(plan: Plan, wanted: Mapping[str, str]) -> bool:
-    """An empty selector picks every pod."""
-    return any(not wanted or picks(wanted, workload.labels) for workload in workloads(plan))
-
-
 def strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """Every text in a plan with its path."""
     if isinstance(value, str):
@@ -100,6 +96,21 @@ def strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
             yield from strings(item, f"{at}[{number}]")
 
 
-def is_reference(text: str) -> bool:
-    """Is it filled in by Terraform when it applies, and not written in the plan?"""
-    return "${" in text
+def referred(plan: Plan, text: object, kind: str, attribute: str = NAME) -> Body:
+    """The resource of a kind that a text refers to by an attribute, and by nothing else; {} for anything else.
+
+    A literal name is no reference: it may name what is not there, and Terraform does not know what must be made first.
+    """
+    found = re.fullmatch(r"\$\{(\w+)\.([\w-]+)\.([\w.]+)\}", str(text))
+    if found is None or (found[1], found[3]) != (kind, attribute):
+        return {}
+    return one(plan.get("resource", {}).get(kind, {}).get(found[2]))
+
+
+def components(plan: Plan) -> set[str]:
+    return {workload.component for workload in workloads(plan)}
+
+
+def unknown(block: Body, known: Set[str]) -> list[str]:
+    """The words of a block that no rule knows, and that say something."""
+    return sorted(key for key, value in block.items() if key not in known and value not in (None, False, [], {}))

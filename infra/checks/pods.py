@@ -1,18 +1,48 @@
-"""What every pod must be: asked about, bounded, without rights, and of an image that stays what it is."""
+"""What every pod must be: bounded, without rights, apart from others, and of an image that stays what it is."""
 
 from __future__ import annotations
 
-from infra.checks.plan import OTHER_WORKLOADS, Body, Plan, many, one, workloads
+from infra.checks.plan import Body, Plan, many, one, unknown, workloads
 from infra.lib.settings import LEASE_S, why_not_an_image
 
-
-def every_pod_is_seen(plan: Plan) -> list[str]:
-    """The other checks look at Deployments and StatefulSets: nothing else may make pods."""
-    return [
-        f"{kind} makes pods that no check looks at"
-        for kind in plan.get("resource", {})
-        if any(kind.removesuffix("_v1") == f"kubernetes_{other}" for other in OTHER_WORKLOADS)
-    ] + ([] if workloads(plan) or not _is_kubernetes(plan) else ["the plan has no workload"])
+# What pods and containers are described with. A word that is not here may share the node's processes or ports with a pod, give
+# it a user, or run a program beside the one that all rules look at.
+POD = frozenset(
+    {
+        "automount_service_account_token",
+        "container",
+        "enable_service_links",
+        "init_container",
+        "node_selector",
+        "security_context",
+        "service_account_name",
+        "termination_grace_period_seconds",
+        "toleration",
+        "volume",
+    }
+)
+CONTAINER = frozenset(
+    {
+        "args",
+        "command",
+        "env",
+        "image",
+        "image_pull_policy",
+        "liveness_probe",
+        "name",
+        "port",
+        "readiness_probe",
+        "resources",
+        "security_context",
+        "startup_probe",
+        "volume_mount",
+    }
+)
+OPENED = frozenset({"name", "container_port", "protocol"})
+VARIABLE = frozenset({"name", "value", "value_from"})
+VOLUME = frozenset({"name", "config_map", "empty_dir", "persistent_volume_claim", "secret"})
+USERS = ("run_as_user", "run_as_group", "fs_group")
+ONE_WRITER = ("server", "prometheus")  # each has its folder for itself
 
 
 def images_stay(plan: Plan) -> list[str]:
@@ -25,7 +55,7 @@ def images_stay(plan: Plan) -> list[str]:
 
 
 def containers_are_bounded(plan: Plan) -> list[str]:
-    """CPU and memory, asked for and limited; folders on the node's disk have a size."""
+    """CPU and memory, asked for and limited, memory promised whole; folders on the node's disk have a size."""
     wrong = []
     for workload in workloads(plan):
         for where, container in workload.containers():
@@ -36,35 +66,12 @@ def containers_are_bounded(plan: Plan) -> list[str]:
                 for kind in ("cpu", "memory")
                 if not one(room.get(what)).get(kind)
             ]
+            asked, most = one(room.get("requests")), one(room.get("limits"))
+            if asked.get("memory") != most.get("memory"):
+                wrong.append(f"{where} is killed at {most.get('memory')} and was promised {asked.get('memory')}")
         for volume in many(workload.pod.get("volume")):
             if "empty_dir" in volume and not one(volume["empty_dir"]).get("size_limit"):
                 wrong.append(f"{workload.name}: the folder {volume['name']} may fill the node's disk")
-    return wrong
-
-
-def containers_are_asked(plan: Plan) -> list[str]:
-    """Probes: is it alive, is it ready. Not for containers that run before the others, which end."""
-    return [
-        f"{workload.name}/{container['name']} has no {probe}"
-        for workload in workloads(plan)
-        for container in many(workload.pod.get("container"))
-        for probe in ("liveness_probe", "readiness_probe")
-        if not one(container.get(probe))
-    ]
-
-
-def nothing_is_killed_for_what_it_waits_for(plan: Plan) -> list[str]:
-    """A liveness probe asks the process and no more: one that needs Redis, a disk or readiness restarts what only waits."""
-    wrong = []
-    for workload in workloads(plan):
-        for container in many(workload.pod.get("container")):
-            probe = one(container.get("liveness_probe"))
-            if one(probe.get("http_get")).get("path") == "/readyz":
-                wrong.append(f"{workload.name}/{container['name']} is killed when it is not ready")
-            if "redis-cli" in one(probe.get("exec")).get("command", []):
-                wrong.append(
-                    f"{workload.name}/{container['name']} is killed when its disk is full, and forgets what it holds"
-                )
     return wrong
 
 
@@ -95,7 +102,7 @@ def _rights(context: Body) -> list[str]:
 
 
 def pods_are_apart(plan: Plan) -> list[str]:
-    """No token, no service variables, nothing of the node's."""
+    """No token, no service variables, nothing of the node's, nobody who is root by number."""
     wrong = []
     for workload in workloads(plan):
         pod, name = workload.pod, workload.name
@@ -103,13 +110,26 @@ def pods_are_apart(plan: Plan) -> list[str]:
             wrong.append(f"{name} is given the token of its service account")
         if pod.get("enable_service_links") is not False:
             wrong.append(f"{name} is given variables for every Service, which may be named like settings")
-        wrong += [
-            f"{name} shares the node's {it[5:]}" for it in ("host_network", "host_pid", "host_ipc") if pod.get(it)
-        ]
-        wrong += [f"{name} mounts a folder of the node" for it in many(pod.get("volume")) if "host_path" in it]
-        user = str(one(pod.get("security_context")).get("run_as_user", "0"))
-        if user == "0":
-            wrong.append(f"{name} names no user but root")
+        context = one(pod.get("security_context"))
+        wrong += [f"{name} names no {user} but root" for user in USERS if _is_root(context.get(user))]
+        for where, container in workload.containers():
+            own = one(container.get("security_context"))
+            wrong += [f"{where} is root: {user} = {own[user]}" for user in USERS if user in own and _is_root(own[user])]
+    return wrong
+
+
+def pods_are_plain(plan: Plan) -> list[str]:
+    """Nothing in a pod but what the rules know."""
+    wrong = []
+    for workload in workloads(plan):
+        blocks = [(workload.name, workload.pod, POD)]
+        blocks += [(f"{workload.name}/{it.get('name')}", it, VOLUME) for it in many(workload.pod.get("volume"))]
+        for where, container in workload.containers():
+            blocks.append((where, container, CONTAINER))
+            blocks += [(f"{where}: a port", port, OPENED) for port in many(container.get("port"))]
+            blocks += [(f"{where}: {it.get('name')}", it, VARIABLE) for it in many(container.get("env"))]
+        for where, block, known in blocks:
+            wrong += [f"{where} has {word}, which no rule knows" for word in unknown(block, known)]
     return wrong
 
 
@@ -123,15 +143,32 @@ def workers_may_finish(plan: Plan) -> list[str]:
     ]
 
 
-def one_server(plan: Plan) -> list[str]:
-    """The data folder has one server at a time: the old one goes before the new one comes."""
+def one_writer_a_folder(plan: Plan) -> list[str]:
+    """A data folder has one server at a time: the old one goes before the new one comes. The same with measurements."""
     return [
         f"{workload.name} may run twice on one data folder"
         for workload in workloads(plan)
-        if workload.component == "server"
+        if workload.component in ONE_WRITER
         and (one(workload.spec.get("strategy")).get("type") != "Recreate" or str(workload.spec.get("replicas")) != "1")
     ]
 
 
-def _is_kubernetes(plan: Plan) -> bool:
-    return "kubernetes" in plan.get("provider", {})
+def gpus_are_reached(plan: Plan) -> list[str]:
+    """On Google Cloud: a pod that asks for a GPU asks for the nodes that have them, and bears their taint. One that does not
+    is kept away by both."""
+    wrong = []
+    for workload in workloads(plan) if "google" in plan.get("provider", {}) else []:
+        asks = any("nvidia.com/gpu" in str(container.get("resources")) for _, container in workload.containers())
+        bears = any(
+            (it.get("key"), it.get("effect")) == ("nvidia.com/gpu", "NoSchedule")
+            for it in many(workload.pod.get("toleration"))
+        )
+        sent = "vidprocme.dev/gpu" in one(workload.pod.get("node_selector"))
+        if {bears, sent} != {asks}:
+            wrong.append(f"{workload.name} {'never comes to a GPU' if asks else 'may take a place beside a GPU'}")
+    return wrong
+
+
+def _is_root(user: object) -> bool:
+    """0, also written 00; or nobody in particular, which is whom the image says."""
+    return not (str(user).isdigit() and int(str(user)) > 0)

@@ -29,7 +29,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container. Probes are made by `http` and `run`; `secrets`: variable -> (secret, key)."""
+    """One container. Probes are made by `http`, `run` and `tcp`; `secrets`: variable -> (secret, key)."""
 
     name: str
     image: str
@@ -131,14 +131,14 @@ def http(path: str, port: int, *, every_s: int = 10, failures: int = 3, timeout_
     return {"http_get": {"path": path, "port": str(port)}, **_rhythm(every_s, failures, timeout_s)}
 
 
-def reached(port: int, *, every_s: int = 10, failures: int = 3, timeout_s: int = 5) -> Data:
-    """Opens a connection, and says nothing."""
-    return {"tcp_socket": {"port": str(port)}, **_rhythm(every_s, failures, timeout_s)}
-
-
 def run(*command: str, every_s: int = 10, failures: int = 3, timeout_s: int = 5) -> Data:
     """Runs a program in the container; exit status 0 is good."""
     return {"exec": {"command": list(command)}, **_rhythm(every_s, failures, timeout_s)}
+
+
+def tcp(port: int, *, every_s: int = 10, failures: int = 3, timeout_s: int = 5) -> Data:
+    """Opens a connection, and says nothing."""
+    return {"tcp_socket": {"port": str(port)}, **_rhythm(every_s, failures, timeout_s)}
 
 
 def _rhythm(every_s: int, failures: int, timeout_s: int) -> Data:

@@ -86,9 +86,8 @@ class Redis(Construct):
             port=("redis", PORT),
             # A file of some GB is read at start; until then it answers LOADING. Ten minutes for it.
             startup=pods.run(*ask, every_s=5, failures=120),
-            # Not by PING: with its disk full Redis answers MISCONF, keeps everything in memory and goes on by itself when there
-            # is room. Killed, it forgets what it could not write.
-            liveness=pods.reached(PORT, every_s=15, failures=4),
+            # A full disk makes PING an error (MISCONF); killing Redis would not empty it, and reads still work.
+            liveness=pods.tcp(PORT, every_s=15, failures=4),
             readiness=pods.run(*ask, every_s=5),
             mounts=(
                 Mount("data", "/data"),

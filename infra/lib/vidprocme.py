@@ -92,9 +92,8 @@ class Server(Construct):
             recreate=True,
             annotations=common.changed,
         )
-        # It is not ready when Redis is away or the disk full: just then Prometheus has to read it (VidprocmeQueueDown,
-        # VidprocmeDiskFull), and people may look at what there is.
-        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT, when_unready=True)
+        # One pod: to hide it while /readyz says no would only hide its metrics, and the alerts that wait for them.
+        workloads.service(self, SERVER, namespace=common.space.name, component=SERVER, port=PORT, unready=True)
         common.space.allow(SERVER, PORT, anybody=True)
 
 

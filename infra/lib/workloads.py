@@ -55,13 +55,11 @@ def deployment(
     )
 
 
-def service(
-    scope: Construct, name: str, *, namespace: str, component: str, port: int, when_unready: bool = False
-) -> None:
+def service(scope: Construct, name: str, *, namespace: str, component: str, port: int, unready: bool = False) -> None:
     """A name inside the cluster for a component's pods.
 
     Args:
-        when_unready: also for those that say they cannot do their work now.
+        unready: it names pods that are not ready too.
     """
     make(
         service_v1,
@@ -72,8 +70,8 @@ def service(
             "metadata": {"name": name, "namespace": namespace, "labels": labels(component)},
             "spec": {
                 "type": "ClusterIP",
+                **({"publish_not_ready_addresses": True} if unready else {}),
                 "selector": selector(component),
-                "publish_not_ready_addresses": when_unready,
                 "port": [{"name": "main", "port": port, "target_port": str(port), "protocol": "TCP"}],
             },
         },

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from infra.checks import every
+from infra.checks import every, redis
 from infra.checks.every import Check
 from infra.synth import Plans
-from infra.tests import faults_data, faults_pods
-from infra.tests.things import Case
+from infra.tests import faults_cloud, faults_data, faults_pods, faults_policies, faults_redis, faults_references
+from infra.tests.things import Case, conf
 
-FAULTS = faults_pods.FAULTS + faults_data.FAULTS
+FAULTS = (
+    *faults_pods.FAULTS,
+    *faults_redis.FAULTS,
+    *faults_policies.FAULTS,
+    *faults_references.FAULTS,
+    *faults_data.FAULTS,
+    *faults_cloud.FAULTS,
+)
 STACKS = ("local", "gcp-ground", "gcp-house")
 
 
@@ -33,6 +40,14 @@ def test_the_rule_sees_the_fault(plans: Plans, case: Case) -> None:
     case.fault(plan)
 
     assert any(case.says in sentence for sentence in case.check(plan)), case.check(plan)
+
+
+def test_redis_conf_is_read_as_redis_reads_it(plans: Plans) -> None:
+    """Other words for the same are no fault: blank lines, comments, capitals, quotes, units, and a last line that is right."""
+    conf(plans["gcp-house"], "appendonly yes", 'appendonly no\n\n  # as it was\nAppendOnly "yes"')
+    conf(plans["gcp-house"], "maxmemory 768mb", "MAXMEMORY 900MB\nmaxmemory 800m")
+
+    assert redis.redis_keeps(plans["gcp-house"]) == []
 
 
 def test_every_rule_has_a_fault_that_it_sees() -> None:
