@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.checks import cloud, rights
 from infra.checks.plan import one
 from infra.tests.faults import on
-from infra.tests.things import Case, Fault, only
+from infra.tests.things import Case, Fault, Plan, only
 
 BUCKET, CLUSTER = "google_storage_bucket", "google_container_cluster"
 POOL, MEMBER = "google_container_node_pool", "google_storage_bucket_iam_member"
@@ -18,6 +18,12 @@ def gives(role: str) -> Fault:
 
 def lacks(key: str) -> Fault:
     return lambda plan: only(plan, CLUSTER).pop(key)
+
+
+def gpus_beside_any_machine(plan: Plan) -> None:
+    node = only(plan, POOL, "gpu")["node_config"]
+    node.update(machine_type="n1-standard-8")
+    node.pop("taint")
 
 
 FAULTS = (
@@ -165,6 +171,13 @@ FAULTS = (
         lambda p: only(p, POOL, "gpu")["autoscaling"].update(total_min_node_count=1),
         "always has GPUs",
     ),
+    Case(
+        cloud.gpus_may_be_none,
+        "gcp-ground",
+        lambda p: only(p, POOL, "gpu")["autoscaling"].update(min_node_count=1),
+        "always has GPUs",
+    ),
+    Case(cloud.gpus_may_be_none, "gcp-ground", gpus_beside_any_machine, "need no GPU"),
     Case(cloud.gpus_may_be_none, "gcp-ground", lambda p: only(p, POOL, "gpu").update(node_count=1), "always has GPUs"),
     Case(cloud.gpus_may_be_none, "gcp-ground", lambda p: only(p, POOL, "gpu").pop("initial_node_count"), "always has"),
     Case(

@@ -42,6 +42,12 @@ def named(name: str, key: str, word: str) -> Fault:
     return fault
 
 
+def by_its_id(plan: Plan) -> None:
+    """Terraform's id of a claim is its namespace and name, and no name."""
+    [found] = [it["persistent_volume_claim"] for it in many(pod(plan, "server")["volume"]) if it["name"] == "data"]
+    found["claim_name"] = found["claim_name"].replace(".metadata.0.name", ".id")
+
+
 def renamed(kind: str, name: str) -> Fault:
     return lambda plan: one(only(plan, kind, name)["metadata"]).update(name=f"{name}-2")
 
@@ -221,6 +227,7 @@ NAME_FAULTS = (
         )
         for word in ({"key": "passwort"}, {"name": "redis"})
     ),
+    Case(names.pods_name_what_is_there, "local", by_its_id, "server: the volume data"),
     Case(
         names.pods_name_what_is_there,
         "local",
