@@ -74,8 +74,9 @@ clean: ## remove what was built here (the environment too)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: sudo apt install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv-infra
-	@echo "Installing packages from requirements/infra.lock ..."
+	@echo "Installing packages from requirements/infra.lock (1.1 GB, about a minute) ..."
 	@.venv-infra/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/infra.lock
+	@echo "Unpacking the bindings (0.6 GB, about half a minute) ..."
 	@.venv-infra/bin/python -m infra.unpack
 	@touch $@
 

@@ -5,6 +5,8 @@ Their Python halves load the other halves late, at the first resource of a packa
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
+
 
 def main() -> None:
     from cdktn import App, TerraformStack
@@ -12,10 +14,12 @@ def main() -> None:
     from cdktn_provider_kubernetes.provider import KubernetesProvider
     from cdktn_provider_random.provider import RandomProvider
 
-    stack = TerraformStack(App(), "first")  # never synthesized: nothing is written
-    GoogleProvider(stack, "google")
-    KubernetesProvider(stack, "kubernetes")
-    RandomProvider(stack, "random")
+    # It is never synthesized; but an App makes its folder at once, by default where one happens to stand.
+    with TemporaryDirectory() as folder:
+        stack = TerraformStack(App(outdir=folder), "first")
+        GoogleProvider(stack, "google")
+        KubernetesProvider(stack, "kubernetes")
+        RandomProvider(stack, "random")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import unpack
 from infra.checks.every import wrongs
 from infra.checks.plan import many, one, resources, workloads
 from infra.gcp.settings import Gcp
@@ -173,3 +174,11 @@ def test_a_plan_that_breaks_a_rule_is_told_and_gone(
     assert not accept(tmp_path, "local", plans["local"], LOCAL, for_keeps=False)
     assert not file.exists()
     assert "error: local: server/server: image 'vidprocme:latest' must not be latest" in capsys.readouterr().err
+
+
+def test_unpacking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    unpack.main()
+
+    assert list(tmp_path.iterdir()) == []
