@@ -41,6 +41,13 @@ def test_the_runbook_has_a_heading_for_each_alert() -> None:
     assert headings == names()
 
 
+def test_the_runbook_says_how_soon_each_alert_comes() -> None:
+    rows = re.findall(r"^\| (Vidprocme[\w, ]+) \| (\w+) \| (at once|\w+) \|$", RUNBOOK.read_text(), re.M)
+    told = {name: (severity, after) for cell, severity, after in rows for name in cell.split(", ")}
+
+    assert told == {rule["alert"]: (rule["labels"]["severity"], rule.get("for", "at once")) for rule in alerts()}
+
+
 def test_the_runbook_and_the_alerts_name_verbs_that_exist() -> None:
     """What a person is told to type at night must be there."""
     told = RUNBOOK.read_text() + (FOLDER / "rules.yml").read_text()
