@@ -93,6 +93,10 @@ class Watch:
         """Return when Prometheus has taken the alert back."""
         await_(lambda: not self.ask(f'ALERTS{{alertname="{name}", alertstate="firing"}}'), f"the end of {name}")
 
+    def await_drawn(self, expression: str) -> None:
+        """Return when the expression has an answer."""
+        await_(lambda: self.ask(expression), expression)
+
     def await_scrapes(self, count: int) -> None:
         """Return when so many scrapes began after this call."""
         begun = time.time()
