@@ -36,12 +36,18 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap."""
+    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap.
+
+    crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
+    smaller: the next attempt is to need less memory (Attempt.smaller).
+    """
 
     lease: Lease
     next: Next
     outcome: Outcome
     delay_ms: int = 0
+    crashed: bool = False
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,7 @@ class TaskView:
     state: TaskState
     tries: int  # used up
     lost: int
+    crashes: int = 0  # deaths of its attempts' own making; at queue.scripts.POISON it is set aside
     holder: str | None = None
     place: str | None = None
     due_ms: int | None = None

@@ -35,6 +35,7 @@ TASK_FIELDS = (
     "state",
     "tries",
     "lost",
+    "crashes",
     "holder",
     "place",
     "due",
@@ -97,7 +98,8 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -120,7 +122,7 @@ def report_from(text: str) -> PoolReport | None:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
     """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs = reply
+    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, smaller = reply
     claim = claims[int(position) - 1]
     task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
     lease = Lease(task.id, holder, int(token), int(until_ms))
@@ -133,6 +135,7 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> 
         place=claim.place,
         resources=claim.resources,
         inputs=_inputs_from(inputs),
+        smaller=int(smaller),
     )
     return Claimed(attempt, lease, int(lost))
 
@@ -190,6 +193,7 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
         state=state,
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
+        crashes=int(row["crashes"] or 0),
         holder=row["holder"],
         place=row["place"],
         due_ms=_whole(row["due"]),

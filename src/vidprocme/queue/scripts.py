@@ -19,6 +19,7 @@ EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
 ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
+POISON = 2  # deaths of its attempts' own making that set a task aside
 LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
@@ -71,6 +72,7 @@ def _marks() -> dict[str, str]:
         "WAKE": str(WAKE_TOKENS),
         "SERIES_S": str(SERIES_KEPT_S),
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
+        "POISON": str(POISON),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "TOOK": _list(counts.TOOK.bounds),
