@@ -35,7 +35,7 @@ def check(queue: RedisQueue) -> list[str]:
     """Every broken invariant as a sentence; an empty list is a sound queue."""
     keys, command = queue.keys, queue.command
     problems: list[str] = []
-    jobs = [JobId(id_) for id_ in command("ZRANGE", keys.of("jobs"), 0, -1)]
+    jobs = [JobId(id_) for name in ("jobs", "going") for id_ in command("ZRANGE", keys.of(name), 0, -1)]
     tasks: dict[str, dict[str, str | None]] = {}
     for job in jobs:
         ids = command("LRANGE", keys.job_tasks(job), 0, -1)
