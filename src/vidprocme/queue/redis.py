@@ -38,6 +38,7 @@ from vidprocme.queue.base import (
 from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
+from vidprocme.queue.watermark import Watermark
 
 STEP = 200  # tasks that one call of move, forget or trim looks at
 TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
@@ -46,17 +47,21 @@ TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
-    def __init__(self, client: redis_py.Redis, keys: Keys, where: str) -> None:
+    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0) -> None:
         super().__init__(client, keys, where)
+        self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
 
     @classmethod
-    def connect(cls, url: str, *, prefix: str = DEFAULT_PREFIX, ours: bool = False) -> RedisQueue:
+    def connect(
+        cls, url: str, *, prefix: str = DEFAULT_PREFIX, ours: bool = False, memory_percent: int = 0
+    ) -> RedisQueue:
         """A queue on the server at `url` (redis://, rediss://, unix://, or a socket's path).
 
         Args:
             prefix: of every key; holds the hash tag. Two prefixes are two queues.
             ours: the embedded server: its settings are ours and not judged.
+            memory_percent: of the server's memory, from where on `submit` takes nothing new; 0: until it refuses itself.
 
         Raises:
             Retryable: QUEUE_UNREACHABLE.
@@ -69,7 +74,7 @@ class RedisQueue(QueueReader):
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where)
+        return cls(client, Keys(prefix), where, memory_percent)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script by its hash; teach it to the server first when it does not know it."""
@@ -87,6 +92,7 @@ class RedisQueue(QueueReader):
         strangers = [task.id for task in first if task.job != job.id]
         if strangers:
             raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
+        self._watermark.check()
         call = secrets.token_hex(8)
         created, answer = self.run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
         if created == -1:

@@ -9,7 +9,7 @@ call('DEL', P .. 'none') -- see turn.lua: also on a full server
 if call('EXISTS', P .. 'trimmed') == 1 then return {0, 0, 0, 0, 0} end
 local most_jobs, ok_ms, bad_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_dead, dead_ms, again_ms, left = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local JOBS_A_CALL, POOLS_A_CALL, WARN_MS = 4, 8, 3600000
+local JOBS_A_CALL, POOLS_A_CALL, WARN_MS = 20, 8, 3600000
 local OK, BAD = P .. 'ended:succeeded', P .. 'ended:failed'
 
 -- The next job to forget, and why; nil when all may stay. The oldest goes first.
@@ -57,6 +57,7 @@ if oldest[1] then
   local old = dead_ms > 0 and NOW - tonumber(oldest[2]) >= 0.8 * dead_ms
   if (many or old) and call('SET', P .. 'dead:warned', NOW, 'NX', 'PX', WARN_MS) then
     warn = 1
+    add(TOTALS, 'dead.warned', 1)
     emit('dead.warning', load(oldest[1]).job, oldest[1], {count = whole(dead), why = many and 'count' or 'age'})
   end
   more = more or (most_dead > 0 and dead > most_dead) or (dead_ms > 0 and tonumber(oldest[2]) <= NOW - dead_ms)
