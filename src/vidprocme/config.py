@@ -33,6 +33,13 @@ class Settings:
     lease_ms: int = 15_000
     beat_ms: int = 1_000
     presence_ms: int = 3_000
+    # What has ended is kept for so long; 0: for ever. What succeeded is what people keep: only their number ends it.
+    keep_jobs: int = 100_000  # ended jobs; about 50 KB of Redis's memory each
+    keep_days: int = 0  # since a job succeeded
+    keep_failed_days: int = 90  # since a job failed or was cancelled
+    keep_dead: int = 10_000  # dead letters: tasks whose tries are used up
+    keep_dead_days: int = 30
+    memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
     host: str = "127.0.0.1"
     port: int = 8484
@@ -86,9 +93,12 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    for name in ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port"):
+    whole = ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port")
+    for name in (*(name for name in changes if name.startswith("keep_")), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if not 0 <= settings.memory_percent <= 100:
+        raise _invalid(f"{where}: memory_percent = {settings.memory_percent} is not between 0 and 100.")
     if settings.port > 65535:
         raise _invalid(f"{where}: port = {settings.port} is above 65535.")
     return settings

@@ -25,7 +25,7 @@ from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.planner.recipe import make_recipe
 from vidprocme.processes import hold, is_held
-from vidprocme.queue.base import Queue
+from vidprocme.queue.base import Keep, Queue
 
 if TYPE_CHECKING:
     from vidprocme.core.resources import Place
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 NONE = "none"
+DAY_MS = 86_400_000
 
 LOG = logging.getLogger("vidprocme.wiring")
 
@@ -83,13 +84,15 @@ class House:
         from vidprocme.queue.redis import RedisQueue
 
         if self.settings.redis_url:
-            queue = RedisQueue.connect(self.settings.redis_url)
+            queue = RedisQueue.connect(self.settings.redis_url, memory_percent=self.settings.memory_percent)
         else:
             from vidprocme.queue import embedded
 
             server = embedded.open(self.data, configured_binary=self.settings.redis_server or None)
             self._exits.callback(server.close)
-            queue = RedisQueue.connect(f"unix://{quote(str(server.socket))}", ours=True)
+            queue = RedisQueue.connect(
+                f"unix://{quote(str(server.socket))}", ours=True, memory_percent=self.settings.memory_percent
+            )
         self._exits.callback(queue.close)
         return queue
 
@@ -211,7 +214,7 @@ class House:
             pool,
             clock=self.clock,
             rng=random.Random(),
-            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms),
+            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
             only=only,
             at=failpoint(settings.failpoint),
         )
@@ -250,6 +253,18 @@ class House:
             self.blobs.sweep_aside()
         except (OSError, VidprocmeError) as error:
             LOG.warning("unfinished blobs could not be swept: %s", error)
+
+    @property
+    def keep(self) -> Keep:
+        """How much of what has ended this house keeps."""
+        settings = self.settings
+        return Keep(
+            settings.keep_jobs,
+            settings.keep_days * DAY_MS,
+            settings.keep_failed_days * DAY_MS,
+            settings.keep_dead,
+            settings.keep_dead_days * DAY_MS,
+        )
 
     def places(self) -> tuple[Place, ...]:
         """What this machine offers to attempts."""

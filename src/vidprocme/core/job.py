@@ -71,7 +71,8 @@ TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
         # A retry gives fresh tries; a task whose needs are not met yet goes back to blocked.
         TaskState.FAILED: frozenset({TaskState.READY, TaskState.BLOCKED}),
         TaskState.CANCELLED: frozenset({TaskState.READY, TaskState.BLOCKED}),
-        TaskState.DEAD: frozenset({TaskState.READY, TaskState.BLOCKED}),
+        # A dead letter that is too old, or one too many, is given up; its job can be retried all the same.
+        TaskState.DEAD: frozenset({TaskState.READY, TaskState.BLOCKED, TaskState.FAILED}),
     }
 )
 

@@ -195,6 +195,28 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of what has ended is kept; 0 in any of these: no bound."""
+
+    jobs: int = 0  # ended ones
+    succeeded_ms: int = 0  # since a job succeeded
+    failed_ms: int = 0  # since a job failed or was cancelled
+    dead: int = 0  # dead letters
+    dead_ms: int = 0  # since a task died
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one step of trimming did. `warn`: say that dead letters will soon be given up (said once an hour)."""
+
+    jobs: int = 0  # forgotten
+    given_up: int = 0  # dead letters
+    dead: int = 0  # dead letters that are left, as far as the step looked
+    warn: bool = False
+    more: bool = False  # there is more to do now
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     """The server behind the queue, for doctor and health."""
 
@@ -242,6 +264,35 @@ class Queue(Protocol):
 
     def retry(self, job: JobId) -> int:
         """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
+        ...
+
+    def move(self, job: JobId, bin_: Bin) -> int:
+        """Move a job to another bin. Returns how many tasks that wait were moved.
+
+        They keep their places by age. Running ones go on where they are, and to the new bin should they not end; what is
+        planned later begins there. Raises Fatal JOB_UNKNOWN, JOB_ENDED.
+        """
+        ...
+
+    def forget(self, job: JobId) -> bool:
+        """Remove an ended job with its tasks and attempts (DELETE of a video). False: it has not ended.
+
+        From the first moment on nobody sees it any more, and its key is free; taking it away may take several calls, which
+        `trim` ends if we do not. Raises Fatal JOB_UNKNOWN, JOB_IN_USE (another job reuses its frames).
+        """
+        ...
+
+    def drop(self, job: JobId) -> bool:
+        """Give up a job that failed or was cancelled, dead letters and all: as `forget`. False: it has not ended.
+
+        Raises Fatal JOB_SUCCEEDED beside those of `forget`.
+        """
+        ...
+
+    def trim(self, keep: Keep) -> Trimmed:
+        """One bounded step of housekeeping: forget ended jobs and give up dead letters over these bounds, finish what `forget`
+        began, and forget pools that are gone. Any number of pools may call it, as often as they like.
+        """
         ...
 
     def forget_key(self, key: str) -> None:

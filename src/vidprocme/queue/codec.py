@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -43,8 +43,12 @@ TASK_FIELDS = (
     "ended",
     "outcome",
     "progress",
+    "bin",
 )
-JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", "bin", "going", *(f"n.{state}" for state in TaskState))
+
+
+Noun = TypeVar("Noun", Task, Job)
 
 
 def text_of(noun: Task | Job | Outcome) -> str:
@@ -122,9 +126,9 @@ def report_from(text: str) -> PoolReport | None:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
     """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, smaller = reply
+    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, bin_, smaller = reply
     claim = claims[int(position) - 1]
-    task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
+    task, job = in_bin(wire.loads(Task, spec), bin_), job_from(job_text, uri, mtime, bin_)
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -151,9 +155,14 @@ def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     return inputs
 
 
-def job_from(text: str, uri: str | None, mtime: str | None) -> Job:
-    """A stored job, with its source where it was last found."""
-    job = _job(text)
+def in_bin(noun: Noun, bin_: str | None) -> Noun:
+    """The task or job in the bin where it is now: a person may have moved it since it was made."""
+    return noun if not bin_ or noun.bin == bin_ else replace(noun, bin=Bin(bin_))
+
+
+def job_from(text: str, uri: str | None, mtime: str | None, bin_: str | None = None) -> Job:
+    """A stored job, with its source where it was last found, in the bin where it is now."""
+    job = in_bin(_job(text), bin_)
     if not uri:
         return job
     return replace(job, source=replace(job.source, uri=uri, mtime_ns=int(mtime or 0)))
@@ -189,7 +198,7 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
     outcome = row["outcome"]
     state = TaskState(row["state"] or "")
     return TaskView(
-        task=wire.loads(Task, row["spec"]),
+        task=in_bin(wire.loads(Task, row["spec"]), row["bin"]),
         state=state,
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
@@ -205,15 +214,15 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
 
 
 def job_view(fields: Sequence[str | None]) -> JobView | None:
-    """A job from JOB_FIELDS; None when there is none."""
+    """A job from JOB_FIELDS; None when there is none, or it is being forgotten."""
     row = dict(zip(JOB_FIELDS, fields, strict=True))
     text = row["job"]
-    if text is None:
+    if text is None or row["going"] is not None:
         return None
     counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
     counts = {state: n for state, n in counts.items() if n}
     return JobView(
-        job=job_from(text, row["uri"], row["mtime"]),
+        job=job_from(text, row["uri"], row["mtime"], row["bin"]),
         state=job_state(counts),
         counts=counts,
         submitted_ms=int(row["submitted"] or 0),

@@ -46,10 +46,12 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """The script lua/<name>.lua with its prelude."""
+    """The script lua/<name>.lua with its prelude, and with the parts that its first line asks for (`-- with _keep`)."""
     folder = resources.files("vidprocme.queue") / "lua"
     body = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    text = prelude() + "\n" + body
+    first = body.partition("\n")[0]
+    parts = first.split()[2:] if first.startswith("-- with ") else []
+    text = "\n".join([prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), body])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

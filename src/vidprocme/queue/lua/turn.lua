@@ -4,7 +4,7 @@
 --   settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
---   {task, state, outcome or '' ...}, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
+--   {task, state, outcome or '' ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
 --   next due ms or '', next cursor}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -61,7 +61,7 @@ local function grant(position, task, until_ms)
     inputs[#inputs + 1] = before[2] or ''
   end
   claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs,
-    task.smaller}
+    task.bin, task.smaller}
 end
 local position = 0
 for i = at, #ARGV, 2 do
