@@ -18,6 +18,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
 from vidprocme.core.resources import PlaceKind, Resources
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
@@ -77,6 +78,8 @@ class Turn:
     lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
+    shares: what may start at all, and who used how much.
+    now_ms: the queue's clock, which all ages in the lines are told by.
     """
 
     stale: tuple[Lease, ...] = ()
@@ -84,6 +87,8 @@ class Turn:
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
+    shares: Shares = field(default_factory=Shares)
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +306,22 @@ class Queue(Protocol):
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         """The same content at a new path: later attempts read it from there."""
+        ...
+
+    # -- bins ------------------------------------------------------------------------------------------------------
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
+
+        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
+        """
+        ...
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
+        ...
+
+    def paused(self) -> frozenset[Bin]:
+        """The bins that are paused."""
         ...
 
     # -- pools -----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
+--   <p>ctl            hash    what persons set, see _shares.lua
 local P = KEYS[1]
 local call = redis.call
 local ALLOWED = @TRANSITIONS@

@@ -5,7 +5,7 @@
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
 --   {task, state, outcome or '' ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
---   next due ms or '', next cursor}.
+--   next due ms or '', next cursor, terms (see `terms` in _shares.lua)}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -67,7 +67,7 @@ local position = 0
 for i = at, #ARGV, 2 do
   position = position + 1
   local task = load(ARGV[i])
-  if task and task.state == 'ready' then
+  if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
     task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
@@ -151,4 +151,4 @@ finale()
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-return {stale, claimed, lines, total, due[2] or '', cursor}
+return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines)}
