@@ -161,11 +161,12 @@ class RedisQueue(QueueReader):
             args += codec.settlement_args(settlement)
         for claim in claims:
             args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor = self.run("turn", *args)
+        stale, claimed, lines, total, due, cursor, jobs_said = self.run("turn", *args)
+        known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs_said, 4)}
         self._cursors[holder] = int(cursor)
         return Turn(
             stale=tuple(settle[position - 1].lease for position in stale),
-            claimed=tuple(codec.claimed_from(row, claims, holder) for row in claimed),
+            claimed=tuple(codec.claimed_from(row, claims, holder, known) for row in claimed),
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,

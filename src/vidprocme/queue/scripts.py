@@ -13,7 +13,7 @@ from importlib import resources
 
 from vidprocme.core import counts, wire
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import TERMINAL, TRANSITIONS, Outcome, OutcomeKind
+from vidprocme.core.job import TERMINAL, TRANSITIONS, Outcome, OutcomeKind, TaskState
 
 EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
 ATTEMPTS_KEPT = 50  # of each task
@@ -22,6 +22,8 @@ SERIES_KEPT_S = 48 * 3600
 LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
+
+JOB_FIELDS = ("cancel", "doom", "ended", "job", "uri", "mtime", "live", *(f"n.{state}" for state in TaskState))
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -32,6 +34,17 @@ LOST_OUTCOME = Outcome(
         fate=Fate.LOST,
     ),
 )
+
+
+# A script that ends with an error has done some things wholly and others not at all; what the done ones left to be gathered
+# is written all the same. (The server takes nothing back.)
+BODY = "local function body()\n"
+END = """end
+local well, answer = pcall(body)
+if well then return answer end
+pcall(finale)
+error(answer, 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +61,16 @@ def script(name: str) -> Script:
     """The script lua/<name>.lua with its prelude."""
     folder = resources.files("vidprocme.queue") / "lua"
     body = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    text = prelude() + "\n" + body
+    text = f"{prelude()}\n{BODY}{body}\n{END}"
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @cache
 def prelude() -> str:
-    """lua/_lib.lua with its marks replaced."""
-    text = (resources.files("vidprocme.queue") / "lua" / "_lib.lua").read_text(encoding="utf-8")
+    """lua/_lib.lua with its marks replaced; one of them is lua/_writes.lua."""
+    folder = resources.files("vidprocme.queue") / "lua"
+    text = (folder / "_lib.lua").read_text(encoding="utf-8")
+    text = text.replace("@WRITES@", (folder / "_writes.lua").read_text(encoding="utf-8"))
     for mark, value in _marks().items():
         text = text.replace(f"@{mark}@", value)
     return text
@@ -64,6 +79,7 @@ def prelude() -> str:
 def _marks() -> dict[str, str]:
     return {
         "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
+        "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
         "EVENTS": str(EVENTS_KEPT),

@@ -46,6 +46,7 @@ local NOW = math.floor(NOW_US / 1000)
 -- `..` prints 14 digits only; microseconds have 16.
 local function whole(number) return string.format('%.0f', number) end
 
+@WRITES@
 -- Two tasks that become ready in one script keep their order: each gets a microsecond of its own.
 local stamps = 0
 local function stamp()
@@ -53,52 +54,67 @@ local function stamp()
   return NOW_US + stamps
 end
 
-local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'after', 'missing', 'state', 'tries',
-  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since'}
-local TASKS, JOBS, ENDED, DOOMED, RUNG = {}, {}, {}, {}, 0
+local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'missing', 'state', 'tries',
+  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'after', 'spec'}
+local NO_SPEC = #FIELDS - 1
+local JOB_FIELDS = @JOB_FIELDS@ -- cancel, doom, ended, job, uri, mtime, live, n.<state> ...
+local JOB_COUNTS = 7 -- where the numbers begin
+local TASKS, JOBS, ENDED, DOOMED, RUNG, MINUTE = {}, {}, {}, {}, 0, nil
 
--- A task as a table shared by the whole script, or nil.
-local function load(id)
+-- A task as a table shared by the whole script, or nil. `wanted`: with its spec, which is most of it.
+local function load(id, wanted)
   if TASKS[id] then return TASKS[id] end
-  local got = call('HMGET', P .. 'task:' .. id, unpack(FIELDS))
+  local key = P .. 'task:' .. id
+  local got = call('HMGET', key, unpack(FIELDS, 1, wanted and #FIELDS or NO_SPEC))
   if not got[1] then return nil end
-  local task = {id = id, key = P .. 'task:' .. id}
-  for i, name in ipairs(FIELDS) do task[name] = got[i] end
-  for _, name in ipairs({'max_tries', 'max_lost', 'missing', 'tries', 'lost', 'score'}) do
-    task[name] = tonumber(task[name]) or 0
+  local task = {id = id, key = key}
+  for i, value in ipairs(got) do
+    if value then task[FIELDS[i]] = value end
   end
+  task.max_tries, task.max_lost = tonumber(task.max_tries) or 0, tonumber(task.max_lost) or 0
+  task.missing, task.score = tonumber(task.missing) or 0, tonumber(task.score) or 0
+  task.tries, task.lost = tonumber(task.tries) or 0, tonumber(task.lost) or 0
   TASKS[id] = task
   return task
 end
 
--- Is this job being stopped: cancelled by a person, or doomed by a task that was fatal to it?
-local function stopping(job)
-  if JOBS[job] == nil then JOBS[job] = {} end
-  if JOBS[job].stop == nil then
-    local got = call('HMGET', P .. 'job:' .. job, 'cancel', 'doom')
-    JOBS[job].stop = (got[1] or got[2]) and true or false
-  end
-  return JOBS[job].stop
+-- A job as a table shared by the whole script: stop (is it being stopped: cancelled by a person, or doomed by a task that was
+-- fatal to it?), ended, text, uri, mtime, and its counts by their fields, which only `bump` changes and `flush` writes.
+local function job_of(id)
+  if JOBS[id] then return JOBS[id] end
+  local key = P .. 'job:' .. id
+  local got = call('HMGET', key, unpack(JOB_FIELDS))
+  local job = {id = id, key = key, stop = (got[1] or got[2]) and true or false, ended = got[3] and true or false,
+    text = got[4], uri = got[5], mtime = got[6], counts = {}, changed = {}}
+  for i = JOB_COUNTS, #JOB_FIELDS do job.counts[JOB_FIELDS[i]] = tonumber(got[i]) or 0 end
+  JOBS[id] = job
+  return job
 end
+
+local function bump(job, field, by)
+  job.counts[field] = (job.counts[field] or 0) + by
+  job.changed[field] = true
+end
+
+local function stopping(job) return job_of(job).stop end
 
 local function stop(job, field)
   call('HSET', P .. 'job:' .. job, field, NOW)
-  JOBS[job] = JOBS[job] or {}
-  JOBS[job].stop = true
+  job_of(job).stop = true
 end
 
 local function emit(kind, job, task, data)
-  local line = {'XADD', P .. 'ev', 'MAXLEN', '~', EVENTS, '*', 'kind', kind, 'job', job, 'at', NOW}
-  if task then line[#line + 1] = 'task' line[#line + 1] = task end
+  local line = {'XADD', P .. 'ev', '*', 'kind', kind, 'job', job, 'at', NOW}
+  local n = #line
+  if task then line[n + 1] = 'task' line[n + 2] = task n = n + 2 end
   for name, value in pairs(data or {}) do
-    if value and value ~= '' then line[#line + 1] = name line[#line + 1] = value end
+    if value and value ~= '' then line[n + 1] = name line[n + 2] = value n = n + 2 end
   end
   call(unpack(line))
+  EMITTED = true
 end
 
--- Totals are gathered and written once a script: eight attempts of one stage that end together are one write.
-local TOTALS, ERROR_TOTALS = {}, {}
-local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
+local ERROR_TOTALS = {}
 
 local function observe(name, bounds, value)
   local bucket = #bounds
@@ -109,8 +125,7 @@ local function observe(name, bounds, value)
   add(TOTALS, name .. '.sum', value)
 end
 
-local function write_totals()
-  for name, n in pairs(TOTALS) do call('HINCRBY', P .. 'stat', name, whole(n)) end
+local function write_errors()
   for name, n in pairs(ERROR_TOTALS) do
     -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
     local others = string.match(name, '^error%.%a+%.') .. OTHER
@@ -120,7 +135,29 @@ local function write_totals()
       call('HINCRBY', P .. 'stat', others, n)
     end
   end
-  TOTALS, ERROR_TOTALS = {}, {}
+  ERROR_TOTALS = {}
+end
+
+local function write_jobs()
+  for _, job in pairs(JOBS) do
+    local sets = {}
+    for field in pairs(job.changed) do
+      sets[#sets + 1] = field
+      sets[#sets + 1] = job.counts[field]
+    end
+    if #sets > 0 then call('HSET', job.key, unpack(sets)) end
+    job.changed = {}
+  end
+end
+
+-- Write what was gathered.
+local function flush()
+  write_jobs()
+  flush_places()
+  flush_counts()
+  write_errors()
+  if MINUTE then call('EXPIRE', P .. MINUTE, SERIES_S) MINUTE = nil end
+  if EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) EMITTED = false end
 end
 
 -- One attempt ended: how, after what time, and whether it goes on.
@@ -134,77 +171,80 @@ local function count(task, kind, code, again)
     add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
   end
   if again then add(TOTALS, 'retry.' .. task.stage, 1) end
-  local minute = P .. 'min:' .. math.floor(NOW / 60000)
-  call('HINCRBY', minute, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
-  call('EXPIRE', minute, SERIES_S)
+  MINUTE = 'min:' .. math.floor(NOW / 60000)
+  tally(MINUTE, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
 end
 
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
   local state = task.state
   if state == 'ready' then
-    call('ZREM', P .. 'line:' .. task.line, task.id)
-    call('ZREM', P .. 'ready:' .. task.job, task.id)
-    if call('EXISTS', P .. 'line:' .. task.line) == 0 then call('ZREM', P .. 'lines', task.line) end
+    place(P .. 'line:' .. task.line, task.id)
+    place(P .. 'ready:' .. task.job, task.id)
+    LINES[task.line] = true
   elseif state == 'delayed' then
-    call('ZREM', P .. 'delayed', task.id)
+    place(P .. 'delayed', task.id)
     call('HDEL', task.key, 'due')
   elseif state == 'running' then
-    call('ZREM', P .. 'leases', task.id)
-    call('SREM', P .. 'held:' .. task.holder, task.id)
-    if call('EXISTS', P .. 'held:' .. task.holder) == 0 then call('SREM', P .. 'holders', task.holder) end
-    call('HDEL', task.key, 'holder', 'until', 'progress', 'call')
+    place(P .. 'leases', task.id)
+    belong(P .. 'held:' .. task.holder, task.id, false)
+    HOLDERS[task.holder] = true
   elseif state == 'dead' then
-    call('ZREM', P .. 'dead', task.id)
+    place(P .. 'dead', task.id)
   end
 end
 
-local function enter(task, state, info)
+-- Adds to `sets` what the task's hash says of its new state.
+local function enter(task, state, info, sets)
+  local n = #sets
   if state == 'ready' then
     if task.score == 0 then task.score = stamp() end
-    call('ZADD', P .. 'line:' .. task.line, whole(task.score), task.id)
-    call('ZADD', P .. 'ready:' .. task.job, whole(task.score), task.id)
-    call('ZADD', P .. 'lines', 0, task.line)
+    local score = whole(task.score)
+    place(P .. 'line:' .. task.line, task.id, score)
+    place(P .. 'ready:' .. task.job, task.id, score)
+    LINES[task.line] = true
     task.since = NOW
-    call('HSET', task.key, 'score', whole(task.score), 'since', NOW)
+    sets[n + 1] = 'score' sets[n + 2] = score sets[n + 3] = 'since' sets[n + 4] = NOW
     RUNG = RUNG + 1
   elseif state == 'delayed' then
-    call('ZADD', P .. 'delayed', info.due, task.id)
-    call('HSET', task.key, 'due', info.due, 'score', whole(task.score))
+    place(P .. 'delayed', task.id, info.due)
+    sets[n + 1] = 'due' sets[n + 2] = info.due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
   elseif state == 'running' then
-    call('ZADD', P .. 'leases', info['until'], task.id)
-    call('SADD', P .. 'held:' .. task.holder, task.id)
-    call('SADD', P .. 'holders', task.holder)
+    place(P .. 'leases', task.id, info['until'])
+    belong(P .. 'held:' .. task.holder, task.id, true)
+    HOLDERS[task.holder] = true
   elseif state == 'dead' then
-    call('ZADD', P .. 'dead', NOW, task.id)
+    place(P .. 'dead', task.id, NOW)
   end
   if TERMINAL[state] then
-    call('HSET', task.key, 'ended', NOW)
+    n = #sets
+    sets[n + 1] = 'ended' sets[n + 2] = NOW
     ENDED[#ENDED + 1] = task
     if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
   end
 end
 
--- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code.
-local function move(task, to, info)
-  info = info or {}
+-- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place.
+-- `sets`: fields and values of the task's hash that change with it.
+local function move(task, to, info, sets)
+  info, sets = info or {}, sets or {}
   local from = task.state
   if not (ALLOWED[from] and ALLOWED[from][to]) then
     error('transition ' .. from .. ' -> ' .. to .. ' of ' .. task.id .. ' is not in the table')
   end
   leave(task)
   task.state = to
-  call('HSET', task.key, 'state', to)
-  enter(task, to, info)
-  local job = P .. 'job:' .. task.job
-  call('HINCRBY', job, 'n.' .. from, -1)
-  call('HINCRBY', job, 'n.' .. to, 1)
-  call('HINCRBY', P .. 'states', from, -1)
-  call('HINCRBY', P .. 'states', to, 1)
+  sets[#sets + 1] = 'state' sets[#sets + 1] = to
+  enter(task, to, info, sets)
+  call('HSET', task.key, unpack(sets))
+  local job = job_of(task.job)
+  bump(job, 'n.' .. from, -1)
+  bump(job, 'n.' .. to, 1)
+  tally('states', from, -1)
+  tally('states', to, 1)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
-  if change ~= 0 then call('HINCRBY', job, 'live', change) end
-  JOBS[task.job] = JOBS[task.job] or {}
-  JOBS[task.job].touched = true
+  if change ~= 0 then bump(job, 'live', change) end
+  job.touched = true
   emit('task.' .. to, task.job, task.id,
     {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place})
 end
@@ -216,9 +256,10 @@ local function met(rule, before)
   return 'never'
 end
 
--- A new task (ids that exist are left alone: false). `meta` is made by redis.py.
+-- A new task (ids that exist are left alone: false). `meta` is made by codec.py.
 local function insert(id, spec, meta, job)
-  if call('EXISTS', P .. 'task:' .. id) == 1 then return false end
+  local key = P .. 'task:' .. id
+  if call('EXISTS', key) == 1 then return false end
   local missing, hopeless = 0, stopping(job)
   for _, before in ipairs(meta.after) do
     call('RPUSH', P .. 'kids:' .. before, id)
@@ -227,15 +268,22 @@ local function insert(id, spec, meta, job)
     if answer == 'never' then hopeless = true end
   end
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
-  call('HSET', P .. 'task:' .. id, 'spec', spec, 'job', job, 'stage', meta.stage, 'bin', meta.bin, 'line', meta.line,
+  local after = #meta.after == 0 and '[]' or cjson.encode(meta.after)
+  local task = {id = id, key = key, job = job, stage = meta.stage, bin = meta.bin, line = meta.line, rule = meta.rule,
+    fatal = tostring(meta.fatal), max_tries = meta.tries, max_lost = meta.lost, missing = missing, state = state, tries = 0,
+    lost = 0, score = 0, after = after, spec = spec}
+  local sets = {'spec', spec, 'job', job, 'stage', meta.stage, 'bin', meta.bin, 'line', meta.line,
     'head', meta.head, 'rule', meta.rule, 'fatal', meta.fatal, 'max_tries', meta.tries, 'max_lost', meta.lost,
-    'after', cjson.encode(meta.after), 'missing', missing, 'state', state, 'tries', 0, 'lost', 0)
+    'after', after, 'missing', missing, 'state', state, 'tries', 0, 'lost', 0}
+  enter(task, state, {}, sets)
+  call('HSET', key, unpack(sets))
+  TASKS[id] = task
   call('RPUSH', P .. 'tasks:' .. job, id)
-  call('HINCRBY', P .. 'job:' .. job, 'n.' .. state, 1)
-  call('HINCRBY', P .. 'states', state, 1)
-  if not TERMINAL[state] then call('HINCRBY', P .. 'job:' .. job, 'live', 1) end
-  local task = load(id)
-  enter(task, state, {})
+  local owner = job_of(job)
+  bump(owner, 'n.' .. state, 1)
+  tally('states', state, 1)
+  if not TERMINAL[state] then bump(owner, 'live', 1) end
+  owner.touched = true
   emit('task.' .. state, job, id, {stage = task.stage})
   return true
 end
@@ -277,30 +325,36 @@ end
 
 -- Jobs whose last task ended in this script: say so once.
 local function close_jobs()
-  for job, seen in pairs(JOBS) do
-    local key = P .. 'job:' .. job
-    if seen.touched and tonumber(call('HGET', key, 'live')) == 0 and call('HSETNX', key, 'ended', NOW) == 1 then
-      local n = call('HMGET', key, 'n.failed', 'n.dead', 'n.cancelled')
+  for id, job in pairs(JOBS) do
+    if job.touched and not job.ended and job.counts.live == 0 then
+      local n = job.counts
       local state = 'succeeded'
-      if (tonumber(n[1]) or 0) + (tonumber(n[2]) or 0) > 0 then state = 'failed'
-      elseif (tonumber(n[3]) or 0) > 0 then state = 'cancelled' end
-      call('ZREM', P .. 'active', job)
+      if n['n.failed'] + n['n.dead'] > 0 then state = 'failed'
+      elseif n['n.cancelled'] > 0 then state = 'cancelled' end
+      job.ended, n.ended, job.changed.ended = true, NOW, true
+      place(P .. 'active', id)
       add(TOTALS, 'job.' .. state, 1)
-      emit('job.ended', job, nil, {state = state})
+      emit('job.ended', id, nil, {state = state})
     end
   end
 end
 
 local function ring()
-  local room = WAKE - call('LLEN', P .. 'wake')
-  for _ = 1, math.min(room, RUNG) do call('LPUSH', P .. 'wake', '1') end
+  local most = math.min(RUNG, WAKE)
+  if most == 0 then return end
+  local room = math.min(most, WAKE - call('LLEN', P .. 'wake'))
+  if room <= 0 then return end
+  local tokens = {}
+  for i = 1, room do tokens[i] = '1' end
+  call('LPUSH', P .. 'wake', unpack(tokens))
+  RUNG = 0
 end
 
 -- Every script that moves tasks ends with this.
 local function finale()
   release()
   close_jobs()
-  write_totals()
+  flush()
   ring()
 end
 
@@ -308,27 +362,28 @@ end
 local function finish(task, next, outcome, kind, code, delay)
   local token, holder, number = task.token, task.holder, task.tries + 1
   -- Decided before the first write: an error must leave nothing half done.
-  if next == 'succeed' or next == 'retry' or next == 'fail' then task.tries = task.tries + 1 end
-  if next == 'lost' then task.lost = task.lost + 1 end
+  local tries, lost = task.tries, task.lost
+  if next == 'succeed' or next == 'retry' or next == 'fail' then tries = tries + 1 end
+  if next == 'lost' then lost = lost + 1 end
   local to
   if next == 'succeed' then to = 'succeeded'
   elseif next == 'fail' then to = 'failed'
   elseif next == 'cancel' then to = 'cancelled'
-  elseif next == 'retry' then to = task.tries >= task.max_tries and 'dead' or 'delayed'
-  elseif next == 'lost' then to = task.lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
+  elseif next == 'retry' then to = tries >= task.max_tries and 'dead' or 'delayed'
+  elseif next == 'lost' then to = lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'hand_back' then to = 'ready'
   else error('unknown end of an attempt: ' .. tostring(next)) end
   if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
-  call('RPUSH', P .. 'att:' .. task.id, cjson.encode({token = token, number = number, holder = holder,
-    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome}))
-  call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1)
+  local record = cjson.encode({token = token, number = number, holder = holder,
+    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome})
+  if call('RPUSH', P .. 'att:' .. task.id, record) > ATTEMPTS then call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1) end
+  task.tries, task.lost, task.settled = tries, lost, token
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
-  call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
-  task.settled = token
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
-  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})
+  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code},
+    {'tries', tries, 'lost', lost, 'outcome', outcome, 'settled', token, 'how', next})
 end
 
 local function lose(task, delay)

@@ -8,12 +8,13 @@ if tonumber(call('HGET', key, 'live')) > 0 then return 0 end
 for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
   local task = load(id)
   leave(task)
-  call('HINCRBY', P .. 'states', task.state, -1)
+  tally('states', task.state, -1)
   call('DEL', task.key, P .. 'kids:' .. id, P .. 'att:' .. id)
 end
 local name = call('HGET', key, 'key')
 if name and call('HGET', P .. 'keys', name) == job then call('HDEL', P .. 'keys', name) end
-call('ZREM', P .. 'jobs', job)
+place(P .. 'jobs', job)
 call('DEL', key, P .. 'tasks:' .. job)
 emit('job.forgotten', job, nil, {})
+flush()
 return 1

@@ -22,11 +22,11 @@ for i = 5, #ARGV, 3 do
 end
 call('HSET', P .. 'job:' .. job, 'job', text, 'submitted', NOW, 'live', 0, 'key', key, 'call', name)
 if key ~= '' then call('HSET', P .. 'keys', key, job) end
-call('ZADD', P .. 'jobs', whole(NOW_US), job)
-call('ZADD', P .. 'active', whole(NOW_US), job)
+place(P .. 'jobs', job, whole(NOW_US))
+place(P .. 'active', job, whole(NOW_US))
 add(TOTALS, 'job.submitted', 1)
 emit('job.submitted', job, nil, {})
-JOBS[job] = {touched = true}
+job_of(job).touched = true
 for i = 5, #ARGV, 3 do insert(ARGV[i], ARGV[i + 1], metas[i], job) end
 finale()
 return {1, job}
