@@ -34,6 +34,7 @@ from vidprocme.queue.base import (
     Turn,
 )
 from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
+from vidprocme.queue.link import Link
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
 
@@ -43,6 +44,7 @@ class RedisQueue(QueueReader):
 
     def __init__(self, client: redis_py.Redis, keys: Keys, where: str) -> None:
         super().__init__(client, keys, where)
+        self._link = Link(client, keys.prefix)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
 
     @classmethod
@@ -67,13 +69,11 @@ class RedisQueue(QueueReader):
         return cls(client, Keys(prefix), where)
 
     def run(self, name: str, *args: str | int | float) -> Any:
-        """Call a script by its hash; teach it to the server first when it does not know it."""
-        wanted = script(name)
-        with connect.translated(self._where):
-            try:
-                return self._client.evalsha(wanted.sha1, 1, self._keys.prefix, *args)
-            except redis_py.exceptions.NoScriptError:
-                return self._client.eval(wanted.text, 1, self._keys.prefix, *args)
+        """Call a script; its errors in our words."""
+        try:
+            return self._link.run(script(name), args)
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
 
     # -- producers -------------------------------------------------------------------------------------------------
     def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
@@ -215,4 +215,5 @@ class RedisQueue(QueueReader):
         return False
 
     def close(self) -> None:
+        self._link.close()
         self._client.close()

@@ -172,7 +172,7 @@ local function count(task, kind, code, again)
   end
   if again then add(TOTALS, 'retry.' .. task.stage, 1) end
   MINUTE = 'min:' .. math.floor(NOW / 60000)
-  tally(MINUTE, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
+  gain(MINUTE, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
 end
 
 -- Every state has one place. leave and enter are the only code that knows it.
@@ -240,8 +240,8 @@ local function move(task, to, info, sets)
   local job = job_of(task.job)
   bump(job, 'n.' .. from, -1)
   bump(job, 'n.' .. to, 1)
-  tally('states', from, -1)
-  tally('states', to, 1)
+  gain('states', from, -1)
+  gain('states', to, 1)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
   if change ~= 0 then bump(job, 'live', change) end
   job.touched = true
@@ -281,7 +281,7 @@ local function insert(id, spec, meta, job)
   call('RPUSH', P .. 'tasks:' .. job, id)
   local owner = job_of(job)
   bump(owner, 'n.' .. state, 1)
-  tally('states', state, 1)
+  gain('states', state, 1)
   if not TERMINAL[state] then bump(owner, 'live', 1) end
   owner.touched = true
   emit('task.' .. state, job, id, {stage = task.stage})

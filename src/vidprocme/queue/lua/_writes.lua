@@ -23,7 +23,7 @@ end
 local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
 
 -- Add to a number in a hash of counters, by the hash's name.
-local function tally(hash, name, n)
+local function gain(hash, name, n)
   local totals = COUNTS[hash]
   if not totals then totals = {} COUNTS[hash] = totals end
   add(totals, name, n)

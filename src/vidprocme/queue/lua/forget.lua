@@ -8,7 +8,7 @@ if tonumber(call('HGET', key, 'live')) > 0 then return 0 end
 for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
   local task = load(id)
   leave(task)
-  tally('states', task.state, -1)
+  gain('states', task.state, -1)
   call('DEL', task.key, P .. 'kids:' .. id, P .. 'att:' .. id)
 end
 local name = call('HGET', key, 'key')
