@@ -2,7 +2,7 @@
 -- them out of the leases with one command, and counts them with another: a command costs the server about a microsecond, and
 -- its file a line, whatever it does.
 -- Until the flush the keys say what was; a script that reads one of them itself flushes first.
-local ZSETS, SETS, LINES, HOLDERS, EMITTED = {}, {}, {}, {}, false
+local ZSETS, SETS, LINES, HOLDERS, MINUTE = {}, {}, {}, {}, nil
 local TOTALS = {} -- of the hash `stat`
 local COUNTS = {stat = TOTALS}
 local PIECE = 1000 -- most arguments of one command: Lua's stack holds 8000
@@ -95,4 +95,65 @@ local function flush_counts()
   end
   TOTALS = {}
   COUNTS = {stat = TOTALS}
+end
+
+local ERROR_TOTALS = {}
+
+local function observe(name, bounds, value)
+  local bucket = #bounds
+  for i, bound in ipairs(bounds) do
+    if value <= bound then bucket = i - 1 break end
+  end
+  add(TOTALS, name .. '.' .. bucket, 1)
+  add(TOTALS, name .. '.sum', value)
+end
+
+local function write_errors()
+  for name, n in pairs(ERROR_TOTALS) do
+    -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
+    local others = string.match(name, '^error%.%a+%.') .. OTHER
+    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > ERRORS then
+      call('HDEL', P .. 'stat', name)
+      call('HINCRBY', P .. 'stat', 'errors', -1)
+      call('HINCRBY', P .. 'stat', others, n)
+    end
+  end
+  ERROR_TOTALS = {}
+end
+
+local function write_jobs()
+  for _, job in pairs(JOBS) do
+    local sets = {}
+    for field in pairs(job.changed) do
+      sets[#sets + 1] = field
+      sets[#sets + 1] = job.counts[field]
+    end
+    if #sets > 0 then call('HSET', job.key, unpack(sets)) end
+    job.changed = {}
+  end
+end
+
+-- Write what was gathered.
+local function flush()
+  write_jobs()
+  flush_places()
+  flush_counts()
+  write_errors()
+  if MINUTE then call('EXPIRE', P .. MINUTE, SERIES_S) MINUTE = nil end
+  if EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) EMITTED = false end
+end
+
+-- One attempt ended: how, after what time, and whether it goes on.
+local function count(task, kind, code, again)
+  add(TOTALS, 'task.' .. task.stage .. '.' .. kind, 1)
+  if kind ~= 'lost' and kind ~= 'cancelled' then
+    observe('took.' .. task.stage, TOOK, math.max(0, NOW - (tonumber(task.started) or NOW)))
+  end
+  if code ~= '' and kind ~= 'ok' and kind ~= 'cancelled' then
+    local known = #code <= CODE_LENGTH and string.match(code, CODE)
+    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
+  end
+  if again then add(TOTALS, 'retry.' .. task.stage, 1) end
+  MINUTE = 'min:' .. math.floor(NOW / 60000)
+  gain(MINUTE, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
 end

@@ -2,10 +2,10 @@
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
 --   settlement: task, token, next, outcome (wire JSON),
---   kind of outcome, error code or '', delay ms; then per claim: task, place.
+--   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, {task, state, outcome or ''
---   ...}} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines, next due ms or '', next cursor,
---   the claims' jobs {job, its text, uri or '', mtime or '' ...}}.
+--   ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines, next due ms or '',
+--   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -23,11 +23,11 @@ local stale = {}
 for position = 1, settlements do
   local task, token = load(ARGV[at]), ARGV[at + 1]
   if holds(task, holder, token) then
-    finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
+    finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]), ARGV[at + 7])
   elseif not (task and task.settled == token and call('HGET', task.key, 'how') == ARGV[at + 2]) then
     stale[#stale + 1] = position
   end
-  at = at + 7
+  at = at + 8
 end
 
 flush()
@@ -59,7 +59,7 @@ local function grant(position, task)
   local job = job_of(task.job)
   if not told[task.job] then
     told[task.job] = true
-    for _, word in ipairs({task.job, job.text, job.uri or '', job.mtime or ''}) do claimed_jobs[#claimed_jobs + 1] = word end
+    for _, word in ipairs({task.job, job.text, job.uri or '', job.mtime or '', job.bin or ''}) do claimed_jobs[#claimed_jobs + 1] = word end
   end
   if not task.spec then
     local got = call('HMGET', task.key, 'spec', 'after')
@@ -74,12 +74,13 @@ local function grant(position, task)
       inputs[#inputs + 1] = before[2] or ''
     end
   end
-  claimed[#claimed + 1] = {position, task.token, task['until'], task.tries + 1, task.lost, task.spec, task.job, inputs}
+  claimed[#claimed + 1] = {position, task.token, task['until'], task.tries + 1, task.lost, task.spec, task.job, inputs,
+    task.bin, task.smaller}
 end
 for position = 1, claims do
   local i = at + 2 * (position - 1)
   local task = load(ARGV[i], true)
-  if task and task.state == 'ready' then
+  if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     if task.token then call('HDEL', task.key, 'progress') end -- of an attempt before this one
     fence = fence or call('INCRBY', P .. 'fence', claims) - claims
@@ -168,4 +169,4 @@ if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all(
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-return {stale, claimed, lines, total, due[2] or '', cursor, claimed_jobs}
+return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines), claimed_jobs}
