@@ -10,13 +10,13 @@ Promises (the contract suite in tests/queue/test_contract.py holds every impleme
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
+from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.core.snapshot import Line
 
@@ -238,6 +238,27 @@ class Depth:
     jobs_active: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a ready task stands: how many tasks of each stage come before it, strictly by bin and age."""
+
+    task: TaskId
+    bin: Bin
+    ahead: Mapping[Stage, int] = field(default_factory=dict)  # older ones of its bin
+    more_urgent: Mapping[Stage, int] = field(default_factory=dict)  # all of more urgent bins
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Attempts of the last minutes that ended by themselves (ok, failed, timeout), by stage.
+
+    minutes: in how many of the minutes any ended; the minute that runs counts.
+    """
+
+    minutes: int = 0
+    ended: Mapping[Stage, int] = field(default_factory=dict)
+
+
 class Queue(Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
@@ -376,6 +397,15 @@ class Queue(Protocol):
         """Newest first; `active` only those that have not ended."""
         ...
 
+    def each_job(
+        self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Iterator[JobView]:
+        """Every job, newest first, read in pages: those submitted in [since_ms, until_ms), `active` only those not ended.
+
+        A job that comes or goes meanwhile may be among them or not; none comes twice.
+        """
+        ...
+
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         """All tasks of a job, in planning order."""
         ...
@@ -401,6 +431,12 @@ class Queue(Protocol):
         ...
 
     def depth(self) -> Depth: ...
+
+    def position(self, job: JobId) -> Position | None:
+        """Where the first of a job's ready tasks stands; None when none is ready."""
+        ...
+
+    def lately(self, minutes: int) -> Lately: ...
 
     def counters(self) -> Mapping[str, int]:
         """Totals since the data folder began, by the names of core.counts."""
