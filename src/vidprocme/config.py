@@ -27,6 +27,7 @@ class Settings:
     ffmpeg: str = ""  # a binary; "": the system's, if it is good, else the one that came along
     cores: int = 0  # cores for attempts; 0: all this process may use
     model_threads: int = 0  # cores of one engine; 0: all but one
+    attempt_memory_mb: int = 0  # MiB of one attempt's processes; 0: three quarters of what there is
     sim_gpus: int = 0  # simulated GPUs
     model: str = ""  # id of the model for captions; "": the only or first real one in the registry
     lease_ms: int = 15_000
@@ -92,7 +93,8 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    for name in (*(name for name in changes if name.startswith("keep_")), "cores", "model_threads", "sim_gpus", "port"):
+    whole = ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port")
+    for name in (*(name for name in changes if name.startswith("keep_")), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
     if not 0 <= settings.memory_percent <= 100:

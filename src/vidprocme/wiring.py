@@ -201,7 +201,11 @@ class House:
         places = self.places()
         pool = this_pool(self.clock.now_ms(), len(places), own_jobs_only=only is not None)
         executor = LocalExecutor(
-            places, to_wire(self.stage_settings()), self.data / "scratch" / pool.id, model_threads=self.model_threads
+            places,
+            to_wire(self.stage_settings()),
+            self.data / "scratch" / pool.id,
+            model_threads=self.model_threads,
+            memory_bytes=self.attempt_memory_bytes,
         )
         dispatcher = Dispatcher(
             self.queue,
@@ -283,6 +287,13 @@ class House:
     @property
     def model_threads(self) -> int:
         return self.settings.model_threads or max(1, self.cores - 1)
+
+    @property
+    def attempt_memory_bytes(self) -> int:
+        """What one attempt's processes may have: a quarter is left for everything else; 0 where nobody says what there is."""
+        from vidprocme.executor.memory import total_bytes
+
+        return (self.settings.attempt_memory_mb << 20) or total_bytes() * 3 // 4
 
     def stage_settings(self) -> StageSettings:
         from vidprocme.stages.context import StageSettings

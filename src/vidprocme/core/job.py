@@ -263,7 +263,8 @@ class Attempt:
     """One try at a task, as an executor gets it: everything the attempt's process needs, and no Redis.
 
     `inputs` are the outcomes of the tasks this one came after, by task id (results and manifests).
-    `number` counts tries from 1; `resources` is the need that was granted on `place`.
+    `number` counts tries from 1; `resources` is the need that was granted on `place`. `smaller`: so many attempts before
+    this one ran out of memory; it is to need less.
     """
 
     id: AttemptId
@@ -274,3 +275,4 @@ class Attempt:
     place: str
     resources: Resources
     inputs: dict[TaskId, Outcome] = field(default_factory=dict)
+    smaller: int = 0

@@ -278,6 +278,7 @@ class Dispatcher:
         soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
         self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
+        self._snapshot = replace(self._snapshot, shares=turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
 
     def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind, Resources
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
@@ -36,12 +37,18 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap."""
+    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap.
+
+    crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
+    smaller: the next attempt is to need less memory (Attempt.smaller).
+    """
 
     lease: Lease
     next: Next
     outcome: Outcome
     delay_ms: int = 0
+    crashed: bool = False
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Turn:
     lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
+    shares: what may start at all, and who used how much.
+    now_ms: the queue's clock, which all ages in the lines are told by.
     """
 
     stale: tuple[Lease, ...] = ()
@@ -78,6 +87,8 @@ class Turn:
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
+    shares: Shares = field(default_factory=Shares)
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class TaskView:
     state: TaskState
     tries: int  # used up
     lost: int
+    crashes: int = 0  # deaths of its attempts' own making; at queue.scripts.POISON it is set aside
     holder: str | None = None
     place: str | None = None
     due_ms: int | None = None
@@ -315,6 +327,22 @@ class Queue(Protocol):
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         """The same content at a new path: later attempts read it from there."""
+        ...
+
+    # -- bins ------------------------------------------------------------------------------------------------------
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
+
+        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
+        """
+        ...
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
+        ...
+
+    def paused(self) -> frozenset[Bin]:
+        """The bins that are paused."""
         ...
 
     # -- pools -----------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from vidprocme.core.job import (
     job_state,
 )
 from vidprocme.core.resources import Need
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import line_name, split_line
@@ -35,6 +36,7 @@ TASK_FIELDS = (
     "state",
     "tries",
     "lost",
+    "crashes",
     "holder",
     "place",
     "due",
@@ -101,7 +103,8 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -124,7 +127,7 @@ def report_from(text: str) -> PoolReport | None:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
     """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, bin_ = reply
+    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, bin_, smaller = reply
     claim = claims[int(position) - 1]
     task, job = in_bin(wire.loads(Task, spec), bin_), job_from(job_text, uri, mtime, bin_)
     lease = Lease(task.id, holder, int(token), int(until_ms))
@@ -137,6 +140,7 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> 
         place=claim.place,
         resources=claim.resources,
         inputs=_inputs_from(inputs),
+        smaller=int(smaller),
     )
     return Claimed(attempt, lease, int(lost))
 
@@ -181,6 +185,12 @@ def line_from(reply: Sequence[Any]) -> Line:
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
+def shares_from(terms: Sequence[Any]) -> Shares:
+    """The last part of a turn's reply."""
+    _, paused = terms
+    return Shares(frozenset(map(Bin, paused)))
+
+
 @lru_cache(maxsize=1024)
 def _head(text: str) -> tuple[tuple[Need, ...], str | None]:
     model, needs = json.loads(text)
@@ -199,6 +209,7 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
         state=state,
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
+        crashes=int(row["crashes"] or 0),
         holder=row["holder"],
         place=row["place"],
         due_ms=_whole(row["due"]),

@@ -198,6 +198,11 @@ class QueueReader:
         for count in mine:
             ended[count.stage] += count.count
         return Lately(len({count.minute_ms for count in mine}), ended)
+    def paused(self) -> frozenset[Bin]:
+        fields = [f"paused|{bin_}" for bin_ in Bin]
+        return frozenset(
+            bin_ for bin_, since in zip(Bin, self.command("HMGET", self._keys.of("ctl"), *fields), strict=True) if since
+        )
 
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))

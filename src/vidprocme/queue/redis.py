@@ -156,6 +156,13 @@ class RedisQueue(QueueReader):
             raise Fatal("JOB_UNKNOWN", f"There is no job {job}.", "`vidprocme jobs` lists those there are.")
         return int(answer)
 
+    # -- bins ------------------------------------------------------------------------------------------------------
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        return bool(self.run("pause", bin, 1))
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        return bool(self.run("pause", bin, 0))
+
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
         self.commands(
@@ -206,7 +213,7 @@ class RedisQueue(QueueReader):
             args += codec.settlement_args(settlement)
         for claim in claims:
             args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor = self.run("turn", *args)
+        stale, claimed, lines, total, due, cursor, terms = self.run("turn", *args)
         self._cursors[holder] = int(cursor)
         return Turn(
             stale=tuple(settle[position - 1].lease for position in stale),
@@ -214,6 +221,8 @@ class RedisQueue(QueueReader):
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,
+            shares=codec.shares_from(terms),
+            now_ms=int(terms[0]),
         )
 
     def beat(

@@ -6,7 +6,8 @@
 --                             call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
---                             missing (predecessors still to come), state, tries, lost, score (us: its place in the line), due (ms),
+--                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
+--                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
 --                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
@@ -34,13 +35,14 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
+--   <p>ctl            hash    what persons set, see _shares.lua
 local P = KEYS[1]
 local call = redis.call
 local ALLOWED = @TRANSITIONS@
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
-local SWEEP, PROMOTE = @SWEEP@, @PROMOTE@
+local SWEEP, PROMOTE, POISON = @SWEEP@, @PROMOTE@, @POISON@
 local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
 local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
 
@@ -59,7 +61,7 @@ local function stamp()
 end
 
 local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'after', 'missing', 'state', 'tries',
-  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin'}
+  'lost', 'crashes', 'smaller', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin'}
 local TASKS, JOBS, ENDED, DOOMED, RUNG = {}, {}, {}, {}, 0
 
 -- A task as a table shared by the whole script, or nil.
@@ -69,7 +71,7 @@ local function load(id)
   if not got[1] then return nil end
   local task = {id = id, key = P .. 'task:' .. id}
   for i, name in ipairs(FIELDS) do task[name] = got[i] end
-  for _, name in ipairs({'max_tries', 'max_lost', 'missing', 'tries', 'lost', 'score'}) do
+  for _, name in ipairs({'max_tries', 'max_lost', 'missing', 'tries', 'lost', 'crashes', 'smaller', 'score'}) do
     task[name] = tonumber(task[name]) or 0
   end
   TASKS[id] = task
@@ -240,7 +242,8 @@ local function move(task, to, info)
   JOBS[task.job] = JOBS[task.job] or {}
   JOBS[task.job].touched = true
   emit('task.' .. to, task.job, task.id,
-    {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place})
+    {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place,
+      poison = info.poison})
 end
 
 -- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
@@ -341,17 +344,22 @@ local function finale()
   ring()
 end
 
--- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms.
-local function finish(task, next, outcome, kind, code, delay)
+-- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms; `marks`: 'c' it was a crash of its own
+-- making, 's' the next one is to need less memory.
+local function finish(task, next, outcome, kind, code, delay, marks)
   local token, holder, number = task.token, task.holder, task.tries + 1
   -- Decided before the first write: an error must leave nothing half done.
   if next == 'succeed' or next == 'retry' or next == 'fail' then task.tries = task.tries + 1 end
   if next == 'lost' then task.lost = task.lost + 1 end
+  local crashed, smaller = string.find(marks, 'c', 1, true), string.find(marks, 's', 1, true)
+  if crashed then task.crashes = task.crashes + 1 end
+  if smaller then task.smaller = task.smaller + 1 end
+  local poison = crashed and task.crashes >= POISON
   local to
   if next == 'succeed' then to = 'succeeded'
   elseif next == 'fail' then to = 'failed'
   elseif next == 'cancel' then to = 'cancelled'
-  elseif next == 'retry' then to = task.tries >= task.max_tries and 'dead' or 'delayed'
+  elseif next == 'retry' then to = (poison or task.tries >= task.max_tries) and 'dead' or 'delayed'
   elseif next == 'lost' then to = task.lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'hand_back' then to = 'ready'
   else error('unknown end of an attempt: ' .. tostring(next)) end
@@ -362,14 +370,17 @@ local function finish(task, next, outcome, kind, code, delay)
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
   call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
+  if crashed then call('HSET', task.key, 'crashes', task.crashes) end
+  if smaller then call('HSET', task.key, 'smaller', task.smaller) end
   task.settled = token
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
-  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})
+  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code,
+    poison = to == 'dead' and poison and '1'})
 end
 
 local function lose(task, delay)
-  finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay)
+  finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay, '')
 end
 
 local function holds(task, holder, token)

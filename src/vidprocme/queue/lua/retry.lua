@@ -32,9 +32,9 @@ for _, task in ipairs(waiting) do call('HSET', task.key, 'missing', still_missin
 local missing = {}
 for i, task in ipairs(fresh) do missing[i] = still_missing(task) end
 for i, task in ipairs(fresh) do
-  task.tries, task.lost, task.score, task.missing = 0, 0, 0, missing[i]
+  task.tries, task.lost, task.crashes, task.score, task.missing = 0, 0, 0, 0, missing[i]
   call('HSET', task.key, 'tries', 0, 'lost', 0, 'missing', missing[i])
-  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score')
+  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score', 'crashes')
   move(task, missing[i] == 0 and 'ready' or 'blocked')
 end
 finale()
