@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Stage
 from vidprocme.dispatch.eta import end_eta, mean_s, start_eta
 from vidprocme.queue.base import Lately, Position
-from vidprocme.core.ids import TaskId
 
 TASK = TaskId("job_1:probe:0")
 # Ten transcodes of 4 s, five describes of 20 s.
@@ -43,9 +43,7 @@ def test_no_more_is_done_at_once_than_there_are_places() -> None:
         ({Stage.TRANSCODE: 1}, Lately(), 1, False, "last 10 minutes"),
     ],
 )
-def test_what_is_not_known_is_said(
-    ahead: dict[Stage, int], lately: Lately, slots: int, paused: bool, why: str
-) -> None:
+def test_what_is_not_known_is_said(ahead: dict[Stage, int], lately: Lately, slots: int, paused: bool, why: str) -> None:
     eta = start_eta(at(ahead), COUNTERS, lately, slots=slots, paused=paused)
     assert eta.seconds is None and why in eta.how
 

@@ -57,7 +57,11 @@ TABLE: tuple[Entry, ...] = (
     Entry("vidprocme_jobs_active", _G, "", (), "Jobs that have not ended."),
     Entry("vidprocme_jobs_total", _C, "", ("state",), "Jobs submitted, and jobs that came to each end."),
     Entry(
-        "vidprocme_jobs_forgotten_total", _C, "", (), "Ended jobs that were dropped, deleted, or trimmed by age or number."
+        "vidprocme_jobs_forgotten_total",
+        _C,
+        "",
+        (),
+        "Ended jobs that were dropped, deleted, or trimmed by age or number.",
     ),
     Entry(
         "vidprocme_dead_letters_given_up_total",

@@ -157,7 +157,9 @@ def _trimmable(queue: RedisQueue, jobs: list[JobId]) -> list[str]:
         row: dict[str, str] = command("HGETALL", keys.job(job))
         wanted = set()
         if "ended" in row and "used" not in row and "going" not in row:
-            bad = sum(int(row.get(f"n.{state}", 0)) for state in (TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED))
+            bad = sum(
+                int(row.get(f"n.{state}", 0)) for state in (TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED)
+            )
             wanted = {"failed" if bad else "succeeded"}
         found = {kind for kind, members in there.items() if job in members}
         if found != wanted:

@@ -46,7 +46,17 @@ TASK_FIELDS = (
     "progress",
     "bin",
 )
-JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", "bin", "going", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = (
+    "job",
+    "submitted",
+    "ended",
+    "cancel",
+    "uri",
+    "mtime",
+    "bin",
+    "going",
+    *(f"n.{state}" for state in TaskState),
+)
 
 
 Noun = TypeVar("Noun", Task, Job)

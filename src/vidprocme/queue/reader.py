@@ -176,9 +176,7 @@ class QueueReader:
         mine, bins = Bin(bin_), list(Bin)
         ahead: Counter[Stage] = Counter()
         more_urgent: Counter[Stage] = Counter()
-        names = [
-            (name, Bin(split_line(name)[0])) for name in self.command("ZRANGE", self._keys.of("lines"), 0, -1)
-        ]
+        names = [(name, Bin(split_line(name)[0])) for name in self.command("ZRANGE", self._keys.of("lines"), 0, -1)]
         names = [(name, its) for name, its in names if bins.index(its) <= bins.index(mine)]
         for at in range(0, len(names), PAGE):
             page = names[at : at + PAGE]
@@ -198,6 +196,7 @@ class QueueReader:
         for count in mine:
             ended[count.stage] += count.count
         return Lately(len({count.minute_ms for count in mine}), ended)
+
     def paused(self) -> frozenset[Bin]:
         fields = [f"paused|{bin_}" for bin_ in Bin]
         return frozenset(
