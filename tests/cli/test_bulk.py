@@ -167,9 +167,7 @@ def test_move(house: House, tmp_path: Path, capsys: Capsys) -> None:
     assert check(house.queue) == []  # type: ignore[arg-type]
 
 
-def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(
-    house: House, tmp_path: Path, capsys: Capsys
-) -> None:
+def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job, waits, done = (submit(house, tmp_path, name) for name in ("a.mp4", "b.mp4", "c.mp4"))
     kill(house, job)
     succeed(house, done)
