@@ -62,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
     print(verdict(rounds))
     print(json.dumps({"queue": ratios(rounds)}))
     broken = [f"{name}: {row['error']}" for one in rounds for name, row in one.items() if "error" in row]
-    lost = [name for one in rounds for name, row in one.items() if _of(row, "drain", "jobs") != _of(row, "drain", "started")]
+    lost = [
+        name for one in rounds for name, row in one.items() if _of(row, "drain", "jobs") != _of(row, "drain", "started")
+    ]
     for line in [*broken, *(f"{name}: not every job was started" for name in lost)]:
         print(line, file=sys.stderr)
     return 1 if any(line.startswith(US) for line in [*broken, *lost]) else 0
@@ -84,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 def _copy(bench: str, work: Path) -> Path:
     """The bench's folder as a copy of ours, with us among its peers."""
     if not bench or not (Path(bench) / "run_all.py").is_file():
-        sys.exit(f"{BENCH} must name the folder of the queue bench (with run_all.py, peers/ and setup.sh); it is {bench!r}.")
+        sys.exit(
+            f"{BENCH} must name the folder of the queue bench (with run_all.py, peers/ and setup.sh); it is {bench!r}."
+        )
     for path in Path(bench).rglob("*"):
         if path.is_file() and "venvs" not in path.parts:
             target = work / path.relative_to(bench)
