@@ -20,6 +20,7 @@ from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome
 from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
+from vidprocme.queue.rules import Rules
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
@@ -221,7 +222,7 @@ class Depth:
     jobs_active: int = 0
 
 
-class Queue(Protocol):
+class Queue(Rules, Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
     # -- producers -------------------------------------------------------------------------------------------------
@@ -248,22 +249,6 @@ class Queue(Protocol):
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         """The same content at a new path: later attempts read it from there."""
-        ...
-
-    # -- bins ------------------------------------------------------------------------------------------------------
-    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
-
-        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
-        """
-        ...
-
-    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
-        ...
-
-    def paused(self) -> frozenset[Bin]:
-        """The bins that are paused."""
         ...
 
     # -- pools -----------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ FIELDS = (
     "max_tries",
     "outcome",
     "fatal",
+    "rate",
 )
 
 
@@ -46,6 +47,7 @@ def check(queue: RedisQueue) -> list[str]:
     problems += _places(queue, tasks)
     problems += _waiting(tasks)
     problems += _counts(queue, jobs, tasks)
+    problems += _running(queue, tasks)
     return problems
 
 
@@ -145,6 +147,26 @@ def _counts(queue: RedisQueue, jobs: list[JobId], tasks: dict[str, dict[str, str
     if command("LLEN", keys.of("wake")) > 64:
         problems.append("the doorbell has more than 64 tokens")
     return problems
+
+
+def _running(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[str]:
+    """What bins and tenants are said to run is what runs."""
+    running: Counter[str] = Counter()
+    rates: Counter[str] = Counter()
+    for row in tasks.values():
+        if row["state"] == TaskState.RUNNING:
+            bin_, tenant, _ = split_line(row["line"] or "")
+            running.update((f"bin|{bin_}", f"tenant|{tenant}"))
+            rates[tenant] += int(row["rate"] or 0)
+    told = {name: int(n) for name, n in queue.command("HGETALL", queue.keys.of("running")).items()}
+    problems = [] if told == dict(running) else [f"{told} are said to run, but {dict(running)} do"]
+    for tenant, text in queue.command("HGETALL", queue.keys.of("usage")).items():
+        used, rate, _ = map(int, text.split())
+        if used < 0 or rate != rates.pop(tenant, 0):
+            problems.append(f"tenant {tenant} is said to use {text!r}, which is not what its tasks cost")
+    return problems + [
+        f"tenant {tenant} runs tasks, but its use is not counted" for tenant, rate in rates.items() if rate
+    ]
 
 
 def _literal(text: str) -> str:

@@ -11,7 +11,8 @@ import redis
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, TaskState
-from vidprocme.queue import codec, connect
+from vidprocme.core.shares import BinShare, TenantShare
+from vidprocme.queue import codec, connect, terms
 from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line
 
@@ -145,11 +146,19 @@ class QueueReader:
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
         return Depth(by_state, waiting, oldest, int(active))
 
-    def paused(self) -> frozenset[Bin]:
-        fields = [f"paused|{bin_}" for bin_ in Bin]
-        return frozenset(
-            bin_ for bin_, since in zip(Bin, self.command("HMGET", self._keys.of("ctl"), *fields), strict=True) if since
+    def bins(self) -> Mapping[Bin, BinShare]:
+        said, running = map(_pairs, self.commands(("HGETALL", self._keys.of(name)) for name in ("ctl", "running")))
+        return {bin_: terms.bin_share(bin_, said, running) for bin_ in Bin}
+
+    def tenants(self) -> Mapping[str, TenantShare]:
+        names = ("ctl", "running", "usage")
+        said, running, used, clock = self.commands((*(("HGETALL", self._keys.of(name)) for name in names), ("TIME",)))
+        return terms.tenant_shares(
+            _pairs(said), _pairs(running), _pairs(used), int(clock[0]) * 1000 + int(clock[1]) // 1000
         )
+
+    def paused(self) -> frozenset[Bin]:
+        return frozenset(bin_ for bin_, share in self.bins().items() if share.paused)
 
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))

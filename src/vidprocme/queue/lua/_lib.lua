@@ -7,7 +7,7 @@
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
---                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
+--                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
 --   <p>att:<task>     list    ended attempts as JSON, oldest first, capped
@@ -29,7 +29,7 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
---   <p>ctl            hash    what persons set, see _shares.lua
+--   <p>ctl, <p>running, <p>usage hash  what persons set, and what tenants use: see _shares.lua
 local P = KEYS[1]
 local call = redis.call
 local ALLOWED = @TRANSITIONS@
@@ -55,7 +55,7 @@ local function stamp()
 end
 
 local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'after', 'missing', 'state', 'tries',
-  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since'}
+  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rate'}
 local TASKS, JOBS, ENDED, DOOMED, RUNG = {}, {}, {}, {}, 0
 
 -- A task as a table shared by the whole script, or nil.
@@ -140,6 +140,9 @@ local function count(task, kind, code, again)
   call('EXPIRE', minute, SERIES_S)
 end
 
+-- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
+local tally, write_shares
+
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
   local state = task.state
@@ -154,7 +157,9 @@ local function leave(task)
     call('ZREM', P .. 'leases', task.id)
     call('SREM', P .. 'held:' .. task.holder, task.id)
     if call('EXISTS', P .. 'held:' .. task.holder) == 0 then call('SREM', P .. 'holders', task.holder) end
-    call('HDEL', task.key, 'holder', 'until', 'progress', 'call')
+    call('HDEL', task.key, 'holder', 'until', 'progress', 'call', 'rate')
+    if task.rate then tally(task, -1) end
+    task.rate = nil
   elseif state == 'dead' then
     call('ZREM', P .. 'dead', task.id)
   end
@@ -176,6 +181,7 @@ local function enter(task, state, info)
     call('ZADD', P .. 'leases', info['until'], task.id)
     call('SADD', P .. 'held:' .. task.holder, task.id)
     call('SADD', P .. 'holders', task.holder)
+    tally(task, 1)
   elseif state == 'dead' then
     call('ZADD', P .. 'dead', NOW, task.id)
   end
@@ -302,6 +308,7 @@ local function finale()
   release()
   close_jobs()
   write_totals()
+  write_shares()
   ring()
 end
 

@@ -2,7 +2,7 @@
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
 --   settlement: task, token, next, outcome (wire JSON),
---   kind of outcome, error code or '', delay ms; then per claim: task, place.
+--   kind of outcome, error code or '', delay ms; then per claim: task, place, cost (milli-cores).
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
 --   {task, state, outcome or '' ...}} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
 --   next due ms or '', next cursor, terms (see `terms` in _shares.lua)}.
@@ -63,15 +63,15 @@ local function grant(position, task, until_ms)
   claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs}
 end
 local position = 0
-for i = at, #ARGV, 2 do
+for i = at, #ARGV, 3 do
   position = position + 1
   local task = load(ARGV[i])
   if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
-    task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
+    task['until'], task.started, task.call, task.rate = whole(NOW + lease_ms), whole(NOW), name, ARGV[i + 2]
     call('HSET', task.key, 'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
-      'started', task.started, 'call', name, 'score', whole(task.score))
+      'started', task.started, 'call', name, 'rate', task.rate, 'score', whole(task.score))
     move(task, 'running', {['until'] = NOW + lease_ms, holder = holder, token = task.token, place = task.place})
     grant(position, task, task['until'])
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then
