@@ -10,17 +10,60 @@ Promises (the contract suite in tests/queue/test_contract.py holds every impleme
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
-from vidprocme.core.resources import PlaceKind, Resources
+from vidprocme.core.job import Attempt, Bin, Job, Lease, Next, Outcome, Task
+from vidprocme.core.resources import Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
 from vidprocme.queue.rules import Rules
+from vidprocme.queue.views import (
+    AttemptRecord,
+    Depth,
+    JobView,
+    Keep,
+    Lately,
+    PlaceReport,
+    PoolInfo,
+    PoolReport,
+    PoolView,
+    Position,
+    ServerInfo,
+    TaskView,
+    Trimmed,
+)
+
+# What was moved to views.py to keep this file short is part of the seam all the same.
+__all__ = [
+    "ENQUEUE_BATCH",
+    "HEADS",
+    "LINES",
+    "TEXT_MOST",
+    "AttemptRecord",
+    "BeatAnswer",
+    "Claim",
+    "Claimed",
+    "Depth",
+    "JobView",
+    "Keep",
+    "Lately",
+    "PlaceReport",
+    "PoolInfo",
+    "PoolReport",
+    "PoolView",
+    "Position",
+    "Queue",
+    "ServerInfo",
+    "Settlement",
+    "Submitted",
+    "TaskView",
+    "Trimmed",
+    "Turn",
+]
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
@@ -38,12 +81,18 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap."""
+    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap.
+
+    crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
+    smaller: the next attempt is to need less memory (Attempt.smaller).
+    """
 
     lease: Lease
     next: Next
     outcome: Outcome
     delay_ms: int = 0
+    crashed: bool = False
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,129 +148,6 @@ class BeatAnswer:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PoolInfo:
-    """A pool process as the others see it. `pid_started` is the kernel's start time of the pid (ticks since boot).
-
-    `pid_namespace` names the set of processes that the pid is one of: containers of one machine can have the same host
-    name and boot, and each a pid 7 of its own.
-    """
-
-    id: str
-    host: str
-    boot: str
-    pid: int
-    pid_started: int
-    started_ms: int
-    places: int = 0
-    draining: bool = False
-    own_jobs_only: bool = False  # a run that serves the jobs it made and nobody else's
-    pid_namespace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceReport:
-    """One place of a pool as it is now."""
-
-    id: str
-    node: str
-    kind: PlaceKind
-    slots: int  # attempts it can run at once
-    busy: int  # attempts it runs
-    warm: tuple[str, ...] = ()  # models that are loaded there
-
-
-@dataclass(frozen=True, slots=True)
-class PoolReport:
-    """What a pool says of itself with its beat. It is known as long as the pool's presence holds."""
-
-    places: tuple[PlaceReport, ...] = ()
-    reasons: Mapping[str, int] = field(
-        default_factory=dict
-    )  # Reason.code -> heads that wait for it, as this pool sees them
-
-
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """A pool whose presence holds, and its last report; None before its first."""
-
-    info: PoolInfo
-    report: PoolReport | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task with what changes about it."""
-
-    task: Task
-    state: TaskState
-    tries: int  # used up
-    lost: int
-    holder: str | None = None
-    place: str | None = None
-    due_ms: int | None = None
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    outcome: Outcome | None = None  # the last settled one
-    progress: float = 0.0  # 0..1 of the running attempt
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """One attempt of the past, newest last."""
-
-    task: TaskId
-    token: int
-    number: int
-    holder: str
-    place: str
-    started_ms: int
-    ended_ms: int
-    next: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job with the counts its state is derived from."""
-
-    job: Job
-    state: JobState
-    counts: Mapping[TaskState, int]
-    submitted_ms: int
-    ended_ms: int | None = None
-    cancel_asked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
-    """The server behind the queue, for doctor and health."""
-
-    name: str  # redis or valkey
-    version: str
-    persistence: str  # "aof everysec", "rdb", "none"
-    policy: str  # maxmemory policy
-    used_bytes: int
-    where: str  # address a person would recognise
-    limit_bytes: int = 0  # of its memory; 0: none
-    writes_ok: bool = True  # the last writes of its files went well, as it says itself
-
-    @property
-    def keeps(self) -> bool:
-        """Would a restart bring everything back that was accepted until about now?"""
-        return self.persistence != "none" and self.writes_ok
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How much waits and runs, for metrics and the overview."""
-
-    by_state: Mapping[TaskState, int] = field(default_factory=dict)
-    waiting_by_bin: Mapping[Bin, int] = field(default_factory=dict)
-    oldest_by_bin_ms: Mapping[Bin, int] = field(default_factory=dict)  # ready since
-    jobs_active: int = 0
-
-
 class Queue(Rules, Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
@@ -241,6 +167,35 @@ class Queue(Rules, Protocol):
 
     def retry(self, job: JobId) -> int:
         """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
+        ...
+
+    def move(self, job: JobId, bin_: Bin) -> int:
+        """Move a job to another bin. Returns how many tasks that wait were moved.
+
+        They keep their places by age. Running ones go on where they are, and to the new bin should they not end; what is
+        planned later begins there. Raises Fatal JOB_UNKNOWN, JOB_ENDED.
+        """
+        ...
+
+    def forget(self, job: JobId) -> bool:
+        """Remove an ended job with its tasks and attempts (DELETE of a video). False: it has not ended.
+
+        From the first moment on nobody sees it any more, and its key is free; taking it away may take several calls, which
+        `trim` ends if we do not. Raises Fatal JOB_UNKNOWN, JOB_IN_USE (another job reuses its frames).
+        """
+        ...
+
+    def drop(self, job: JobId) -> bool:
+        """Give up a job that failed or was cancelled, dead letters and all: as `forget`. False: it has not ended.
+
+        Raises Fatal JOB_SUCCEEDED beside those of `forget`.
+        """
+        ...
+
+    def trim(self, keep: Keep) -> Trimmed:
+        """One bounded step of housekeeping: forget ended jobs and give up dead letters over these bounds, finish what `forget`
+        began, and forget pools that are gone. Any number of pools may call it, as often as they like.
+        """
         ...
 
     def forget_key(self, key: str) -> None:
@@ -331,6 +286,15 @@ class Queue(Rules, Protocol):
         """Newest first; `active` only those that have not ended."""
         ...
 
+    def each_job(
+        self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Iterator[JobView]:
+        """Every job, newest first, read in pages: those submitted in [since_ms, until_ms), `active` only those not ended.
+
+        A job that comes or goes meanwhile may be among them or not; none comes twice.
+        """
+        ...
+
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         """All tasks of a job, in planning order."""
         ...
@@ -356,6 +320,12 @@ class Queue(Rules, Protocol):
         ...
 
     def depth(self) -> Depth: ...
+
+    def position(self, job: JobId) -> Position | None:
+        """Where the first of a job's ready tasks stands; None when none is ready."""
+        ...
+
+    def lately(self, minutes: int) -> Lately: ...
 
     def counters(self) -> Mapping[str, int]:
         """Totals since the data folder began, by the names of core.counts."""

@@ -36,7 +36,7 @@ def check(queue: RedisQueue) -> list[str]:
     """Every broken invariant as a sentence; an empty list is a sound queue."""
     keys, command = queue.keys, queue.command
     problems: list[str] = []
-    jobs = [JobId(id_) for id_ in command("ZRANGE", keys.of("jobs"), 0, -1)]
+    jobs = [JobId(id_) for name in ("jobs", "going") for id_ in command("ZRANGE", keys.of(name), 0, -1)]
     tasks: dict[str, dict[str, str | None]] = {}
     for job in jobs:
         ids = command("LRANGE", keys.job_tasks(job), 0, -1)
@@ -47,6 +47,7 @@ def check(queue: RedisQueue) -> list[str]:
     problems += _places(queue, tasks)
     problems += _waiting(tasks)
     problems += _counts(queue, jobs, tasks)
+    problems += _trimmable(queue, jobs)
     problems += _running(queue, tasks)
     return problems
 
@@ -147,6 +148,26 @@ def _counts(queue: RedisQueue, jobs: list[JobId], tasks: dict[str, dict[str, str
     if command("LLEN", keys.of("wake")) > 64:
         problems.append("the doorbell has more than 64 tokens")
     return problems
+
+
+def _trimmable(queue: RedisQueue, jobs: list[JobId]) -> list[str]:
+    """Each ended job whose frames nobody reuses is in the one set it can be trimmed from, and no other is."""
+    keys, command = queue.keys, queue.command
+    there = {kind: set(command("ZRANGE", keys.of(f"ended:{kind}"), 0, -1)) for kind in ("succeeded", "failed")}
+    problems = []
+    for job in jobs:
+        row: dict[str, str] = command("HGETALL", keys.job(job))
+        wanted = set()
+        if "ended" in row and "used" not in row and "going" not in row:
+            bad = sum(
+                int(row.get(f"n.{state}", 0)) for state in (TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED)
+            )
+            wanted = {"failed" if bad else "succeeded"}
+        found = {kind for kind, members in there.items() if job in members}
+        if found != wanted:
+            problems.append(f"{job} can be trimmed from {sorted(found)}, and should be from {sorted(wanted)}")
+    strangers = set().union(*there.values()) - set(jobs)
+    return problems + [f"{job} can be trimmed and does not exist" for job in strangers]
 
 
 def _running(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -35,6 +35,7 @@ TASK_FIELDS = (
     "state",
     "tries",
     "lost",
+    "crashes",
     "holder",
     "place",
     "due",
@@ -42,8 +43,22 @@ TASK_FIELDS = (
     "ended",
     "outcome",
     "progress",
+    "bin",
 )
-JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = (
+    "job",
+    "submitted",
+    "ended",
+    "cancel",
+    "uri",
+    "mtime",
+    "bin",
+    "going",
+    *(f"n.{state}" for state in TaskState),
+)
+
+
+Noun = TypeVar("Noun", Task, Job)
 
 
 def text_of(noun: Task | Job | Outcome) -> str:
@@ -97,7 +112,8 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -118,11 +134,16 @@ def report_from(text: str) -> PoolReport | None:
         return None
 
 
-def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
-    """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs = reply
+def rows(flat: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """A flat reply, cut into rows."""
+    return (flat[at : at + width] for at in range(0, len(flat), width))
+
+
+def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, jobs: Mapping[str, Job]) -> Claimed:
+    """One granted claim of a turn's reply; `jobs` as the same reply names them."""
+    position, token, until_ms, number, lost, spec, job_id, inputs, bin_, smaller = reply
     claim = claims[int(position) - 1]
-    task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
+    task, job = in_bin(wire.loads(Task, spec), bin_), jobs[job_id]
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -133,6 +154,7 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> 
         place=claim.place,
         resources=claim.resources,
         inputs=_inputs_from(inputs),
+        smaller=int(smaller),
     )
     return Claimed(attempt, lease, int(lost))
 
@@ -148,9 +170,14 @@ def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     return inputs
 
 
-def job_from(text: str, uri: str | None, mtime: str | None) -> Job:
-    """A stored job, with its source where it was last found."""
-    job = _job(text)
+def in_bin(noun: Noun, bin_: str | None) -> Noun:
+    """The task or job in the bin where it is now: a person may have moved it since it was made."""
+    return noun if not bin_ or noun.bin == bin_ else replace(noun, bin=Bin(bin_))
+
+
+def job_from(text: str, uri: str | None, mtime: str | None, bin_: str | None = None) -> Job:
+    """A stored job, with its source where it was last found, in the bin where it is now."""
+    job = in_bin(_job(text), bin_)
     if not uri:
         return job
     return replace(job, source=replace(job.source, uri=uri, mtime_ns=int(mtime or 0)))
@@ -186,30 +213,32 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
     outcome = row["outcome"]
     state = TaskState(row["state"] or "")
     return TaskView(
-        task=wire.loads(Task, row["spec"]),
+        task=in_bin(wire.loads(Task, row["spec"]), row["bin"]),
         state=state,
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
-        holder=row["holder"],
+        crashes=int(row["crashes"] or 0),
+        # What was said of the last attempt stays in the hash when it ends.
+        holder=row["holder"] if state is TaskState.RUNNING else None,
         place=row["place"],
         due_ms=_whole(row["due"]),
         started_ms=_whole(row["started"]),
         ended_ms=_whole(row["ended"]) if state in TERMINAL else None,
         outcome=wire.loads(Outcome, outcome) if outcome else None,
-        progress=float(row["progress"] or 0.0),
+        progress=float(row["progress"] or 0.0) if state is TaskState.RUNNING else 0.0,
     )
 
 
 def job_view(fields: Sequence[str | None]) -> JobView | None:
-    """A job from JOB_FIELDS; None when there is none."""
+    """A job from JOB_FIELDS; None when there is none, or it is being forgotten."""
     row = dict(zip(JOB_FIELDS, fields, strict=True))
     text = row["job"]
-    if text is None:
+    if text is None or row["going"] is not None:
         return None
     counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
     counts = {state: n for state, n in counts.items() if n}
     return JobView(
-        job=job_from(text, row["uri"], row["mtime"]),
+        job=job_from(text, row["uri"], row["mtime"], row["bin"]),
         state=job_state(counts),
         counts=counts,
         submitted_ms=int(row["submitted"] or 0),

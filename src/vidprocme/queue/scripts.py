@@ -13,17 +13,20 @@ from importlib import resources
 
 from vidprocme.core import counts, shares, wire
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind
+from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind, TaskState
 
 EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
 ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
+POISON = 2  # deaths of its attempts' own making that set a task aside
 LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 
-PRELUDE = ("_lib.lua", "_shares.lua")
+JOB_COUNTS = ("live", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = ("cancel", "doom", "ended", "job", "uri", "mtime", "bin", "used", *JOB_COUNTS)
+PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -34,6 +37,17 @@ LOST_OUTCOME = Outcome(
         fate=Fate.LOST,
     ),
 )
+
+
+# A script that ends with an error has done some things wholly and others not at all; what the done ones left to be gathered
+# is written all the same. (The server takes nothing back.)
+BODY = "local function body()"
+END = """end
+local well, answer = pcall(body)
+if well then return answer end
+pcall(finale)
+error(answer, 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +61,13 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """The script lua/<name>.lua with its prelude."""
+    """The script lua/<name>.lua with its prelude, and with the parts that its first line asks for (`-- with _keep`)."""
     folder = resources.files("vidprocme.queue") / "lua"
     body = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    text = prelude() + "\n" + body
+    first = body.partition("\n")[0]
+    parts = first.split()[2:] if first.startswith("-- with ") else []
+    before = [prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)]
+    text = "\n".join([*before, BODY, body, END])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -71,6 +88,7 @@ def _marks() -> dict[str, str]:
         "TAU_MS": str(shares.TAU_MS),
         "TENANTS": str(shares.TENANTS_MOST),
         "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
+        "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
         "EVENTS": str(EVENTS_KEPT),
@@ -78,6 +96,7 @@ def _marks() -> dict[str, str]:
         "WAKE": str(WAKE_TOKENS),
         "SERIES_S": str(SERIES_KEPT_S),
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
+        "POISON": str(POISON),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "TOOK": _list(counts.TOOK.bounds),

@@ -7,7 +7,7 @@ from typing import Any
 
 from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
-from vidprocme.core.shares import BinShare, Shares, TenantShare, used_at
+from vidprocme.core.shares import WEIGHT_MOST, BinShare, Shares, TenantShare, used_at
 
 
 def shares_from(terms: Sequence[Any]) -> Shares:
@@ -36,6 +36,19 @@ def limit_arg(limit: int | None) -> str:
     if limit < 1:
         raise BadWish("LIMIT_BAD", f"A limit is at least 1, not {limit}.", "To stop a bin altogether, pause it.")
     return str(limit)
+
+
+def tenant_args(tenant: str, weight: int, limit: int | None) -> tuple[str, str, int]:
+    """What is to be set of a tenant, as the script wants it.
+
+    Raises:
+        BadWish: TENANT_BAD, LIMIT_BAD.
+    """
+    if not tenant or "|" in tenant:
+        raise BadWish("TENANT_BAD", f"A tenant's name is a word without '|', not {tenant!r}.")
+    if not 1 <= weight <= WEIGHT_MOST:
+        raise BadWish("TENANT_BAD", f"A tenant's weight is 1 to {WEIGHT_MOST}, not {weight}.")
+    return tenant, limit_arg(limit), weight
 
 
 def bin_share(bin_: Bin, said: Mapping[str, str], running: Mapping[str, str]) -> BinShare:

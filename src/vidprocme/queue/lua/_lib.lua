@@ -2,13 +2,16 @@
 -- scripts.py puts it in front of each script and replaces the @NAME@ marks (transitions come from core.job.TRANSITIONS).
 --
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot:
---   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key, call
+--   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
+--                             call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
---                             missing (predecessors still to come), state, tries, lost, score (us: its place in the line), due (ms),
+--                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
+--                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
---                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed)
+--                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
+--                             rebin (running: the bin it goes to when it stops running)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
 --   <p>att:<task>     list    ended attempts as JSON, oldest first, capped
 --   <p>lines          zset    names of lines that hold tasks, score 0
@@ -19,6 +22,9 @@
 --   <p>held:<holder>  set     tasks that this holder runs;  <p>holders  set of holders that have such a set
 --   <p>dead           zset    dead task; score = ms
 --   <p>jobs, <p>active zset   job; score = submitted us (active: not ended)
+--   <p>ended:succeeded, <p>ended:failed  zset  ended jobs that may be trimmed (failed: cancelled ones too); score = ended ms
+--   <p>going          zset    jobs that are being forgotten, a few tasks at a time; score = ms
+--   <p>trimmed, <p>dead:warned  string  with PX: nothing to trim until then; the warning was said lately
 --   <p>keys           hash    idempotency key -> job
 --   <p>pools          hash    pool -> PoolInfo JSON
 --   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
@@ -29,14 +35,14 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
---   <p>ctl, <p>running, <p>usage hash  what persons set, and what tenants use: see _shares.lua
+--   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 local P = KEYS[1]
 local call = redis.call
 local ALLOWED = @TRANSITIONS@
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
-local SWEEP, PROMOTE = @SWEEP@, @PROMOTE@
+local SWEEP, PROMOTE, POISON = @SWEEP@, @PROMOTE@, @POISON@
 local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
 local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
 
@@ -54,295 +60,73 @@ local function stamp()
   return NOW_US + stamps
 end
 
-local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'after', 'missing', 'state', 'tries',
-  'lost', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rate'}
-local TASKS, JOBS, ENDED, DOOMED, RUNG = {}, {}, {}, {}, 0
+local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'missing', 'state', 'tries',
+  'lost', 'crashes', 'smaller', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin', 'rate',
+  'after', 'spec'}
+local NO_SPEC = #FIELDS - 1
+local JOB_FIELDS = @JOB_FIELDS@ -- cancel, doom, ended, job, uri, mtime, bin, used, live, n.<state> ...
+local JOB_COUNTS = 9 -- where the numbers begin
+local TASKS, JOBS, ENDED, DOOMED, RUNG, EMITTED = {}, {}, {}, {}, 0, false
 
--- A task as a table shared by the whole script, or nil.
-local function load(id)
+-- A task as a table shared by the whole script, or nil. `wanted`: with its spec, which is most of it.
+local function load(id, wanted)
   if TASKS[id] then return TASKS[id] end
-  local got = call('HMGET', P .. 'task:' .. id, unpack(FIELDS))
+  local key = P .. 'task:' .. id
+  local got = call('HMGET', key, unpack(FIELDS, 1, wanted and #FIELDS or NO_SPEC))
   if not got[1] then return nil end
-  local task = {id = id, key = P .. 'task:' .. id}
-  for i, name in ipairs(FIELDS) do task[name] = got[i] end
-  for _, name in ipairs({'max_tries', 'max_lost', 'missing', 'tries', 'lost', 'score'}) do
-    task[name] = tonumber(task[name]) or 0
+  local task = {id = id, key = key}
+  for i, value in ipairs(got) do
+    if value then task[FIELDS[i]] = value end
   end
+  task.max_tries, task.max_lost = tonumber(task.max_tries) or 0, tonumber(task.max_lost) or 0
+  task.missing, task.score = tonumber(task.missing) or 0, tonumber(task.score) or 0
+  task.tries, task.lost = tonumber(task.tries) or 0, tonumber(task.lost) or 0
+  task.crashes, task.smaller = tonumber(task.crashes) or 0, tonumber(task.smaller) or 0
   TASKS[id] = task
   return task
 end
 
--- Is this job being stopped: cancelled by a person, or doomed by a task that was fatal to it?
-local function stopping(job)
-  if JOBS[job] == nil then JOBS[job] = {} end
-  if JOBS[job].stop == nil then
-    local got = call('HMGET', P .. 'job:' .. job, 'cancel', 'doom')
-    JOBS[job].stop = (got[1] or got[2]) and true or false
-  end
-  return JOBS[job].stop
+-- A job as a table shared by the whole script: stop (is it being stopped: cancelled by a person, or doomed by a task that was
+-- fatal to it?), ended, text, uri, mtime, bin, used, and its counts by their fields, which only `bump` changes and `flush` writes.
+local function job_of(id)
+  if JOBS[id] then return JOBS[id] end
+  local key = P .. 'job:' .. id
+  local got = call('HMGET', key, unpack(JOB_FIELDS))
+  local job = {id = id, key = key, stop = (got[1] or got[2]) and true or false, ended = got[3] and true or false,
+    text = got[4], uri = got[5], mtime = got[6], bin = got[7], used = got[8], counts = {}, changed = {}}
+  for i = JOB_COUNTS, #JOB_FIELDS do job.counts[JOB_FIELDS[i]] = tonumber(got[i]) or 0 end
+  JOBS[id] = job
+  return job
 end
+
+local function bump(job, field, by)
+  job.counts[field] = (job.counts[field] or 0) + by
+  job.changed[field] = true
+end
+
+local function stopping(job) return job_of(job).stop end
+
+-- Is there such a job, for a person? One that is being forgotten is not.
+local function known(job)
+  local got = call('HMGET', P .. 'job:' .. job, 'submitted', 'going')
+  return got[1] and not got[2]
+end
+
+-- The job whose kept frames a job reuses, from its text. (Inside a JSON string each quote has a backslash before it.)
+local function reused(text) return string.match(text, '"reuses":"([^"]+)"') end
 
 local function stop(job, field)
   call('HSET', P .. 'job:' .. job, field, NOW)
-  JOBS[job] = JOBS[job] or {}
-  JOBS[job].stop = true
+  job_of(job).stop = true
 end
 
 local function emit(kind, job, task, data)
-  local line = {'XADD', P .. 'ev', 'MAXLEN', '~', EVENTS, '*', 'kind', kind, 'job', job, 'at', NOW}
-  if task then line[#line + 1] = 'task' line[#line + 1] = task end
+  local line = {'XADD', P .. 'ev', '*', 'kind', kind, 'job', job, 'at', NOW}
+  local n = #line
+  if task then line[n + 1] = 'task' line[n + 2] = task n = n + 2 end
   for name, value in pairs(data or {}) do
-    if value and value ~= '' then line[#line + 1] = name line[#line + 1] = value end
+    if value and value ~= '' then line[n + 1] = name line[n + 2] = value n = n + 2 end
   end
   call(unpack(line))
-end
-
--- Totals are gathered and written once a script: eight attempts of one stage that end together are one write.
-local TOTALS, ERROR_TOTALS = {}, {}
-local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
-
-local function observe(name, bounds, value)
-  local bucket = #bounds
-  for i, bound in ipairs(bounds) do
-    if value <= bound then bucket = i - 1 break end
-  end
-  add(TOTALS, name .. '.' .. bucket, 1)
-  add(TOTALS, name .. '.sum', value)
-end
-
-local function write_totals()
-  for name, n in pairs(TOTALS) do call('HINCRBY', P .. 'stat', name, whole(n)) end
-  for name, n in pairs(ERROR_TOTALS) do
-    -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
-    local others = string.match(name, '^error%.%a+%.') .. OTHER
-    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > ERRORS then
-      call('HDEL', P .. 'stat', name)
-      call('HINCRBY', P .. 'stat', 'errors', -1)
-      call('HINCRBY', P .. 'stat', others, n)
-    end
-  end
-  TOTALS, ERROR_TOTALS = {}, {}
-end
-
--- One attempt ended: how, after what time, and whether it goes on.
-local function count(task, kind, code, again)
-  add(TOTALS, 'task.' .. task.stage .. '.' .. kind, 1)
-  if kind ~= 'lost' and kind ~= 'cancelled' then
-    observe('took.' .. task.stage, TOOK, math.max(0, NOW - (tonumber(task.started) or NOW)))
-  end
-  if code ~= '' and kind ~= 'ok' and kind ~= 'cancelled' then
-    local known = #code <= CODE_LENGTH and string.match(code, CODE)
-    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
-  end
-  if again then add(TOTALS, 'retry.' .. task.stage, 1) end
-  local minute = P .. 'min:' .. math.floor(NOW / 60000)
-  call('HINCRBY', minute, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
-  call('EXPIRE', minute, SERIES_S)
-end
-
--- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
-local tally, write_shares
-
--- Every state has one place. leave and enter are the only code that knows it.
-local function leave(task)
-  local state = task.state
-  if state == 'ready' then
-    call('ZREM', P .. 'line:' .. task.line, task.id)
-    call('ZREM', P .. 'ready:' .. task.job, task.id)
-    if call('EXISTS', P .. 'line:' .. task.line) == 0 then call('ZREM', P .. 'lines', task.line) end
-  elseif state == 'delayed' then
-    call('ZREM', P .. 'delayed', task.id)
-    call('HDEL', task.key, 'due')
-  elseif state == 'running' then
-    call('ZREM', P .. 'leases', task.id)
-    call('SREM', P .. 'held:' .. task.holder, task.id)
-    if call('EXISTS', P .. 'held:' .. task.holder) == 0 then call('SREM', P .. 'holders', task.holder) end
-    call('HDEL', task.key, 'holder', 'until', 'progress', 'call', 'rate')
-    if task.rate then tally(task, -1) end
-    task.rate = nil
-  elseif state == 'dead' then
-    call('ZREM', P .. 'dead', task.id)
-  end
-end
-
-local function enter(task, state, info)
-  if state == 'ready' then
-    if task.score == 0 then task.score = stamp() end
-    call('ZADD', P .. 'line:' .. task.line, whole(task.score), task.id)
-    call('ZADD', P .. 'ready:' .. task.job, whole(task.score), task.id)
-    call('ZADD', P .. 'lines', 0, task.line)
-    task.since = NOW
-    call('HSET', task.key, 'score', whole(task.score), 'since', NOW)
-    RUNG = RUNG + 1
-  elseif state == 'delayed' then
-    call('ZADD', P .. 'delayed', info.due, task.id)
-    call('HSET', task.key, 'due', info.due, 'score', whole(task.score))
-  elseif state == 'running' then
-    call('ZADD', P .. 'leases', info['until'], task.id)
-    call('SADD', P .. 'held:' .. task.holder, task.id)
-    call('SADD', P .. 'holders', task.holder)
-    tally(task, 1)
-  elseif state == 'dead' then
-    call('ZADD', P .. 'dead', NOW, task.id)
-  end
-  if TERMINAL[state] then
-    call('HSET', task.key, 'ended', NOW)
-    ENDED[#ENDED + 1] = task
-    if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
-  end
-end
-
--- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code.
-local function move(task, to, info)
-  info = info or {}
-  local from = task.state
-  if not (ALLOWED[from] and ALLOWED[from][to]) then
-    error('transition ' .. from .. ' -> ' .. to .. ' of ' .. task.id .. ' is not in the table')
-  end
-  leave(task)
-  task.state = to
-  call('HSET', task.key, 'state', to)
-  enter(task, to, info)
-  local job = P .. 'job:' .. task.job
-  call('HINCRBY', job, 'n.' .. from, -1)
-  call('HINCRBY', job, 'n.' .. to, 1)
-  call('HINCRBY', P .. 'states', from, -1)
-  call('HINCRBY', P .. 'states', to, 1)
-  local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
-  if change ~= 0 then call('HINCRBY', job, 'live', change) end
-  JOBS[task.job] = JOBS[task.job] or {}
-  JOBS[task.job].touched = true
-  emit('task.' .. to, task.job, task.id,
-    {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place})
-end
-
--- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
-local function met(rule, before)
-  if not before or not TERMINAL[before.state] then return 'no' end
-  if rule == 'settled' or before.state == 'succeeded' then return 'yes' end
-  return 'never'
-end
-
--- A new task (ids that exist are left alone: false). `meta` is made by redis.py.
-local function insert(id, spec, meta, job)
-  if call('EXISTS', P .. 'task:' .. id) == 1 then return false end
-  local missing, hopeless = 0, stopping(job)
-  for _, before in ipairs(meta.after) do
-    call('RPUSH', P .. 'kids:' .. before, id)
-    local answer = met(meta.rule, load(before))
-    if answer == 'no' then missing = missing + 1 end
-    if answer == 'never' then hopeless = true end
-  end
-  local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
-  call('HSET', P .. 'task:' .. id, 'spec', spec, 'job', job, 'stage', meta.stage, 'bin', meta.bin, 'line', meta.line,
-    'head', meta.head, 'rule', meta.rule, 'fatal', meta.fatal, 'max_tries', meta.tries, 'max_lost', meta.lost,
-    'after', cjson.encode(meta.after), 'missing', missing, 'state', state, 'tries', 0, 'lost', 0)
-  call('RPUSH', P .. 'tasks:' .. job, id)
-  call('HINCRBY', P .. 'job:' .. job, 'n.' .. state, 1)
-  call('HINCRBY', P .. 'states', state, 1)
-  if not TERMINAL[state] then call('HINCRBY', P .. 'job:' .. job, 'live', 1) end
-  local task = load(id)
-  enter(task, state, {})
-  emit('task.' .. state, job, id, {stage = task.stage})
-  return true
-end
-
--- Let go, or cancel, what came after the tasks that ended in this script; cancel what waits in doomed jobs. Iterative: a
--- cancelled task is itself one that ended.
-local function release()
-  local at = 1
-  while at <= #ENDED or #DOOMED > 0 do
-    if #DOOMED > 0 then
-      local job = table.remove(DOOMED)
-      if not stopping(job) then
-        stop(job, 'doom')
-        for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
-          local task = load(id)
-          if task.state == 'blocked' or task.state == 'ready' or task.state == 'delayed' then
-            move(task, 'cancelled', {code = 'JOB_FAILED'})
-          end
-        end
-      end
-    else
-      local before = ENDED[at]
-      at = at + 1
-      for _, id in ipairs(call('LRANGE', P .. 'kids:' .. before.id, 0, -1)) do
-        local task = load(id)
-        if task and task.state == 'blocked' then
-          if met(task.rule, before) == 'never' then
-            move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
-          else
-            task.missing = call('HINCRBY', task.key, 'missing', -1)
-            if task.missing <= 0 then move(task, 'ready') end
-          end
-        end
-      end
-    end
-  end
-  ENDED = {}
-end
-
--- Jobs whose last task ended in this script: say so once.
-local function close_jobs()
-  for job, seen in pairs(JOBS) do
-    local key = P .. 'job:' .. job
-    if seen.touched and tonumber(call('HGET', key, 'live')) == 0 and call('HSETNX', key, 'ended', NOW) == 1 then
-      local n = call('HMGET', key, 'n.failed', 'n.dead', 'n.cancelled')
-      local state = 'succeeded'
-      if (tonumber(n[1]) or 0) + (tonumber(n[2]) or 0) > 0 then state = 'failed'
-      elseif (tonumber(n[3]) or 0) > 0 then state = 'cancelled' end
-      call('ZREM', P .. 'active', job)
-      add(TOTALS, 'job.' .. state, 1)
-      emit('job.ended', job, nil, {state = state})
-    end
-  end
-end
-
-local function ring()
-  local room = WAKE - call('LLEN', P .. 'wake')
-  for _ = 1, math.min(room, RUNG) do call('LPUSH', P .. 'wake', '1') end
-end
-
--- Every script that moves tasks ends with this.
-local function finale()
-  release()
-  close_jobs()
-  write_totals()
-  write_shares()
-  ring()
-end
-
--- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms.
-local function finish(task, next, outcome, kind, code, delay)
-  local token, holder, number = task.token, task.holder, task.tries + 1
-  -- Decided before the first write: an error must leave nothing half done.
-  if next == 'succeed' or next == 'retry' or next == 'fail' then task.tries = task.tries + 1 end
-  if next == 'lost' then task.lost = task.lost + 1 end
-  local to
-  if next == 'succeed' then to = 'succeeded'
-  elseif next == 'fail' then to = 'failed'
-  elseif next == 'cancel' then to = 'cancelled'
-  elseif next == 'retry' then to = task.tries >= task.max_tries and 'dead' or 'delayed'
-  elseif next == 'lost' then to = task.lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
-  elseif next == 'hand_back' then to = 'ready'
-  else error('unknown end of an attempt: ' .. tostring(next)) end
-  if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
-  call('RPUSH', P .. 'att:' .. task.id, cjson.encode({token = token, number = number, holder = holder,
-    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome}))
-  call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1)
-  -- What was lost or handed back keeps its place in the line; a failure goes to its end.
-  if next == 'retry' then task.score = 0 end
-  call('HSET', task.key, 'tries', task.tries, 'lost', task.lost, 'outcome', outcome, 'settled', token, 'how', next)
-  task.settled = token
-  -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
-  if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
-  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code})
-end
-
-local function lose(task, delay)
-  finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay)
-end
-
-local function holds(task, holder, token)
-  return task ~= nil and task.state == 'running' and task.holder == holder and task.token == token
+  EMITTED = true
 end
