@@ -26,7 +26,7 @@ from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
+from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 # How long the doorbell listens at a time; closing a pool waits for the end of it.
@@ -219,12 +219,13 @@ class Dispatcher:
             if self._draining.is_set():
                 return
             began_s = time.perf_counter()
-            self.plan = decide(self._snapshot, self._clock.now_ms(), self._policy)
+            # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
+            self.plan = decide(self._snapshot, turn.now_ms, self._policy)
             self._decided.add(time.perf_counter() - began_s)
+            self._snapshot = planned(self._snapshot, self.plan)
             claims = self.plan.placements
             if not claims:
                 return
-            self._snapshot = placed_all(self._snapshot, claims)
 
     def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
         jobs = self._only and self._only()
@@ -276,14 +277,14 @@ class Dispatcher:
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
         for placement in claims:
-            self._snapshot = finished(self._snapshot, placement.place, placement.resources)
+            self._snapshot = taken_back(self._snapshot, placement)
 
     def _see(self, turn: Turn) -> None:
         # The server's clock decides; where ours is ahead of it, ask again soon, not at once.
         soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
         self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
-        self._snapshot = replace(self._snapshot, shares=turn.shares)
+        self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
 
     def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:
