@@ -295,6 +295,10 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def contents(self) -> Iterator[str]:
+        """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
+        ...
+
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         """All tasks of a job, in planning order."""
         ...
