@@ -99,6 +99,14 @@ local function job_of(id)
   return job
 end
 
+-- A job that is not there yet. `sets`: fields and values of its hash, written with its counts.
+local function new_job(id, text, sets)
+  local counts = {}
+  for i = JOB_COUNTS, #JOB_FIELDS do counts[JOB_FIELDS[i]] = 0 end
+  JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = counts,
+    changed = {live = true}, sets = sets, touched = true}
+end
+
 local function bump(job, field, by)
   job.counts[field] = (job.counts[field] or 0) + by
   job.changed[field] = true
