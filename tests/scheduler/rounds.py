@@ -7,6 +7,7 @@ old. Claims on tasks that another pool took are refused. Time is counted in roun
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -48,12 +49,13 @@ class Pool:
     running: list[tuple[int, Placement]] = field(default_factory=list)  # ends in this round
 
 
-class World:
-    """`arrive` says what comes in a round."""
+Arrive = Callable[[int, Counter[Bin]], list[Wish]]
 
-    def __init__(
-        self, cores: list[list[int]], config: PolicyConfig, arrive: Callable[[int], list[Wish]], shown: int = 64
-    ) -> None:
+
+class World:
+    """`arrive(now, waiting)` says what comes in a round, beside so many that wait in each bin."""
+
+    def __init__(self, cores: list[list[int]], config: PolicyConfig, arrive: Arrive, shown: int = 64) -> None:
         """
         Args:
             cores: of the places of each pool.
@@ -74,7 +76,7 @@ class World:
 
     def round(self) -> Iterator[Waiting]:
         """One round; yields what is overdue from it on, before anything starts."""
-        for wish in self.arrive(self.now):
+        for wish in self.arrive(self.now, Counter(t.wish.bin for t in self.waiting.values())):
             self.number += 1
             task = Waiting(wish, TaskId(f"t{self.number:06d}"), self.now)
             self.tasks[task.id] = self.waiting[task.id] = task
@@ -124,16 +126,18 @@ class World:
         return lines, len(by_line) <= self.shown
 
 
-def saturating(seed: int, cores: int, most_rounds: int, bulk_every: int) -> Callable[[int], list[Wish]]:
-    """Urgent work that alone would need twice what there is, high and normal work beside it, and now and then bulk work."""
+def saturating(seed: int, cores: int, most_rounds: int) -> Arrive:
+    """More urgent work than there is ever room for, and of every other bin now and then a task or a few at once."""
     rng = random.Random(seed)
 
     def wish(bin_: Bin) -> Wish:
-        return Wish(bin_, rng.choice(("ann", "bob", "cy")), rng.randint(1, cores), rng.randint(1, most_rounds))
+        return Wish(bin_, rng.choice(("ann", "bob")), rng.choice((1, cores)), rng.randint(1, most_rounds))
 
-    def arrive(now: int) -> list[Wish]:
-        wishes = [wish(Bin.URGENT) for _ in range(rng.randint(1, 2 * cores))]
-        wishes += [wish(bin_) for bin_ in (Bin.HIGH, Bin.NORMAL) if rng.random() < 0.3]
-        return wishes + ([wish(Bin.BULK)] if now % bulk_every == 0 else [])
+    def arrive(now: int, waiting: Counter[Bin]) -> list[Wish]:
+        wishes = [wish(Bin.URGENT) for _ in range(2 * cores + 4 - waiting[Bin.URGENT])]
+        for bin_, most in ((Bin.HIGH, 3), (Bin.NORMAL, 3), (Bin.BULK, 2)):
+            if now == 0 or rng.random() < 0.2:
+                wishes += [wish(bin_) for _ in range(rng.randint(1, most)) if waiting[bin_] < most]
+        return wishes
 
     return arrive
