@@ -19,7 +19,7 @@ from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Recipe, Source
+from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
@@ -204,6 +204,7 @@ class House:
         from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
+        from vidprocme.scheduler.policy import PolicyConfig
 
         settings = self.settings
         places = self.places() if executor is None else tuple(executor.places())
@@ -224,6 +225,7 @@ class House:
             clock=self.clock,
             rng=random.Random(),
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
+            policy=PolicyConfig(max_wait_ms=self.max_wait_ms),
             only=only,
             at=failpoint(settings.failpoint),
         )
@@ -288,6 +290,11 @@ class House:
         return local_places(
             socket.gethostname(), cpu_cores=self.cores, sim_gpus=self.settings.sim_gpus, server_slots=servers
         )
+
+    @property
+    def max_wait_ms(self) -> Mapping[Bin, int]:
+        """After how long in line a task of each bin is overdue."""
+        return {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
 
     @property
     def cores(self) -> int:
