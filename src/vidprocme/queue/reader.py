@@ -13,7 +13,8 @@ import redis
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
-from vidprocme.queue import codec, connect, series
+from vidprocme.core.shares import BinShare, TenantShare
+from vidprocme.queue import codec, connect, series, terms
 from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line, stage_of
 
@@ -219,11 +220,18 @@ class QueueReader:
             ended[count.stage] += count.count
         return Lately(len({count.minute_ms for count in mine}), ended)
 
+    def bins(self) -> Mapping[Bin, BinShare]:
+        said, running = map(_pairs, self.commands(("HGETALL", self._keys.of(name)) for name in ("ctl", "running")))
+        return {bin_: terms.bin_share(bin_, said, running) for bin_ in Bin}
+
+    def tenants(self) -> Mapping[str, TenantShare]:
+        names = ("ctl", "running", "usage")
+        said, running, used, clock = self.commands((*(("HGETALL", self._keys.of(name)) for name in names), ("TIME",)))
+        now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        return terms.tenant_shares(_pairs(said), _pairs(running), _pairs(used), now_ms)
+
     def paused(self) -> frozenset[Bin]:
-        fields = [f"paused|{bin_}" for bin_ in Bin]
-        return frozenset(
-            bin_ for bin_, since in zip(Bin, self.command("HMGET", self._keys.of("ctl"), *fields), strict=True) if since
-        )
+        return frozenset(bin_ for bin_, share in self.bins().items() if share.paused)
 
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))
