@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vidprocme.dispatch.dispatcher import Dispatcher
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
+    from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
 
 AUTO = "auto"
@@ -224,6 +225,7 @@ class House:
             clock=self.clock,
             rng=random.Random(),
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
+            policy=self.policy,
             only=only,
             at=failpoint(settings.failpoint),
         )
@@ -264,6 +266,13 @@ class House:
             self.blobs.sweep_aside()
         except (OSError, VidprocmeError) as error:
             LOG.warning("unfinished blobs could not be swept: %s", error)
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """How this house's pools decide who is next."""
+        from vidprocme.scheduler.policy import PolicyConfig
+
+        return PolicyConfig()
 
     @property
     def keep(self) -> Keep:

@@ -23,12 +23,14 @@ def test_what_waits_and_runs_in_each_bin(house: House, tmp_path: Path, capsys: C
 
     head, *rows = said(capsys, "bins", "ls")[0].splitlines()
 
-    assert head.split()[:4] == ["BIN", "WAITING", "OLDEST", "RUNNING"] and len(rows) == 4
-    assert rows[0].split()[:4] == ["urgent", "0", "-", "0"]
-    assert rows[3].split()[:2] == ["bulk", "2"] and rows[3].split()[4] == "1"
+    assert head.split()[:3] == ["BIN", "WAITING", "OLDEST"] and len(rows) == 4
+    assert rows[0].split() == ["urgent", "0", "-", "0", "s", "0", "-", "open"]
+    assert rows[3].split()[:2] == ["bulk", "2"] and rows[3].split()[-5:] == ["4", "h", "1", "-", "open"]
     (document,) = documents(capsys, "bins", "ls")
     bulk = document["items"][3]
-    assert (bulk["waiting"], bulk["running"], bulk["paused"]) == (2, 1, False) and bulk["oldest_wait_s"] >= 0
+    assert (bulk["waiting"], bulk["running"], bulk["paused"], bulk["overdue_after_s"]) == (2, 1, False, 14400) and bulk[
+        "oldest_wait_s"
+    ] >= 0
 
 
 def test_pause_and_resume(house: House, capsys: Capsys) -> None:

@@ -10,9 +10,7 @@ from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 from vidprocme.wiring import House
 
-BINS = click.argument(
-    "bins", nargs=-1, required=True, type=click.Choice([bin_.value for bin_ in Bin]), metavar="BIN..."
-)
+BINS = click.argument("bins", nargs=-1, required=True, metavar="BIN...")
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
 
 
@@ -25,17 +23,23 @@ def bins() -> None:
 @JSON
 @click.pass_context
 def list_bins(ctx: click.Context, as_json: bool) -> int:
-    """What waits and runs in each bin, how long the oldest has waited, and whether it is paused."""
+    """What waits and runs in each bin, since when, and what holds it back.
+
+    After OVERDUE AFTER the oldest task of a bin gets turns of its own, before fresher ones of more urgent bins.
+    """
     with house_of(ctx) as house:
         rows = _rows(house)
     if as_json:
         print_json({"items": rows})
         return 0
-    click.echo(f"{'BIN':<8}  {'WAITING':>8}  {'OLDEST':>8}  {'RUNNING':>8}  STATE")
+    click.echo("BIN      WAITING  OLDEST  OVERDUE AFTER  RUNNING  LIMIT  STATE")
     for row in rows:
-        oldest = "-" if row["oldest_wait_s"] is None else age_text(float(str(row["oldest_wait_s"])))
+        oldest, after = _age(row["oldest_wait_s"], "-"), _age(row["overdue_after_s"], "never")
+        limit = "-" if row["limit"] is None else row["limit"]
         state = "paused" if row["paused"] else "open"
-        click.echo(f"{row['bin']:<8}  {row['waiting']:>8}  {oldest:>8}  {row['running']:>8}  {state}")
+        click.echo(
+            f"{row['bin']:<7}  {row['waiting']:>7}  {oldest:>6}  {after:>13}  {row['running']:>7}  {limit:>5}  {state}"
+        )
     return 0
 
 
@@ -79,18 +83,25 @@ def _set(ctx: click.Context, names: tuple[str, ...], as_json: bool, *, paused: b
 
 def _rows(house: House) -> list[dict[str, object]]:
     queue = house.queue
-    depth, paused, running = queue.depth(), queue.paused(), queue.running_by_bin()
+    depth, shares = queue.depth(), queue.bins()
     now_ms = house.clock.now_ms()
     rows: list[dict[str, object]] = []
     for bin_ in Bin:
         since_ms = depth.oldest_by_bin_ms.get(bin_)
+        bound_ms = house.policy.max_wait_ms.get(bin_)
         rows.append(
             {
                 "bin": bin_.value,
                 "waiting": depth.waiting_by_bin.get(bin_, 0),
                 "oldest_wait_s": None if since_ms is None else round(max(0, now_ms - since_ms) / 1000, 1),
-                "running": running.get(bin_, 0),
-                "paused": bin_ in paused,
+                "overdue_after_s": None if bound_ms is None else bound_ms / 1000,
+                "running": shares[bin_].running,
+                "limit": shares[bin_].limit,
+                "paused": shares[bin_].paused,
             }
         )
     return rows
+
+
+def _age(seconds: object, nothing: str) -> str:
+    return nothing if seconds is None else age_text(float(str(seconds)))

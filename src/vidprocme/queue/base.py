@@ -347,10 +347,6 @@ class Queue(Rules, Protocol):
 
     def depth(self) -> Depth: ...
 
-    def running_by_bin(self) -> Mapping[Bin, int]:
-        """Tasks that run, over all pools."""
-        ...
-
     def position(self, job: JobId) -> Position | None:
         """Where the first of a job's ready tasks stands; None when none is ready."""
         ...

@@ -177,15 +177,6 @@ class QueueReader:
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
         return Depth(by_state, waiting, oldest, int(active))
 
-    def running_by_bin(self) -> Mapping[Bin, int]:
-        ids = self.command("ZRANGE", self._keys.of("leases"), 0, -1)
-        found: Counter[Bin] = Counter()
-        for at in range(0, len(ids), PAGE):
-            page = ids[at : at + PAGE]
-            rows = self.commands(("HGET", self._keys.task(TaskId(id_)), "bin") for id_ in page)
-            found.update(Bin(row) for row in rows if row)
-        return found
-
     def position(self, job: JobId) -> Position | None:
         first = self.command("ZRANGE", self._keys.of(f"ready:{job}"), 0, 0)
         if not first:
