@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 from vidprocme.core import wire
 from vidprocme.core.clock import Clock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId, new_job_id
-from vidprocme.core.job import TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import DEFAULT_TENANT, TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
 
@@ -29,6 +30,13 @@ class Submission:
     retried: int = 0
 
 
+class Whose(TypedDict, total=False):
+    """How urgent a wish is, and for whom."""
+
+    bin_: Bin
+    tenant: str
+
+
 class Control:
     """The verbs, over the queue. The recipe is checked before it comes here."""
 
@@ -41,7 +49,7 @@ class Control:
         recipe: Recipe,
         *,
         bin_: Bin = Bin.NORMAL,
-        tenant: str = "default",
+        tenant: str = DEFAULT_TENANT,
     ) -> Submission:
         """A job for this content and recipe: a new one, or the one there is.
 
@@ -51,10 +59,10 @@ class Control:
         job = self._job(source, recipe, bin_, tenant)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
-    def anew(self, source: Source, recipe: Recipe) -> Submission:
+    def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:
         """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
         self._queue.forget_key(_key("process", source.sha256, recipe))
-        return self.submit(source, recipe)
+        return self.submit(source, recipe, **whose)
 
     def describe(self, job: JobId, recipe: Recipe) -> Submission:
         """A job that captions the frames an earlier job kept, with another model or prompt.
