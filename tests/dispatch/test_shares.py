@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.dispatch.conftest import Connect
 from tests.dispatch.things import new_job, started, state, step_until, submit_waiting, waiting
 from vidprocme.core.job import Bin, Job, JobState
 from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.follower import follow
 from vidprocme.library.blobs import BlobStore
+from vidprocme.library.index import SqliteIndex
 from vidprocme.queue.base import Queue
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
@@ -40,6 +43,15 @@ def test_two_pools_leave_a_paused_bin_alone_and_go_on_when_it_is_resumed(connect
 
         queue.resume(Bin.BULK)
         both_until(one, two, queue, bulk, JobState.SUCCEEDED)
+
+
+def test_the_search_index_goes_past_events_of_bins(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
+    queue.pause(Bin.BULK)
+    queue.resume(Bin.BULK)
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        index.set_last_event(queue.oldest_event() or "")
+        assert follow(queue, blobs, index, block_ms=0) and not follow(queue, blobs, index, block_ms=0)
+        assert index.last_event() == queue.newest_event()
 
 
 def test_two_pools_together_run_no_more_than_a_limit_allows(connect: Connect, blobs: BlobStore) -> None:
