@@ -83,6 +83,7 @@ class Dispatcher:
         self._told_draining = False
         self._rung = threading.Event()
         self._over = threading.Event()
+        self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
@@ -134,21 +135,23 @@ class Dispatcher:
         return len(self._running)
 
     def close(self) -> None:
-        """Stop everything of this pool. Leases that are still held are given back."""
+        """Stop everything of this pool. Leases that are still held are given back, unless the queue is away: each call to one
+        that hangs takes 20 s, and presence and leases end by themselves."""
         self._over.set()
         self._draining.set()
         try:
-            if self._running or self._ended:
+            if (self._running or self._ended) and not self._away:
                 self.hand_back()
                 deadline = time.monotonic() + 5
-                while (self._running or self._ended) and time.monotonic() < deadline:
+                while (self._running or self._ended) and not self._away and time.monotonic() < deadline:
                     self.step(0.2)
-            self._beat.stop()
-            self._queue.leave(self._pool.id)
+            if not self._away:
+                self._beat.stop()
+                self._queue.leave(self._pool.id)
         except VidprocmeError:
-            pass  # the queue is gone: presence and leases end by themselves
+            self._away = True
         finally:
-            self._beat.stop()
+            self._beat.stop(wait_s=1.0 if self._away else 10.0)
             self._executor.close()
             if self._doorbell.is_alive():
                 self._doorbell.join(5)
@@ -173,10 +176,12 @@ class Dispatcher:
                 self._tell_draining()
                 self._turns()
                 self._last_turn_s = time.monotonic()
+                self._away = False
                 self._housekeeper.step()
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
+                self._away = True
                 self._over.wait(self._config.pause_s)
 
     def _tell_draining(self) -> None:

@@ -65,10 +65,23 @@ __all__ = [
     "Turn",
 ]
 
+JOBS_BATCH = (
+    200  # jobs in one script of submit_many; their tasks together are at most ENQUEUE_BATCH, or those of one job
+)
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line
+HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most LINES * HEADS
 LINES = 64  # lines that a turn returns, in rotation when there are more
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is to be submitted with its first tasks, and an idempotency key if it has one."""
+
+    job: Job
+    first: Sequence[Task]
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,7 @@ class Settlement:
 
     crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
     smaller: the next attempt is to need less memory (Attempt.smaller).
+    elsewhere: the next attempt had better be at another place (Head.avoid).
     """
 
     lease: Lease
@@ -93,6 +107,7 @@ class Settlement:
     delay_ms: int = 0
     crashed: bool = False
     smaller: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ class Turn:
 
     stale: settlements that were refused because the lease was no longer theirs.
     claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
-    lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
+    lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
     shares: what may start at all, and who used how much.
@@ -156,6 +171,13 @@ class Queue(Rules, Protocol):
         """Put a new job with its first tasks (at most ENQUEUE_BATCH) in, whole or not at all.
 
         `key` is an idempotency key: while a job holds it, a second submit answers with that job.
+        """
+        ...
+
+    def submit_many(self, jobs: Sequence[NewJob]) -> tuple[Submitted, ...]:
+        """`submit` for many jobs, in few round trips. Each is put in whole or not at all; the answers come in their order.
+
+        Raises what `submit` raises; others of these jobs may be in then, before the bad one or after it. All may be said again.
         """
         ...
 
@@ -237,6 +259,7 @@ class Queue(Rules, Protocol):
         *,
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
     ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
         claim, and show the lines.
@@ -244,6 +267,7 @@ class Queue(Rules, Protocol):
         `jobs`: show only lines and heads made of ready tasks of these jobs (a pool that serves its own jobs alone must
         see them behind any number of others', so they come from each job's own set of ready tasks, not from a walk along
         the lines); None shows all. Everything else the turn does is for all jobs.
+        `heads`: so many heads of a line are wished for. HEADS are always shown; more, up to HEADS_MOST, while few lines wait.
         """
         ...
 
@@ -293,6 +317,10 @@ class Queue(Rules, Protocol):
 
         A job that comes or goes meanwhile may be among them or not; none comes twice.
         """
+        ...
+
+    def contents(self) -> Iterator[str]:
+        """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, P
 from vidprocme.queue.keys import Keys, split_line, stage_of
 
 PAGE = 500  # tasks or lines read in one pipeline
+SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 class QueueReader:
@@ -85,6 +87,17 @@ class QueueReader:
                     return
                 if until_ms is None or view.submitted_ms < until_ms:
                     yield view
+
+    def contents(self) -> Iterator[str]:
+        # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
+        for view in self.each_job():
+            yield view.job.source.sha256
+            ids = self.command("LRANGE", self._keys.job_tasks(view.job.id), 0, -1)
+            for at in range(0, len(ids), PAGE):
+                page = ids[at : at + PAGE]
+                rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "spec", "outcome") for id_ in page)
+                for text in (text for row in rows for text in row if text):
+                    yield from SHA256.findall(text)
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis as redis_py
@@ -20,14 +20,16 @@ from vidprocme.core.errors import BadWish, Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.shares import TENANTS_MOST, cost_milli
-from vidprocme.queue import codec, connect, terms
+from vidprocme.queue import codec, connect, submitting, terms
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
+    HEADS_MOST,
     LINES,
     BeatAnswer,
     Claim,
     Keep,
+    NewJob,
     PoolInfo,
     PoolReport,
     PoolView,
@@ -88,19 +90,21 @@ class RedisQueue(QueueReader):
 
     # -- producers -------------------------------------------------------------------------------------------------
     def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
-        if not 1 <= len(first) <= ENQUEUE_BATCH:
-            raise Fatal("QUEUE_BAD_TASK", f"A job begins with 1 to {ENQUEUE_BATCH} tasks, not {len(first)}.")
-        strangers = [task.id for task in first if task.job != job.id]
-        if strangers:
-            raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
         self._watermark.check()
-        call = secrets.token_hex(8)
-        created, answer = self.run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
-        if created == -1:
-            raise Fatal("QUEUE_BAD_TASK", f"A task comes after {answer}, which does not exist.")
-        if created == -2:
-            raise Fatal("JOB_UNKNOWN", f"There is no job {answer} whose frames could be described.")
-        return Submitted(JobId(answer), created == 1)
+        (answer,) = submitting.answers(
+            [NewJob(job, first, key)], self.run("submit", *submitting.words(job, first, key))
+        )
+        return answer
+
+    def submit_many(self, jobs: Sequence[NewJob]) -> tuple[Submitted, ...]:
+        self._watermark.check()
+        try:
+            # Made one after another, while the server works on the one before.
+            calls = ([word for words in batch for word in words] for batch in submitting.batches(jobs))
+            replies = [*self._link.run_each(script("submit"), calls)]
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
+        return submitting.answers(jobs, [word for reply in replies for word in reply])
 
     def cancel(self, job: JobId) -> bool:
         return bool(self._known(job, self.run("cancel", job)))
@@ -217,8 +221,10 @@ class RedisQueue(QueueReader):
         *,
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
     ) -> Turn:
-        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, HEADS, secrets.token_hex(8)]
+        deep = min(max(heads, HEADS), HEADS_MOST)
+        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, deep, secrets.token_hex(8)]
         shown = sorted(jobs) if jobs is not None else []
         args += [len(settle), -1 if jobs is None else len(shown), *shown]
         for settlement in settle:
@@ -257,17 +263,24 @@ class RedisQueue(QueueReader):
         return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel), bool(known))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
-        new = 0
-        args = codec.task_args(tasks)
+        job = tasks[0].job if tasks else ""
+        if any(task.job != job for task in tasks):
+            raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
         # At least one call, also for no tasks: the caller wants to know whether the lease is held.
-        for at in range(0, max(1, len(args)), 3 * ENQUEUE_BATCH):
-            batch = args[at : at + 3 * ENQUEUE_BATCH]
-            answer = int(self.run("enqueue", lease.task, lease.holder, lease.token, *batch))
-            if answer == -1:
-                raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
-            if answer == -2:
-                raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
-            new += answer
+        calls: Iterator[list[str | int]] = (
+            [lease.task, lease.holder, lease.token, job, *codec.task_args(tasks[at : at + ENQUEUE_BATCH])]
+            for at in range(0, max(1, len(tasks)), ENQUEUE_BATCH)
+        )
+        new = 0
+        try:
+            for answer in self._link.run_each(script("enqueue"), calls):
+                if answer == -1:
+                    raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
+                if answer == -2:
+                    raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
+                new += answer
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
         return new
 
     def await_work(self, timeout_s: float) -> bool:

@@ -7,7 +7,7 @@
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
---                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
+--                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
@@ -42,7 +42,7 @@ local ALLOWED = @TRANSITIONS@
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON = @SWEEP@, @PROMOTE@, @POISON@
+local SWEEP, PROMOTE, POISON, AVOID = @SWEEP@, @PROMOTE@, @POISON@, @AVOID@
 local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
 local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
 
@@ -97,6 +97,14 @@ local function job_of(id)
   for i = JOB_COUNTS, #JOB_FIELDS do job.counts[JOB_FIELDS[i]] = tonumber(got[i]) or 0 end
   JOBS[id] = job
   return job
+end
+
+-- A job that is not there yet. `sets`: fields and values of its hash, written with its counts.
+local function new_job(id, text, sets)
+  local counts = {}
+  for i = JOB_COUNTS, #JOB_FIELDS do counts[JOB_FIELDS[i]] = 0 end
+  JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = counts,
+    changed = {live = true}, sets = sets, touched = true}
 end
 
 local function bump(job, field, by)
