@@ -19,7 +19,7 @@ from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Recipe, Source
+from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
@@ -272,7 +272,8 @@ class House:
         """How this house's pools decide who is next."""
         from vidprocme.scheduler.policy import PolicyConfig
 
-        return PolicyConfig()
+        bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
+        return PolicyConfig(max_wait_ms=bounds)
 
     @property
     def keep(self) -> Keep:
