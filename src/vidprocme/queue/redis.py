@@ -106,6 +106,9 @@ class RedisQueue(QueueReader):
             raise connect.translate(error, self._where) from error
         return submitting.answers(jobs, [word for reply in replies for word in reply])
 
+    def admit(self) -> None:
+        self._watermark.check()
+
     def cancel(self, job: JobId) -> bool:
         return bool(self._known(job, self.run("cancel", job)))
 
