@@ -101,13 +101,16 @@ class Control:
         """
         return self._queue.move(job, bin_)
 
-    def drop(self, job: JobId) -> None:
+    def drop(self, job: JobId, *, succeeded: bool = False) -> None:
         """Give up a job that failed or was cancelled: it is forgotten, and the same wish makes a new one.
+
+        Args:
+            succeeded: also one that succeeded; its video is then no longer found, and its blobs are free.
 
         Raises:
             Fatal: JOB_UNKNOWN, JOB_UNFINISHED, JOB_SUCCEEDED, JOB_IN_USE.
         """
-        if not self._queue.drop(job):
+        if not (self._queue.forget if succeeded else self._queue.drop)(job):
             raise Fatal("JOB_UNFINISHED", f"Job {job} has not ended.", f"`vidprocme jobs cancel {job}` first.")
 
     def _job(self, source: Source, recipe: Recipe, bin_: Bin, tenant: str) -> Job:

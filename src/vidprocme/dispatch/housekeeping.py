@@ -9,7 +9,7 @@ from collections.abc import Callable
 from vidprocme.queue.base import Keep, Queue, Trimmed
 
 EVERY_S = 5.0
-# After a step that left more to do: about 4,000 tasks a second, each step some 2 ms of the server's time.
+# After a step that left more to do: about 4,000 tasks a second, each step 2 to 4 ms of the server's time.
 AGAIN_S = 0.05
 
 LOG = logging.getLogger("vidprocme.dispatch.housekeeping")
