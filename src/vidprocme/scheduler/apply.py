@@ -59,10 +59,18 @@ def placed_all(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
 
 def finished(snapshot: Snapshot, place: str, resources: Resources) -> Snapshot:
     """An attempt ended (or its claim was not granted): what it had is free again. An unknown place changes nothing."""
-    load = snapshot.places.get(place)
-    if load is None:
-        return snapshot
-    return replace(snapshot, places={**snapshot.places, place: load.give_back(resources)})
+    return finished_all(snapshot, ((place, resources),))
+
+
+def finished_all(snapshot: Snapshot, ended: Iterable[tuple[str, Resources]]) -> Snapshot:
+    """`finished` for several at once: where, and what it had."""
+    places: dict[str, PlaceLoad] | None = None
+    for place, resources in ended:
+        places = places if places is not None else dict(snapshot.places)
+        load = places.get(place)
+        if load is not None:
+            places[place] = load.give_back(resources)
+    return snapshot if places is None else replace(snapshot, places=places)
 
 
 def with_places(snapshot: Snapshot, places: Iterable[Place]) -> Snapshot:
