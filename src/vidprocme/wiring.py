@@ -229,7 +229,7 @@ class House:
         )
         with self._scratch_lock(pool.id):
             try:
-                self._sweep_scratch()
+                self.sweep_scratch()
                 self._sweep_unfinished()
                 dispatcher.start()
                 yield dispatcher
@@ -238,7 +238,7 @@ class House:
 
     @contextlib.contextmanager
     def _scratch_lock(self, pool: str) -> Iterator[None]:
-        """Says, for as long as this process lives, that the pool's scratch folder is in use; see _sweep_scratch."""
+        """Says, for as long as this process lives, that the pool's scratch folder is in use; see dead_scratch."""
         path = self.data / "scratch" / f"{pool}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = hold(path)
@@ -248,13 +248,15 @@ class House:
             path.unlink(missing_ok=True)
             os.close(lock)
 
-    def _sweep_scratch(self) -> None:
+    def dead_scratch(self) -> list[Path]:
         """What dead pools left of their attempts, of this host or of containers that shared the data folder."""
-        for folder in (self.data / "scratch").glob("pool_*"):
-            lock = folder.with_name(f"{folder.name}.lock")
-            if folder.is_dir() and not is_held(lock):
-                shutil.rmtree(folder, ignore_errors=True)
-                lock.unlink(missing_ok=True)
+        folders = sorted((self.data / "scratch").glob("pool_*"))
+        return [path for path in folders if path.is_dir() and not is_held(path.with_name(f"{path.name}.lock"))]
+
+    def sweep_scratch(self) -> None:
+        for folder in self.dead_scratch():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 
     def _sweep_unfinished(self) -> None:
         """What killed writers left among the blobs. No pool fails to start for that."""

@@ -20,6 +20,7 @@ from vidprocme.core.job import Attempt, Bin, Job, Lease, Next, Outcome, Task
 from vidprocme.core.resources import Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
+from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
     Depth,
@@ -160,7 +161,7 @@ class BeatAnswer:
     known: bool = True
 
 
-class Queue(Protocol):
+class Queue(Rules, Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
     # -- producers -------------------------------------------------------------------------------------------------
@@ -223,22 +224,6 @@ class Queue(Protocol):
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         """The same content at a new path: later attempts read it from there."""
-        ...
-
-    # -- bins ------------------------------------------------------------------------------------------------------
-    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
-
-        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
-        """
-        ...
-
-    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
-        ...
-
-    def paused(self) -> frozenset[Bin]:
-        """The bins that are paused."""
         ...
 
     # -- pools -----------------------------------------------------------------------------------------------------
@@ -330,6 +315,10 @@ class Queue(Protocol):
 
         A job that comes or goes meanwhile may be among them or not; none comes twice.
         """
+        ...
+
+    def contents(self) -> Iterator[str]:
+        """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:

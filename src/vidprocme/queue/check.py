@@ -28,6 +28,7 @@ FIELDS = (
     "max_tries",
     "outcome",
     "fatal",
+    "rate",
 )
 
 
@@ -47,6 +48,7 @@ def check(queue: RedisQueue) -> list[str]:
     problems += _waiting(tasks)
     problems += _counts(queue, jobs, tasks)
     problems += _trimmable(queue, jobs)
+    problems += _running(queue, tasks)
     return problems
 
 
@@ -166,6 +168,26 @@ def _trimmable(queue: RedisQueue, jobs: list[JobId]) -> list[str]:
             problems.append(f"{job} can be trimmed from {sorted(found)}, and should be from {sorted(wanted)}")
     strangers = set().union(*there.values()) - set(jobs)
     return problems + [f"{job} can be trimmed and does not exist" for job in strangers]
+
+
+def _running(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[str]:
+    """What bins and tenants are said to run is what runs."""
+    running: Counter[str] = Counter()
+    rates: Counter[str] = Counter()
+    for row in tasks.values():
+        if row["state"] == TaskState.RUNNING:
+            bin_, tenant, _ = split_line(row["line"] or "")
+            running.update((f"bin|{bin_}", f"tenant|{tenant}"))
+            rates[tenant] += int(row["rate"] or 0)
+    told = {name: int(n) for name, n in queue.command("HGETALL", queue.keys.of("running")).items()}
+    problems = [] if told == dict(running) else [f"{told} are said to run, but {dict(running)} do"]
+    for tenant, text in queue.command("HGETALL", queue.keys.of("usage")).items():
+        used, rate, _ = map(int, text.split())
+        if used < 0 or rate != rates.pop(tenant, 0):
+            problems.append(f"tenant {tenant} is said to use {text!r}, which is not what its tasks cost")
+    return problems + [
+        f"tenant {tenant} runs tasks, but its use is not counted" for tenant, rate in rates.items() if rate
+    ]
 
 
 def _literal(text: str) -> str:

@@ -28,7 +28,6 @@ from vidprocme.core.job import (
     shape_of,
 )
 from vidprocme.core.resources import Need
-from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import split_line
@@ -233,12 +232,6 @@ def line_from(reply: Sequence[Any]) -> Line:
         for task, score, head in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
     )
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
-
-
-def shares_from(terms: Sequence[Any]) -> Shares:
-    """The last part of a turn's reply."""
-    _, paused = terms
-    return Shares(frozenset(map(Bin, paused)))
 
 
 @lru_cache(maxsize=1024)

@@ -16,10 +16,11 @@ from typing import Any
 import redis as redis_py
 
 from vidprocme.core import wire
-from vidprocme.core.errors import Fatal, LeaseLost
+from vidprocme.core.errors import BadWish, Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
-from vidprocme.queue import codec, connect, submitting
+from vidprocme.core.shares import TENANTS_MOST, cost_milli
+from vidprocme.queue import codec, connect, submitting, terms
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
@@ -167,6 +168,17 @@ class RedisQueue(QueueReader):
     def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
         return bool(self.run("pause", bin, 0))
 
+    def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
+        self.run("limit", "bin", bin, terms.limit_arg(limit), "", 0)
+
+    def set_tenant(self, tenant: str, weight: int = 1, limit: int | None = None) -> None:
+        if int(self.run("limit", "tenant", *terms.tenant_args(tenant, weight, limit), TENANTS_MOST)) == -1:
+            raise BadWish(
+                "TENANTS_TOO_MANY",
+                f"Weights or limits are set for {TENANTS_MOST} tenants already.",
+                "Set those back to weight 1 and no limit that need none.",
+            )
+
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
         self.commands(
@@ -218,8 +230,8 @@ class RedisQueue(QueueReader):
         for settlement in settle:
             args += codec.settlement_args(settlement)
         for claim in claims:
-            args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor, terms, jobs_said = self.run("turn", *args)
+            args += [claim.task, claim.place, cost_milli(claim.resources)]
+        stale, claimed, lines, total, due, cursor, shares_said, jobs_said = self.run("turn", *args)
         known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs_said, 5)}
         self._cursors[holder] = int(cursor)
         return Turn(
@@ -228,8 +240,8 @@ class RedisQueue(QueueReader):
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,
-            shares=codec.shares_from(terms),
-            now_ms=int(terms[0]),
+            shares=terms.shares_from(shares_said),
+            now_ms=int(shares_said[0]),
         )
 
     def beat(

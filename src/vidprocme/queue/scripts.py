@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from vidprocme.core import counts, wire
+from vidprocme.core import counts, shares, wire
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind, TaskState
 
@@ -88,6 +88,9 @@ def _filled(text: str) -> str:
 def _marks() -> dict[str, str]:
     return {
         "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
+        "START_MS": str(shares.START_MS),
+        "TAU_MS": str(shares.TAU_MS),
+        "TENANTS": str(shares.TENANTS_MOST),
         "TRANSITIONS": _quote(f" {' '.join(f'{s}>{t}' for s, to in sorted(TRANSITIONS.items()) for t in sorted(to))} "),
         "JOB_FIELDS": ", ".join(map(_quote, JOB_FIELDS)),
         "JOB_COUNTS": ", ".join(

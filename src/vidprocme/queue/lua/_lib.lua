@@ -9,7 +9,7 @@
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
 --                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
---                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
+--                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
 --                             rebin (running: the bin it goes to when it stops running)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
@@ -35,7 +35,7 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
---   <p>ctl            hash    what persons set, see _shares.lua
+--   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 -- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a
 -- table. A number that goes to `call` is printed with 17 digits, which is slow: words go there.
 local P = KEYS[1]
@@ -72,10 +72,11 @@ local function load(id, wanted)
   if wanted then
     got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
       'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
-      'since', 'after', 'spec')
+      'rate', 'since', 'after', 'spec')
   else
     got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
-      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes')
+      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
+      'rate')
   end
   if not got[1] then return nil end
   task = {id = id, key = key, job = got[1], stage = got[2], bin = got[3], line = got[4], state = got[5],
@@ -83,7 +84,7 @@ local function load(id, wanted)
     place = got[11], ['until'] = got[12], call = got[13], smaller = tonumber(got[14] or 0), rebin = got[15],
     max_tries = tonumber(got[16]) or 0, max_lost = tonumber(got[17]) or 0, fatal = got[18], rule = got[19],
     missing = tonumber(got[20]) or 0, started = got[21], settled = got[22], crashes = tonumber(got[23] or 0),
-    since = got[24], after = got[25], spec = got[26]}
+    rate = got[24], since = got[25], after = got[26], spec = got[27]}
   TASKS[id] = task
   return task
 end

@@ -13,6 +13,9 @@ local function rebin(task, bin)
   call('HSET', task.key, 'bin', bin, 'line', line)
 end
 
+-- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
+local tally, write_shares
+
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
   local state = task.state
@@ -28,6 +31,7 @@ local function leave(task)
     belong(P .. 'held:' .. task.holder, task.id, false)
     HOLDERS[task.holder] = true
     if task.rebin then call('HDEL', task.key, 'rebin') end
+    if task.rate then tally(task, -1) end
   elseif state == 'dead' then
     place(P .. 'dead', task.id)
   end
@@ -53,6 +57,7 @@ local function enter(task, state, info, sets)
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)
     HOLDERS[task.holder] = true
+    tally(task, 1)
   elseif state == 'dead' then
     place(P .. 'dead', task.id, NOW_WORD)
   end
@@ -228,6 +233,7 @@ local function finale()
   release()
   close_jobs()
   flush()
+  write_shares()
   ring()
 end
 
