@@ -90,7 +90,10 @@ class Dispatcher:
         self._over = threading.Event()
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
-        self._seen_s, self._seen_ms = float("-inf"), 0  # when a turn last showed the lines: on our clock, and the queue's
+        self._seen_s, self._seen_ms = (
+            float("-inf"),
+            0,
+        )  # when a turn last showed the lines: on our clock, and the queue's
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
