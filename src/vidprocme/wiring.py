@@ -19,7 +19,7 @@ from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Recipe, Source
+from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vidprocme.dispatch.dispatcher import Dispatcher
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
+    from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
 
 AUTO = "auto"
@@ -224,6 +225,7 @@ class House:
             clock=self.clock,
             rng=random.Random(),
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
+            policy=self.policy,
             only=only,
             at=failpoint(settings.failpoint),
         )
@@ -264,6 +266,14 @@ class House:
             self.blobs.sweep_aside()
         except (OSError, VidprocmeError) as error:
             LOG.warning("unfinished blobs could not be swept: %s", error)
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """How this house's pools decide who is next."""
+        from vidprocme.scheduler.policy import PolicyConfig
+
+        bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
+        return PolicyConfig(max_wait_ms=bounds)
 
     @property
     def keep(self) -> Keep:

@@ -19,6 +19,7 @@ class Head:
     ready_ms: int  # since when it could run
     needs: tuple[Need, ...]
     model: str | None = None
+    avoid: tuple[str, ...] = ()  # places that failed it: it had better go elsewhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class Settlement:
 
     crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
     smaller: the next attempt is to need less memory (Attempt.smaller).
+    elsewhere: the next attempt had better be at another place (Head.avoid).
     """
 
     lease: Lease
@@ -106,6 +107,7 @@ class Settlement:
     delay_ms: int = 0
     crashed: bool = False
     smaller: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    marks = "c" * settlement.crashed + "s" * settlement.smaller + "e" * settlement.elsewhere
     return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
@@ -235,9 +235,9 @@ def line_from(reply: Sequence[Any]) -> Line:
 
 
 @lru_cache(maxsize=1024)
-def _head(text: str) -> tuple[tuple[Need, ...], str | None]:
-    model, needs = json.loads(text)
-    return tuple(wire.from_wire(Need, need) for need in needs), model
+def _head(text: str) -> tuple[tuple[Need, ...], str | None, tuple[str, ...]]:
+    model, needs, *avoid = json.loads(text)
+    return tuple(wire.from_wire(Need, need) for need in needs), model, tuple(avoid[0]) if avoid else ()
 
 
 def task_view(fields: Sequence[str | None]) -> TaskView | None:

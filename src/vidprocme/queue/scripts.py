@@ -20,6 +20,7 @@ ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
 POISON = 2  # deaths of its attempts' own making that set a task aside
+AVOID_MOST = 8  # places that one task had better not go to
 LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
@@ -107,6 +108,7 @@ def _marks() -> dict[str, str]:
         "SERIES_S": str(SERIES_KEPT_S),
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
         "POISON": str(POISON),
+        "AVOID": str(AVOID_MOST),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "TOOK": _list(counts.TOOK.bounds),

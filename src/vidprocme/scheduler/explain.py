@@ -4,6 +4,7 @@ NO_SUCH_PLACE      no place, were it empty, could hold it: it waits until such a
 DRAINING           the places that could hold it take nothing new
 BIN_PAUSED         a person paused its bin
 QUOTA              its bin or its tenant runs as many tasks as it may
+ELSEWHERE          it failed at the places that have room for it, and waits for another one, for a minute at most
 RESERVED_FOR       there is room for it, at a place that is held for another task
 BIN_BEHIND         tasks of more urgent bins want the same places
 TENANT_OVER_SHARE  tenants of its bin that have used less for their weight want the same places
@@ -27,11 +28,13 @@ from vidprocme.scheduler.place import OpenPlace
 
 NO_SUCH_PLACE, NO_PLACE_FREE, BIN_BEHIND, DRAINING = "NO_SUCH_PLACE", "NO_PLACE_FREE", "BIN_BEHIND", "DRAINING"
 BIN_PAUSED, QUOTA, RESERVED_FOR, TENANT_OVER_SHARE = "BIN_PAUSED", "QUOTA", "RESERVED_FOR", "TENANT_OVER_SHARE"
+ELSEWHERE = "ELSEWHERE"
 CODES = (
     NO_SUCH_PLACE,
     DRAINING,
     BIN_PAUSED,
     QUOTA,
+    ELSEWHERE,
     RESERVED_FOR,
     BIN_BEHIND,
     TENANT_OVER_SHARE,
@@ -90,6 +93,10 @@ class Explainer:
         if held is not None:
             text = self._full(self._places_for(head.needs))
             return Reason(NO_PLACE_FREE, f"{text}; {held.load.place.id} is held for it.")
+        failed = [p.load.place.id for p in self._open if p.load.place.id in head.avoid and p.room_for(head.needs)]
+        if failed and self._kept_back(line) is None:
+            text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
+            return Reason(ELSEWHERE, text)
         key = (line.bin, line.tenant, head.needs)
         if key not in self._reasons:
             self._reasons[key] = self._explain(head.needs, line)

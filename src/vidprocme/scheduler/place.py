@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -105,11 +105,14 @@ class OpenPlaces:
             self._by_kind.setdefault(place.load.place.kind, []).append(place)
         self._searches: dict[tuple[PlaceKind, str | None], tuple[list[OpenPlace], FirstFit[Resources]]] = {}
 
-    def find(self, needs: Sequence[Need], model: str | None) -> Spot | None:
-        """The first alternative that fits somewhere; None when none does."""
+    def find(self, needs: Sequence[Need], model: str | None, avoid: Collection[str] = ()) -> Spot | None:
+        """The first alternative that fits somewhere, but not at one of the places to `avoid`; None when none does."""
         for need in needs:
             places, search = self._search(need.kind, model)
             at = search.find(need.resources)
+            while at is not None and places[at].load.place.id in avoid:
+                # What did not fit before the first that fits does not fit now; what comes after it is not known yet.
+                at = next((n for n in range(at + 1, len(places)) if places[n].holds(need.resources)), None)
             if at is not None:
                 return self.spot(places[at], need, model)
         return None

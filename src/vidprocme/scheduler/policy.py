@@ -21,6 +21,9 @@ from vidprocme.scheduler.place import OpenPlace, OpenPlaces, Spot
 from vidprocme.scheduler.turns import turn_of
 
 MINUTE_MS = 60_000
+# How long a task that failed at some places waits for one of the others, from when it was ready again: one of this pool's that
+# could hold it, or else, since the others may have some, of any pool's.
+ELSEWHERE_HERE_MS, ELSEWHERE_MS = 60_000, 10_000
 
 
 def _bounds() -> Mapping[Bin, int]:
@@ -49,7 +52,8 @@ def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:
     A place is held for the overdue head whose turn it is and which does not fit, until it does; and one place for the oldest
     overdue head of the most urgent bin that fits nowhere. Nobody takes what that head lacks there. Work conserving but for
     that: a head that fits a free place waits only beside a place that is held (Plan.reserved), or because its bin is
-    paused, or its bin or tenant at its limit.
+    paused, or its bin or tenant at its limit, or because it failed there (Head.avoid) and another place may come: for a minute
+    at most, and not when it is its turn as something overdue.
 
     Args:
         snapshot: the lines, what is free, who used what. It is not changed; `apply.planned` gives the next one.
@@ -66,6 +70,7 @@ class _Decision:
     def __init__(self, snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> None:
         self._now_ms, self._config = now_ms, config
         self._places = OpenPlaces(snapshot.places.values())
+        self._every_place = [load.place for load in snapshot.places.values()]
         self._ledger = Ledger(snapshot.shares)
         self._waiters = order.by_bin(snapshot.lines.values())
         self._overdue: dict[Bin, list[Waiter]] = {}
@@ -94,13 +99,30 @@ class _Decision:
             for waiter in order.rounds(self._waiters.get(bin_, ()), self._ledger.weighted):
                 if waiter.head.task in self._placements or not self._ledger.allows(bin_, waiter.line.tenant):
                     continue
-                spot = self._places.find(waiter.head.needs, waiter.head.model)
+                spot = self._find(waiter.head)
                 if spot is not None:
                     self._start(waiter, spot, self._because(waiter, spot))
                     self._take_turns(spot.place)
             if bin_ is self._config.bins[0]:
                 self._hold_for_most_urgent(bin_)
         return self._lifted
+
+    def _find(self, head: Head) -> Spot | None:
+        spot = self._places.find(head.needs, head.model, head.avoid)
+        if spot is not None or not head.avoid:
+            return spot
+        others = any(
+            place.id not in head.avoid
+            and not place.draining
+            and need.kind is place.kind
+            and need.resources.fits(place.resources)
+            for place in self._every_place
+            for need in head.needs
+        )
+        patience_ms = ELSEWHERE_HERE_MS if others else ELSEWHERE_MS
+        if self._now_ms - head.ready_ms < patience_ms:
+            return None
+        return self._places.find(head.needs, head.model)
 
     def plan(self, snapshot: Snapshot) -> Plan:
         waiting = [

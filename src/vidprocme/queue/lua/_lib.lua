@@ -7,7 +7,7 @@
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
---                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
+--                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
@@ -44,7 +44,7 @@ local ALLOWED = @TRANSITIONS@ -- ' from>to from>to ... '
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = '@EVENTS@', @ATTEMPTS@, @WAKE@, '@SERIES_S@', @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON = '@SWEEP@', '@PROMOTE@', @POISON@
+local SWEEP, PROMOTE, POISON, AVOID = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@
 
 -- `..` prints 14 digits only; microseconds have 16.
 local function whole(number) return string.format('%.0f', number) end

@@ -244,8 +244,25 @@ local function quoted(text)
   return QUOTED[text]
 end
 
+-- What a head shows ends with the places where its task had better not go: [model, needs] or [model, needs, avoid]. Fields that
+-- say so with one place more, or none (`place` nil), as HSET takes them.
+local function avoid(task, place)
+  local got = call('HMGET', task.key, 'head', 'avoid')
+  local head, old = got[1], got[2] or ''
+  if old ~= '' then head = string.sub(head, 1, -#old - 3) .. ']' end
+  if not place then return {'head', head, 'avoid', ''} end
+  local places = old ~= '' and cjson.decode(old) or {}
+  for _, known in ipairs(places) do
+    if known == place then return {} end
+  end
+  places[#places + 1] = place
+  if #places > AVOID then table.remove(places, 1) end
+  local new = cjson.encode(places)
+  return {'head', string.sub(head, 1, -2) .. ',' .. new .. ']', 'avoid', new}
+end
+
 -- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms; `marks`: 'c' it was a crash of its own
--- making, 's' the next one is to need less memory.
+-- making, 's' the next one is to need less memory, 'e' the next one had better be elsewhere.
 local function finish(task, next, outcome, kind, code, delay, marks)
   local token, holder, number = task.token, task.holder, task.tries + 1
   -- Decided before the first write: an error must leave nothing half done.
@@ -274,6 +291,9 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   if smaller then
     task.smaller = task.smaller + 1
     sets[#sets + 1] = 'smaller' sets[#sets + 1] = task.smaller
+  end
+  if string.find(marks, 'e', 1, true) then
+    for _, word in ipairs(avoid(task, task.place)) do sets[#sets + 1] = word end
   end
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
