@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vidprocme.core.resources import Place
     from vidprocme.dispatch.dispatcher import Dispatcher
     from vidprocme.library.index import SqliteIndex
+    from vidprocme.queue.check import Report
     from vidprocme.stages.context import StageSettings
 
 AUTO = "auto"
@@ -92,6 +93,15 @@ class House:
             queue = RedisQueue.connect(f"unix://{quote(str(server.socket))}", ours=True)
         self._exits.callback(queue.close)
         return queue
+
+    def examine_queue(self) -> Report:
+        """A walk over all keys of the queue, for the doctor."""
+        from vidprocme.queue.check import examine
+        from vidprocme.queue.redis import RedisQueue
+
+        queue = self.queue
+        assert isinstance(queue, RedisQueue)
+        return examine(queue)
 
     @cached_property
     def blobs(self) -> BlobStore:
