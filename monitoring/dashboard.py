@@ -145,8 +145,17 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
                 (Query("max by (state) (vidprocme_tasks)", "{{state}}"),),
             ),
             Drawn(
+                "Dead letters given up",
+                "Too old or too many, since the data folder began; and how often that was said beforehand.",
+                "short",
+                (
+                    Query("max(vidprocme_dead_letters_given_up_total)", "given up"),
+                    Query("max(vidprocme_dead_letters_warnings_total)", "warnings"),
+                ),
+            ),
+            Drawn(
                 "Why heads wait",
-                "NO_SUCH_PLACE: no machine could ever run it. DRAINING, BIN_BEHIND, NO_PLACE_FREE: it waits for its turn.",
+                "NO_SUCH_PLACE: no machine could ever run it. BIN_PAUSED: somebody must resume its bin. The others: it waits for its turn.",
                 "short",
                 (Query("max by (code) (vidprocme_waiting_reasons)", "{{code}}"),),
             ),
@@ -163,9 +172,12 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
             ),
             Drawn(
                 "Jobs",
-                "Submitted and ended, per minute.",
+                "Submitted, ended and forgotten, per minute.",
                 "cpm",
-                (Query(f"60 * {rate('vidprocme_jobs_total', 'state')}", "{{state}}"),),
+                (
+                    Query(f"60 * {rate('vidprocme_jobs_total', 'state')}", "{{state}}"),
+                    Query("60 * max(rate(vidprocme_jobs_forgotten_total[$__rate_interval]))", "forgotten"),
+                ),
             ),
             Drawn(
                 "Errors by code",

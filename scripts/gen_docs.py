@@ -50,6 +50,7 @@ REASONS: Mapping[tuple[TaskState, TaskState], str] = {
     (S.CANCELLED, S.BLOCKED): "retried, but what it needs must be retried first",
     (S.DEAD, S.READY): "retried by a person",
     (S.DEAD, S.BLOCKED): "retried, but what it needs must be retried first",
+    (S.DEAD, S.FAILED): "given up: too old, or too many dead letters; a retry revives it all the same",
 }
 
 JOB_EXAMPLES: tuple[Mapping[TaskState, int], ...] = (

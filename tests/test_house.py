@@ -27,13 +27,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "scheduler": EDGE,
     "processes": frozenset(),  # what the kernel tells of processes: files below /proc, and locks
     "queue": EDGE | {"processes"},
-    "transcoder": EDGE,
-    "vision": EDGE,
+    "transcoder": EDGE | {"processes"},
+    "vision": EDGE | {"processes"},
     "library": EDGE,
     "monitor": EDGE | {"processes"},
     "simulator": frozenset({"core", "scheduler", "planner"}),
     "stages": frozenset({"core", "transcoder", "vision", "library"}),
-    "executor": frozenset({"core", "stages"}),
+    "executor": frozenset({"core", "stages", "processes"}),
     "dispatch": frozenset(
         {"core", "planner", "scheduler", "queue.base", "executor.base", "library.base", "monitor", "processes"}
     ),

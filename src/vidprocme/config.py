@@ -27,11 +27,19 @@ class Settings:
     ffmpeg: str = ""  # a binary; "": the system's, if it is good, else the one that came along
     cores: int = 0  # cores for attempts; 0: all this process may use
     model_threads: int = 0  # cores of one engine; 0: all but one
+    attempt_memory_mb: int = 0  # MiB of one attempt's processes; 0: three quarters of what there is
     sim_gpus: int = 0  # simulated GPUs
     model: str = ""  # id of the model for captions; "": the only or first real one in the registry
     lease_ms: int = 15_000
     beat_ms: int = 1_000
     presence_ms: int = 3_000
+    # What has ended is kept for so long; 0: for ever. What succeeded is what people keep: only their number ends it.
+    keep_jobs: int = 100_000  # ended jobs; about 50 KB of Redis's memory each
+    keep_days: int = 0  # since a job succeeded
+    keep_failed_days: int = 90  # since a job failed or was cancelled
+    keep_dead: int = 10_000  # dead letters: tasks whose tries are used up
+    keep_dead_days: int = 30
+    memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
     host: str = "127.0.0.1"
     port: int = 8484
@@ -85,9 +93,12 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    for name in ("cores", "model_threads", "sim_gpus", "port"):
+    whole = ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port")
+    for name in (*(name for name in changes if name.startswith("keep_")), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if not 0 <= settings.memory_percent <= 100:
+        raise _invalid(f"{where}: memory_percent = {settings.memory_percent} is not between 0 and 100.")
     if settings.port > 65535:
         raise _invalid(f"{where}: port = {settings.port} is above 65535.")
     return settings

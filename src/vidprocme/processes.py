@@ -1,6 +1,6 @@
 """What the kernel tells of processes: who lives, told apart from a later one with the same pid; and locks that end with them.
 
-The lowest floor, beside core, for the rooms that meet processes: queue, dispatch, monitor, wiring.
+The lowest floor, beside core, for the rooms that meet processes: queue, transcoder, vision, executor, dispatch, monitor, wiring.
 """
 
 from __future__ import annotations
@@ -78,6 +78,21 @@ def started(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def oom_kills(vmstat: Path = Path("/proc/vmstat"), mine: Path = Path("/sys/fs/cgroup/memory.events")) -> int:
+    """How often the kernel has killed for want of memory: on this machine (`oom_kill` of /proc/vmstat, since Linux 4.13), and
+    in this process's control group where that is the root that can be seen (a container's own). Only its growth says anything;
+    0 where the kernel tells nothing.
+    """
+    total = 0
+    for path in (vmstat, mine):
+        try:
+            words = dict(line.split() for line in path.read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        total += int(words.get("oom_kill", 0))
+    return total
 
 
 def hold(path: Path) -> int:

@@ -25,7 +25,7 @@ from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.planner.recipe import make_recipe
 from vidprocme.processes import hold, is_held
-from vidprocme.queue.base import Queue
+from vidprocme.queue.base import Keep, Queue
 
 if TYPE_CHECKING:
     from vidprocme.core.resources import Place
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 NONE = "none"
+DAY_MS = 86_400_000
 
 LOG = logging.getLogger("vidprocme.wiring")
 
@@ -84,13 +85,15 @@ class House:
         from vidprocme.queue.redis import RedisQueue
 
         if self.settings.redis_url:
-            queue = RedisQueue.connect(self.settings.redis_url)
+            queue = RedisQueue.connect(self.settings.redis_url, memory_percent=self.settings.memory_percent)
         else:
             from vidprocme.queue import embedded
 
             server = embedded.open(self.data, configured_binary=self.settings.redis_server or None)
             self._exits.callback(server.close)
-            queue = RedisQueue.connect(f"unix://{quote(str(server.socket))}", ours=True)
+            queue = RedisQueue.connect(
+                f"unix://{quote(str(server.socket))}", ours=True, memory_percent=self.settings.memory_percent
+            )
         self._exits.callback(queue.close)
         return queue
 
@@ -208,7 +211,11 @@ class House:
         places = self.places()
         pool = this_pool(self.clock.now_ms(), len(places), own_jobs_only=only is not None)
         executor = LocalExecutor(
-            places, to_wire(self.stage_settings()), self.data / "scratch" / pool.id, model_threads=self.model_threads
+            places,
+            to_wire(self.stage_settings()),
+            self.data / "scratch" / pool.id,
+            model_threads=self.model_threads,
+            memory_bytes=self.attempt_memory_bytes,
         )
         dispatcher = Dispatcher(
             self.queue,
@@ -217,7 +224,7 @@ class House:
             pool,
             clock=self.clock,
             rng=random.Random(),
-            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms),
+            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
             only=only,
             at=failpoint(settings.failpoint),
         )
@@ -257,6 +264,18 @@ class House:
         except (OSError, VidprocmeError) as error:
             LOG.warning("unfinished blobs could not be swept: %s", error)
 
+    @property
+    def keep(self) -> Keep:
+        """How much of what has ended this house keeps."""
+        settings = self.settings
+        return Keep(
+            settings.keep_jobs,
+            settings.keep_days * DAY_MS,
+            settings.keep_failed_days * DAY_MS,
+            settings.keep_dead,
+            settings.keep_dead_days * DAY_MS,
+        )
+
     def places(self) -> tuple[Place, ...]:
         """What this machine offers to attempts."""
         import socket
@@ -278,6 +297,13 @@ class House:
     @property
     def model_threads(self) -> int:
         return self.settings.model_threads or max(1, self.cores - 1)
+
+    @property
+    def attempt_memory_bytes(self) -> int:
+        """What one attempt's processes may have: a quarter is left for everything else; 0 where nobody says what there is."""
+        from vidprocme.executor.memory import total_bytes
+
+        return (self.settings.attempt_memory_mb << 20) or total_bytes() * 3 // 4
 
     def stage_settings(self) -> StageSettings:
         from vidprocme.stages.context import StageSettings

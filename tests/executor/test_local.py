@@ -37,6 +37,7 @@ from tests.executor.things import (
 from vidprocme.core.errors import Fate
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Artifact, Limits, Outcome, OutcomeKind, Source, Stage
+from vidprocme.executor import endings
 from vidprocme.executor.local import LocalExecutor
 from vidprocme.library.blobs import open_blobs
 
@@ -161,6 +162,36 @@ def test_a_signal_to_the_attempt(
     assert outcome_of(executor, other).kind is OutcomeKind.OK
 
 
+def test_a_kill_while_the_kernel_kills_is_the_attempts_own(tmp_path: Path) -> None:
+    """The kernel itself cannot be brought to it in a test that shares its machine."""
+    outcome = endings.of_process(signal.SIGKILL, Stage.TRANSCODE, tmp_path / "no log", kernel_killed=True)
+
+    assert failure(outcome) == (OutcomeKind.FAILED, "OUT_OF_MEMORY", Fate.RETRY)
+
+
+def test_more_memory_than_allowed(tmp_path: Path) -> None:
+    """Each fork has some pages of its own at once: 1 MiB is too little for any attempt."""
+    hog = hanging(tmp_path)
+    with started(local(tmp_path, memory_bytes=1 << 20)) as executor:
+        executor.submit(hog)
+        outcome = outcome_of(executor, hog)
+
+    assert failure(outcome) == (OutcomeKind.FAILED, "OUT_OF_MEMORY", Fate.RETRY)
+    assert outcome.error is not None and outcome.error.evidence["bytes"] > outcome.error.evidence["most"] == 1 << 20
+
+
+def test_less_memory_than_allowed(tmp_path: Path) -> None:
+    one = hanging(tmp_path)
+    with started(local(tmp_path, memory_bytes=4 << 30)) as executor:
+        executor.submit(one)
+        poll_until(executor, waits_in_pipe(executor))
+        weighed = executor._weighed_s
+        poll_until(executor, lambda: executor._weighed_s > weighed)  # it was looked at, and left alone
+        executor.cancel(one.id)
+
+        assert outcome_of(executor, one).kind is OutcomeKind.CANCELLED
+
+
 def test_a_stopped_process_is_noticed_and_ended(executor: LocalExecutor, tmp_path: Path) -> None:
     one = hanging(tmp_path, Limits(stall_s=0.5))
     executor.submit(one)
@@ -281,7 +312,7 @@ def test_the_engine_is_killed_and_the_next_describe_has_a_new_one(executor: Loca
     outcome = outcome_of(executor, after)
     # Whether the engine's end is noticed before or by the next request is the describer's affair; the try after it works.
     if outcome.kind is not OutcomeKind.OK:
-        assert failure(outcome)[2] is Fate.RETRY
+        assert failure(outcome) == (OutcomeKind.LOST, "MODEL_KILLED", Fate.LOST)
         again = describing(tmp_path)
         executor.submit(again)
         outcome = outcome_of(executor, again)

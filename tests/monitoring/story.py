@@ -25,6 +25,7 @@ from tests.monitoring.watching import Watch, await_, program, watching
 from tests.servers import RedisServer
 
 MANY = 8  # more than VidprocmeManyLost asks for
+RETRIES = 7  # more than VidprocmeManyRetries asks for
 WINDOW = "15s"  # for $__rate_interval, and for ten minutes
 
 
@@ -81,11 +82,11 @@ def _a_good_day(story: Story, server: Server, watch: Watch, folder: Path, began_
 
 
 def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
-    """A file that is no video, a model server that is away, and somebody who kills processes."""
+    """A file that is no video, a model server that is away, somebody who kills processes, and a video that makes them crash."""
     (folder / "text.mp4").write_text("this is no video\n" * 100)
     job = server.post(folder / "text.mp4", model="none")
     away = []
-    for seed in (1, 2, 3):
+    for seed in range(1, RETRIES + 1):
         draw(folder / f"away-{seed}.mp4", 1, seed=seed)
         away.append(server.post(folder / f"away-{seed}.mp4", model="away", renditions="240p"))
     assert server.ended(job) == "failed"
@@ -98,9 +99,20 @@ def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
     await_(lambda: _killed_so_far(server) >= MANY, f"{MANY} lost attempts")
     story.await_told(watch, "VidprocmeManyLost")
     server.cancel(hard)
-    assert [server.ended(one) for one in away] == ["failed"] * 3
-    for name in ("VidprocmeManyRetries", "VidprocmeDeadLetters"):
-        story.await_told(watch, name)
+    story.await_told(watch, "VidprocmeManyRetries")
+    for one in away:
+        server.cancel(one)
+    noise(folder / "poison.mp4", 20)
+    poison = server.post(folder / "poison.mp4", model="none", renditions="360p")
+    await_(lambda: _crashed(server, poison), "a video that is set aside")
+    story.await_told(watch, "VidprocmeDeadLetters")
+
+
+def _crashed(server: Server, job: str) -> bool:
+    """Make what runs now crash; has it failed for that?"""
+    for process in server.attempts():
+        process.send_signal(signal.SIGSEGV)
+    return bool(server.get(f"/v1/jobs/{job}")["state"] == "failed")
 
 
 def _killed_so_far(server: Server) -> int:

@@ -28,7 +28,7 @@ from tests.queue.things import (
 )
 from tests.servers import RedisServer
 from vidprocme.core.errors import BadWish, Fatal, Retryable
-from vidprocme.core.job import JobState, Lease, Next, Stage
+from vidprocme.core.job import Bin, JobState, Lease, Next, Stage
 from vidprocme.core.resources import PlaceKind
 from vidprocme.queue.base import Claim, PlaceReport, PoolReport
 from vidprocme.queue.check import check
@@ -56,6 +56,16 @@ def queue(server: RedisServer) -> Iterator[RedisQueue]:
 def killed(server: RedisServer) -> None:
     server.kill()
     server.start()
+
+
+def test_a_pause_outlives_the_server_and_can_be_said_to_a_full_one(server: RedisServer, queue: RedisQueue) -> None:
+    _, probe = submitted(queue)
+    queue.pause(Bin.NORMAL)
+    killed(server)
+    assert queue.paused() == {Bin.NORMAL} and take(queue, probe) == []
+
+    queue.command("CONFIG", "SET", "maxmemory", 1)
+    assert queue.resume(Bin.NORMAL) and queue.pause(Bin.NORMAL)
 
 
 def test_what_was_answered_is_there_after_kill_9(server: RedisServer, queue: RedisQueue) -> None:

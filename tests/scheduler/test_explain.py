@@ -10,6 +10,7 @@ from tests.scheduler.strategies import snapshots
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line, Reason, Snapshot
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
@@ -90,6 +91,21 @@ def test_urgent_tasks_that_want_other_places_are_not_in_the_way() -> None:
 
 def test_less_urgent_tasks_are_not_in_the_way() -> None:
     assert why([FULL], line("bulk", NEED, bin_=Bin.BULK), line("t", NEED)).code == "NO_PLACE_FREE"
+
+
+def test_a_paused_bin_waits_beside_a_free_place_and_is_in_nobodys_way() -> None:
+    free = PlaceLoad(PLACE, PLACE.resources, 4)
+    waits, other = line("t", NEED, bin_=Bin.HIGH, length=5), line("u", Need(PlaceKind.CPU, Resources(cpu_milli=4000)))
+    both = Snapshot({one.key: one for one in (waits, other)}, {"p": free}, Shares(frozenset({Bin.HIGH})))
+
+    plan = decide(both, 0, CONFIG)
+    assert [placement.task for placement in plan.placements] == ["u"]
+    assert plan.reasons == {
+        TaskId("t"): Reason("BIN_PAUSED", "The high bin is paused: none of its tasks starts before it is resumed.")
+    }
+
+    full = replace(both, places={"p": FULL})
+    assert decide(full, 0, CONFIG).reasons[TaskId("u")].code == "NO_PLACE_FREE", "not behind a bin that is paused"
 
 
 @given(snapshots())

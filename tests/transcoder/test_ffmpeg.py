@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.transcoder.helpers import quiet
-from vidprocme.core.errors import BadWish, Cancelled, Retryable
+from vidprocme.core.errors import BadWish, Cancelled, Fate, Retryable, VidprocmeError
 from vidprocme.transcoder import ffmpeg, sandbox
 from vidprocme.transcoder.ffmpeg import Ffmpeg
 
@@ -92,10 +92,11 @@ def test_a_kill_from_outside_is_not_a_crash(tool: Ffmpeg, tmp_path: Path) -> Non
             for child in children():
                 child.send_signal(number)
 
-        with pytest.raises(Retryable) as ended:
+        with pytest.raises(VidprocmeError) as ended:
             ffmpeg.run(tool, ENDLESS, scratch=tmp_path, duration_s=60, on_progress=kill)
 
-        assert ended.value.code == code and children() == []
+        fate = Fate.LOST if number == signal.SIGKILL else Fate.RETRY
+        assert (ended.value.code, ended.value.fate) == (code, fate) and children() == []
 
 
 def test_too_long_is_stopped(tool: Ffmpeg, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.vision.conftest import CAPTIONS, wait_for_end
-from vidprocme.core.errors import Cancelled, Fatal, Retryable
+from vidprocme.core.errors import Cancelled, Fatal, Lost, Retryable
 from vidprocme.vision.llamacpp import LlamaCpp
 from vidprocme.vision.prompt import FRAME_CAPTION
 from vidprocme.vision.registry import Registry
@@ -73,7 +73,7 @@ def test_on_done_stops_the_rest_and_the_engine_stays(llama: LlamaCpp, frames: li
     assert llama.pid == before
 
 
-def test_a_killed_engine_is_a_retryable_crash_and_is_replaced(llama: LlamaCpp, frames: list[bytes]) -> None:
+def test_an_engine_killed_from_outside_is_lost_and_is_replaced(llama: LlamaCpp, frames: list[bytes]) -> None:
     llama.load()
     first = llama.pid
     assert first is not None
@@ -82,14 +82,28 @@ def test_a_killed_engine_is_a_retryable_crash_and_is_replaced(llama: LlamaCpp, f
         if count == 3:
             os.kill(first, signal.SIGKILL)
 
-    with pytest.raises(Retryable) as caught:
+    with pytest.raises(Lost) as caught:
         llama.describe(frames * 30, PROMPT, on_done=kill)
 
-    assert caught.value.code == "MODEL_CRASHED"
+    assert caught.value.code == "MODEL_KILLED"
     assert caught.value.evidence["signal"] == "SIGKILL"
     assert llama.pid is None
     assert llama.describe(frames, PROMPT)[1].text == CAPTIONS[1]
     assert llama.pid not in (None, first)
+
+
+def test_an_engine_that_crashes_is_to_blame_itself(llama: LlamaCpp, frames: list[bytes]) -> None:
+    llama.load()
+    first = llama.pid
+    assert first is not None
+
+    with pytest.raises(Retryable) as caught:
+        llama.describe(
+            frames * 30, PROMPT, on_done=lambda count: os.kill(first, signal.SIGSEGV) if count == 3 else None
+        )
+
+    assert caught.value.code == "MODEL_CRASHED"
+    assert caught.value.evidence["signal"] == "SIGSEGV"
 
 
 @pytest.fixture

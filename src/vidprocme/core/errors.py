@@ -4,7 +4,8 @@
     ├── Retryable      try again later; uses up one try
     ├── Fatal          this input or wish will never work
     │   └── BadWish    the person asked for something that cannot be: a usage error
-    ├── LeaseLost      stop, somebody else has the task
+    ├── Lost           nothing the task did: a process that it needed was killed from outside
+    │   └── LeaseLost  stop, somebody else has the task
     └── Cancelled      a person took it back
 
 `code` is stable (people script against it), `message` says what and why, `hint` what to do, `evidence` what was
@@ -76,10 +77,14 @@ class BadWish(Fatal):
     """A recipe, setting or argument that cannot be: HTTP 422, exit status 2."""
 
 
-class LeaseLost(VidprocmeError):
-    """The attempt's lease is somebody else's now; whatever it says is refused."""
+class Lost(VidprocmeError):
+    """The attempt ended through nothing that its task did: it is tried again, and uses up no try."""
 
     fate = Fate.LOST
+
+
+class LeaseLost(Lost):
+    """The attempt's lease is somebody else's now; whatever it says is refused."""
 
     def __init__(self, message: str = "the lease of this attempt was lost") -> None:
         super().__init__("LEASE_LOST", message)

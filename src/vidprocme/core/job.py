@@ -71,7 +71,8 @@ TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
         # A retry gives fresh tries; a task whose needs are not met yet goes back to blocked.
         TaskState.FAILED: frozenset({TaskState.READY, TaskState.BLOCKED}),
         TaskState.CANCELLED: frozenset({TaskState.READY, TaskState.BLOCKED}),
-        TaskState.DEAD: frozenset({TaskState.READY, TaskState.BLOCKED}),
+        # A dead letter that is too old, or one too many, is given up; its job can be retried all the same.
+        TaskState.DEAD: frozenset({TaskState.READY, TaskState.BLOCKED, TaskState.FAILED}),
     }
 )
 
@@ -262,7 +263,8 @@ class Attempt:
     """One try at a task, as an executor gets it: everything the attempt's process needs, and no Redis.
 
     `inputs` are the outcomes of the tasks this one came after, by task id (results and manifests).
-    `number` counts tries from 1; `resources` is the need that was granted on `place`.
+    `number` counts tries from 1; `resources` is the need that was granted on `place`. `smaller`: so many attempts before
+    this one ran out of memory; it is to need less.
     """
 
     id: AttemptId
@@ -273,3 +275,4 @@ class Attempt:
     place: str
     resources: Resources
     inputs: dict[TaskId, Outcome] = field(default_factory=dict)
+    smaller: int = 0

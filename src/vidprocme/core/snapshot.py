@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, PlaceLoad, Resources
+from vidprocme.core.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Snapshot:
 
     lines: Mapping[str, Line] = field(default_factory=dict)  # by Line.key
     places: Mapping[str, PlaceLoad] = field(default_factory=dict)  # by Place.id
+    shares: Shares = field(default_factory=Shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def advance(
     at("before-settle")
     attempt = claimed.attempt
     step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
-    return Settlement(claimed.lease, step.next, outcome, step.delay_ms)
+    return Settlement(claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller)
 
 
 def that_can_be_kept(outcome: Outcome) -> Outcome:

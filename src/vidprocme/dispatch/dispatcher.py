@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
@@ -19,12 +19,13 @@ from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
+from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
 from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
@@ -44,6 +45,7 @@ class LoopConfig:
     presence_ms: int = 3_000
     turn_every_s: float = 1.0  # the longest time between two turns: they sweep and promote
     pause_s: float = 0.5  # after the queue could not be reached
+    keep: Keep = field(default_factory=Keep)  # of what has ended
 
 
 class Dispatcher:
@@ -83,6 +85,7 @@ class Dispatcher:
         self._over = threading.Event()
         self._last_turn_s = float("-inf")
         self._due_ms: int | None = None
+        self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
             queue,
             pool.id,
@@ -170,6 +173,7 @@ class Dispatcher:
                 self._tell_draining()
                 self._turns()
                 self._last_turn_s = time.monotonic()
+                self._housekeeper.step()
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
@@ -274,6 +278,7 @@ class Dispatcher:
         soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
         self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
+        self._snapshot = replace(self._snapshot, shares=turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
 
     def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:

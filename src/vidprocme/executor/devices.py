@@ -22,18 +22,27 @@ def cpu_quota(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self
     Both versions are read, from our group upwards, since any of them may be the tighter one, and since a container may see its
     own group as the root: cpu.max (quota and period, microseconds), and cpu.cfs_quota_us with cpu.cfs_period_us of version 1.
     """
+    quotas = (_quota(group, old=old) for group, old in control_groups("cpu", root, mine))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def control_groups(
+    controller: str, root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")
+) -> list[tuple[Path, bool]]:
+    """Folders of this process's control groups that limit `controller`, from its own upwards, each with whether it is of
+    version 1."""
     try:
         lines = mine.read_text().splitlines()
     except OSError:
-        return None
-    quotas = []
+        return []
+    found = []
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        tree = root / "cpu" if controllers else root
+        tree = root / controller if controllers else root
         group = PurePosixPath("/" + path.lstrip("/"))
-        quotas += [_quota(tree / str(one).lstrip("/"), old=bool(controllers)) for one in (group, *group.parents)]
-    return min((quota for quota in quotas if quota is not None), default=None)
+        found += [(tree / str(one).lstrip("/"), bool(controllers)) for one in (group, *group.parents)]
+    return found
 
 
 def _quota(group: Path, *, old: bool) -> float | None:

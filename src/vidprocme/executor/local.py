@@ -19,11 +19,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vidprocme.core.errors import ErrorInfo, Fate
+from vidprocme import processes
 from vidprocme.core.ids import AttemptId
 from vidprocme.core.job import Attempt, Outcome, OutcomeKind
 from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.wire import from_wire, to_wire
+from vidprocme.executor import endings, memory
 from vidprocme.executor.base import Finished, Progress, Report
 from vidprocme.executor.channel import Channel, pair
 
@@ -33,9 +34,7 @@ KILL_AFTER_S = 1.5
 STALL_GRACE_S = 15.0
 # A fork server that has not said this long after a KILL that its child ended is itself stopped or stuck.
 SERVER_GRACE_S = 5.0
-LOG_TAIL_BYTES = 1 << 16
-LOG_LINE_CHARS = 400  # a library may write lines of any length, and the queue takes no outcome of that size
-OWN_FAULT = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+MEMORY_EVERY_S = 1.0  # between two looks at what the attempts' processes have
 
 
 @dataclass
@@ -50,6 +49,7 @@ class _Running:
     stopping: OutcomeKind | None = None
     stop_at: list[tuple[float, int]] = field(default_factory=list)  # (when, signal), soonest first
     gone_by_s: float = 0.0  # when its end must have been heard, once it was killed
+    oom_kills: int = 0  # of the kernel, when it began
     outcome: Outcome | None = None
 
 
@@ -61,12 +61,14 @@ class _Worker:
     channel: Channel
     log: Path
     resident_of: str | None = None
+    pid: int = 0  # once the fork server has said it
 
 
 class LocalExecutor:
     """See executor.base.Executor. One thread calls everything but `wake`.
 
     `settings` is what the attempts' processes get of the settings (stages.context.StageSettings, as on the wire).
+    `memory_bytes`: what one attempt's processes may have, those of model places excepted; 0: no limit.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class LocalExecutor:
         scratch: Path,
         *,
         model_threads: int,
+        memory_bytes: int = 0,
         stall_grace_s: float = STALL_GRACE_S,
         server_grace_s: float = SERVER_GRACE_S,
     ) -> None:
         self._stall_grace_s, self._server_grace_s = stall_grace_s, server_grace_s
+        self._memory_bytes, self._weighed_s = memory_bytes, 0.0
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -113,7 +117,9 @@ class LocalExecutor:
     def submit(self, attempt: Attempt) -> None:
         place = self._places.get(attempt.place)
         if place is None or self._control is None:
-            self._ready.append(Finished(attempt.id, _lost("UNPLACEABLE", f"There is no place {attempt.place} here.")))
+            self._ready.append(
+                Finished(attempt.id, endings.lost("UNPLACEABLE", f"There is no place {attempt.place} here."))
+            )
             return
         folder = self._scratch / re.sub(r"[^A-Za-z0-9._-]", "_", attempt.id)
         now = time.monotonic()
@@ -130,9 +136,11 @@ class LocalExecutor:
             worker = self._resident(place.id) if place.kind is not PlaceKind.CPU else self._spawn("attempt", None)
         except OSError as error:
             _clear(folder)
-            self._ready.append(Finished(attempt.id, _lost("NOT_STARTED", f"The attempt could not be started: {error}")))
+            self._ready.append(
+                Finished(attempt.id, endings.lost("NOT_STARTED", f"The attempt could not be started: {error}"))
+            )
             return
-        self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now)
+        self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now, oom_kills=processes.oom_kills())
         worker.channel.send({"run": str(_order_file(folder))})  # a worker that is gone already is noticed by its end
 
     def cancel(self, attempt: AttemptId, *, lost: bool = False) -> None:
@@ -221,7 +229,10 @@ class LocalExecutor:
             worker.channel.send({"cancel": attempt, "lost": kind is OutcomeKind.LOST})
 
     def _watch(self, now: float) -> None:
-        """Kill what was asked to stop and did not, and ask what hangs to stop."""
+        """Kill what was asked to stop and did not, or has too much memory, and ask what hangs to stop."""
+        if self._memory_bytes and now - self._weighed_s >= MEMORY_EVERY_S:
+            self._weighed_s = now
+            self._weigh()
         for running in list(self._running.values()):
             while running.stop_at and running.stop_at[0][0] <= now:
                 self._signal(running.worker, running.stop_at.pop(0)[1])
@@ -236,6 +247,19 @@ class LocalExecutor:
             overtime = limits.wall_s and now - running.started_s > limits.wall_s
             if (hangs or overtime) and running.stopping is None:
                 self._stop(running.attempt.id, OutcomeKind.TIMEOUT)
+
+    def _weigh(self) -> None:
+        """Kill what has too much memory: not asked, since it grows."""
+        for running in self._running.values():
+            worker = self._workers.get(running.worker)
+            if worker is None or worker.resident_of or not worker.pid or running.outcome is not None:
+                continue
+            has = memory.tree_bytes(worker.pid)
+            if has > self._memory_bytes:
+                what = f"It had {has >> 20} MiB; {self._memory_bytes >> 20} are allowed."
+                evidence = {"bytes": has, "most": self._memory_bytes}
+                running.outcome = endings.out_of_memory(running.attempt.task.stage, what, evidence)
+                self._signal(worker.name, signal.SIGKILL)
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -283,6 +307,8 @@ class LocalExecutor:
             self._server_died()
             return
         message = json.loads(data)
+        if "started" in message and (worker := self._workers.get(message["started"])) is not None:
+            worker.pid = message["pid"]
         if "ended" in message:
             self._worker_ended(message["ended"], message["status"], message.get("why", ""))
 
@@ -296,9 +322,11 @@ class LocalExecutor:
             self._places[worker.resident_of] = replace(self._places[worker.resident_of], warm=())
         for running in [r for r in self._running.values() if r.worker == name]:
             if running.outcome is None and status is None:
-                running.outcome = _lost("NOT_STARTED", f"No process could be made for the attempt: {why}.")
+                running.outcome = endings.lost("NOT_STARTED", f"No process could be made for the attempt: {why}.")
             elif running.outcome is None and status is not None:
-                running.outcome = _outcome_of_end(status, running, worker.log)
+                oom = processes.oom_kills() > running.oom_kills
+                stage = running.attempt.task.stage
+                running.outcome = endings.of_process(status, stage, worker.log, kernel_killed=oom)
             self._finish(running)
         if not worker.resident_of:
             worker.log.unlink(missing_ok=True)
@@ -318,10 +346,12 @@ class LocalExecutor:
         if running.stopping is not None and outcome.kind is not OutcomeKind.OK:
             outcome = replace(outcome, kind=running.stopping)
             if running.stopping is OutcomeKind.TIMEOUT:
-                outcome = replace(outcome, error=_timeout_error(running, time.monotonic()))
+                outcome = replace(
+                    outcome, error=endings.timeout(running.attempt.task, time.monotonic() - running.started_s)
+                )
         elif outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it: a TERM from outside (a machine that shuts down), which no task answers for.
-            outcome = replace(_killed({}), usage=outcome.usage)
+            outcome = replace(endings.killed({}), usage=outcome.usage)
         _clear(running.scratch)
         self._ready.append(Finished(running.attempt.id, outcome))
 
@@ -336,45 +366,6 @@ class LocalExecutor:
         self.start()
 
 
-def _outcome_of_end(status: int, running: _Running, log: Path) -> Outcome:
-    """What the end of a process without an outcome means for its attempt."""
-    tail = _tail(log)
-    evidence: dict[str, Any] = {"log": tail}
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        evidence["signal"] = signal.Signals(number).name
-        if number in OWN_FAULT:
-            text = f"The process of this attempt crashed ({evidence['signal']}) in stage {running.attempt.task.stage}."
-            error = ErrorInfo(
-                "PROCESS_CRASHED", text, "It is tried again; a file that crashes twice is set aside.", evidence
-            )
-            return Outcome(OutcomeKind.FAILED, error=error)
-        return _killed(evidence)
-    evidence["exit_status"] = os.waitstatus_to_exitcode(status)
-    text = "The process of this attempt ended without an answer."
-    return Outcome(
-        OutcomeKind.FAILED, error=ErrorInfo("INTERNAL", text, "Please report this with the evidence.", evidence)
-    )
-
-
-def _killed(evidence: dict[str, Any]) -> Outcome:
-    text = "The process was killed from outside."
-    return Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", text, "", evidence, Fate.LOST))
-
-
-def _timeout_error(running: _Running, now: float) -> ErrorInfo:
-    limits = running.attempt.task.limits
-    if limits.wall_s and now - running.started_s > limits.wall_s:
-        text = f"Stage {running.attempt.task.stage} took longer than its limit of {limits.wall_s:g} s; it was stopped."
-        return ErrorInfo("OVERTIME", text, "It is tried again.", {"wall_s": limits.wall_s})
-    text = f"No progress for {limits.stall_s:g} s in stage {running.attempt.task.stage}; it was stopped."
-    return ErrorInfo("STALLED", text, "It is tried again.", {"stall_s": limits.stall_s})
-
-
-def _lost(code: str, text: str) -> Outcome:
-    return Outcome(OutcomeKind.LOST, error=ErrorInfo(code, text, "It is tried again.", {}, Fate.LOST))
-
-
 def _order_file(scratch: Path) -> Path:
     return scratch.with_name(f"{scratch.name}.order")
 
@@ -383,13 +374,3 @@ def _clear(scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     with contextlib.suppress(OSError):
         _order_file(scratch).unlink()
-
-
-def _tail(log: Path, lines: int = 20) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-            found = file.read(LOG_TAIL_BYTES).decode(errors="replace").splitlines()[-lines:]
-    except OSError:
-        return []
-    return [line[:LOG_LINE_CHARS] for line in found]

@@ -179,6 +179,9 @@ def _of_depth(depth: DepthFacts, now_ms: int) -> Iterator[Sample]:
 def _of_counters(counters: Mapping[str, int]) -> Iterator[Sample]:
     for state in ("submitted", JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
         yield "vidprocme_jobs_total", (state,), counters.get(f"job.{state}", 0)
+    yield "vidprocme_jobs_forgotten_total", (), counters.get("job.forgotten", 0)
+    yield "vidprocme_dead_letters_given_up_total", (), counters.get("dead.given_up", 0)
+    yield "vidprocme_dead_letters_warnings_total", (), counters.get("dead.warned", 0)
     for stage in Stage:
         for kind in OutcomeKind:
             yield "vidprocme_attempts_total", (stage, kind), counters.get(f"task.{stage}.{kind}", 0)

@@ -56,6 +56,27 @@ TABLE: tuple[Entry, ...] = (
     ),
     Entry("vidprocme_jobs_active", _G, "", (), "Jobs that have not ended."),
     Entry("vidprocme_jobs_total", _C, "", ("state",), "Jobs submitted, and jobs that came to each end."),
+    Entry(
+        "vidprocme_jobs_forgotten_total",
+        _C,
+        "",
+        (),
+        "Ended jobs that were dropped, deleted, or trimmed by age or number.",
+    ),
+    Entry(
+        "vidprocme_dead_letters_given_up_total",
+        _C,
+        "",
+        (),
+        "Dead letters that were too old or too many; they stay in their jobs as failed tasks.",
+    ),
+    Entry(
+        "vidprocme_dead_letters_warnings_total",
+        _C,
+        "",
+        (),
+        "How often it was said, at most once an hour, that dead letters will soon be given up.",
+    ),
     # attempts
     Entry("vidprocme_attempts_total", _C, "", ("stage", "outcome"), "Attempts that ended, by stage and outcome."),
     Entry(

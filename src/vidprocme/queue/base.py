@@ -18,6 +18,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Bin, Job, JobState, Lease, Next, Outcome, Task, TaskState
 from vidprocme.core.resources import PlaceKind, Resources
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
 
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
@@ -36,12 +37,18 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap."""
+    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap.
+
+    crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
+    smaller: the next attempt is to need less memory (Attempt.smaller).
+    """
 
     lease: Lease
     next: Next
     outcome: Outcome
     delay_ms: int = 0
+    crashed: bool = False
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Turn:
     lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
+    shares: what may start at all, and who used how much.
+    now_ms: the queue's clock, which all ages in the lines are told by.
     """
 
     stale: tuple[Lease, ...] = ()
@@ -78,6 +87,8 @@ class Turn:
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
+    shares: Shares = field(default_factory=Shares)
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class TaskView:
     state: TaskState
     tries: int  # used up
     lost: int
+    crashes: int = 0  # deaths of its attempts' own making; at queue.scripts.POISON it is set aside
     holder: str | None = None
     place: str | None = None
     due_ms: int | None = None
@@ -185,6 +197,28 @@ class JobView:
     submitted_ms: int
     ended_ms: int | None = None
     cancel_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of what has ended is kept; 0 in any of these: no bound."""
+
+    jobs: int = 0  # ended ones
+    succeeded_ms: int = 0  # since a job succeeded
+    failed_ms: int = 0  # since a job failed or was cancelled
+    dead: int = 0  # dead letters
+    dead_ms: int = 0  # since a task died
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one step of trimming did. `warn`: say that dead letters will soon be given up (said once an hour)."""
+
+    jobs: int = 0  # forgotten
+    given_up: int = 0  # dead letters
+    dead: int = 0  # dead letters that are left, as far as the step looked
+    warn: bool = False
+    more: bool = False  # there is more to do now
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +271,57 @@ class Queue(Protocol):
         """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
         ...
 
+    def move(self, job: JobId, bin_: Bin) -> int:
+        """Move a job to another bin. Returns how many tasks that wait were moved.
+
+        They keep their places by age. Running ones go on where they are, and to the new bin should they not end; what is
+        planned later begins there. Raises Fatal JOB_UNKNOWN, JOB_ENDED.
+        """
+        ...
+
+    def forget(self, job: JobId) -> bool:
+        """Remove an ended job with its tasks and attempts (DELETE of a video). False: it has not ended.
+
+        From the first moment on nobody sees it any more, and its key is free; taking it away may take several calls, which
+        `trim` ends if we do not. Raises Fatal JOB_UNKNOWN, JOB_IN_USE (another job reuses its frames).
+        """
+        ...
+
+    def drop(self, job: JobId) -> bool:
+        """Give up a job that failed or was cancelled, dead letters and all: as `forget`. False: it has not ended.
+
+        Raises Fatal JOB_SUCCEEDED beside those of `forget`.
+        """
+        ...
+
+    def trim(self, keep: Keep) -> Trimmed:
+        """One bounded step of housekeeping: forget ended jobs and give up dead letters over these bounds, finish what `forget`
+        began, and forget pools that are gone. Any number of pools may call it, as often as they like.
+        """
+        ...
+
     def forget_key(self, key: str) -> None:
         """Free an idempotency key, so that the same wish makes a new job."""
         ...
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         """The same content at a new path: later attempts read it from there."""
+        ...
+
+    # -- bins ------------------------------------------------------------------------------------------------------
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
+
+        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
+        """
+        ...
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
+        ...
+
+    def paused(self) -> frozenset[Bin]:
+        """The bins that are paused."""
         ...
 
     # -- pools -----------------------------------------------------------------------------------------------------

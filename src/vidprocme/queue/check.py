@@ -14,7 +14,7 @@ from typing import Any
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import TaskState
-from vidprocme.queue.check_job import Finding, judge, judge_task, look, moved_since, read_job
+from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job
 from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
 from vidprocme.queue.redis import RedisQueue
 
@@ -72,7 +72,7 @@ def walk(queue: RedisQueue) -> Report:
 
 def _jobs(queue: RedisQueue, listed: set[str], tokens: dict[str, str], report: Report) -> Iterator[Finding]:
     newest = 0
-    for job in _members(queue, "jobs", "active"):
+    for job in _members(queue, *LISTS):
         try:
             seen = read_job(queue, JobId(job))
         except Fatal as error:
@@ -174,7 +174,7 @@ def _tally_slowly(queue: RedisQueue, states: Sequence[str]) -> list[tuple[int, i
     """The same for so many jobs that no script may add them up: good when nothing moved meanwhile."""
     for _ in range(MOVES_MOST):
         mark = queue.newest_event() or "0"
-        jobs = list(_members(queue, "jobs"))
+        jobs = list(_members(queue, "jobs", "going"))
         sums = [0] * len(states)
         for at in range(0, len(jobs), PAGE):
             page = [queue.keys.job(JobId(job)) for job in jobs[at : at + PAGE]]

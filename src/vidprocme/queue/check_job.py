@@ -1,7 +1,8 @@
 """One job as it stands at one moment, and everything that can be wrong with it.
 
-A moment on a queue at work: each page of tasks is read by one script, and every change of a task leaves an event. A walk
-during which no event names the job has seen it as it was; another one is begun anew.
+A moment on a queue at work: each page of tasks is read by one script, and every change of a task leaves an event and changes
+its job. A walk during which no event names the job, and after which the job's hash is as before, has seen it as it was;
+another one is begun anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TERMINAL, AfterRule, TaskState
+from vidprocme.queue import connect
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.reader import PAGE
 from vidprocme.queue.redis import RedisQueue
@@ -23,6 +25,7 @@ LOOK_MOST = 100  # tasks read by one script
 EVENTS_MOST = 5_000  # events that one walk may meet
 WALKS_MOST = 20  # of a job that moves all the time
 S = TaskState
+LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed")  # of jobs
 STATES = frozenset(state.value for state in TaskState)
 FIELDS = (
     *("state", "job", "bin", "line", "rule", "after", "missing", "holder", "token", "until", "due", "score"),
@@ -81,8 +84,7 @@ class JobSeen:
 
     id: JobId
     row: Mapping[str, str]
-    in_jobs: bool
-    in_active: bool
+    lists: frozenset[str]  # of LISTS, those that it is in
     listed: Sequence[str]
     ready: frozenset[str]
     tasks: Mapping[str, Seen]
@@ -109,9 +111,19 @@ def read_job(queue: RedisQueue, job: JobId) -> JobSeen | None:
     for _ in range(WALKS_MOST):
         mark = queue.newest_event() or "0"
         seen = _walk(queue, job)
-        if not moved_since(queue, mark, job):
+        after = _pairs(queue.command("HGETALL", queue.keys.job(job)))
+        if after == seen.row and not moved_since(queue, mark, job):
             return seen
     return None
+
+
+def together(queue: RedisQueue, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+    """Several commands at one moment (MULTI)."""
+    with connect.translated(queue.where), queue.client.pipeline(transaction=True) as pipe:
+        add: Any = pipe.execute_command  # untyped in redis-py
+        for command in commands:
+            add(*command)
+        return pipe.execute()
 
 
 def moved_since(queue: RedisQueue, mark: str, job: JobId | None = None) -> bool:
@@ -124,14 +136,14 @@ def moved_since(queue: RedisQueue, mark: str, job: JobId | None = None) -> bool:
 
 def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
     keys = queue.keys
-    row, listed, in_jobs, in_active, ready = queue.commands(
+    row, listed, ready, *scores = together(
+        queue,
         (
             ("HGETALL", keys.job(job)),
             ("LRANGE", keys.job_tasks(job), 0, -1),
-            ("ZSCORE", keys.of("jobs"), job),
-            ("ZSCORE", keys.of("active"), job),
             ("ZRANGE", keys.of(f"ready:{job}"), 0, -1),
-        )
+            *(("ZSCORE", keys.of(name), job) for name in LISTS),
+        ),
     )
     tasks = {seen.id: seen for seen in look(queue, list(dict.fromkeys(listed)))}
     blocked = [seen for seen in tasks.values() if seen.state == S.BLOCKED]
@@ -142,8 +154,7 @@ def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
     return JobSeen(
         job,
         _pairs(row),
-        in_jobs is not None,
-        in_active is not None,
+        frozenset(name for name, score in zip(LISTS, scores, strict=True) if score is not None),
         listed,
         frozenset(ready),
         {str(id_): seen for id_, seen in tasks.items()},
@@ -173,11 +184,12 @@ def judge(job: JobSeen) -> Iterator[Finding]:
     """Everything that is wrong with a job and its tasks."""
     key = f"job:{job.id}"
     if not job.row:
-        if job.in_jobs or job.in_active or job.listed:
-            yield Finding("job-missing", key, "is listed, but there is no such job")
+        if job.lists or job.listed:
+            yield Finding("job-missing", key, f"is in {_names(sorted(job.lists))}, but there is no such job")
         return
-    if not job.in_jobs:
-        yield Finding("job-unlisted", key, "exists, but is not in `jobs`: nobody would find it")
+    place = "going" if "going" in job.row else "jobs"
+    if job.lists & {"jobs", "going"} != {place}:
+        yield Finding("job-unlisted", key, f"should be in `{place}` alone, and is in {_names(sorted(job.lists))}")
     for id_, times in Counter(job.listed).items():
         if times > 1:
             yield Finding("task-twice", f"tasks:{job.id}", f"names {id_} {times} times")
@@ -264,12 +276,21 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
     live = sum(n for state, n in real.items() if state not in TERMINAL)
     if live != int(job.row.get("live", 0)):
         yield Finding("job-live", key, f"counts {job.row.get('live')} tasks that have not ended; there are {live}")
-    if (live > 0) != job.in_active:
-        yield Finding("job-active", key, f"has {live} tasks to go, and is {_not(job.in_active)}in `active`")
+    if (live > 0) != ("active" in job.lists):
+        yield Finding("job-active", key, f"has {live} tasks to go, and is {_not('active' in job.lists)}in `active`")
     if (live > 0) == ("ended" in job.row):
         yield Finding("job-ended", key, f"has {live} tasks to go, and has {_not('ended' in job.row)}ended")
     if live and not real[S.READY] + real[S.RUNNING] + real[S.DELAYED]:
         yield Finding("job-stuck", key, "is stuck: nothing in it is ready, running or delayed")
+
+    wanted = set()
+    if "ended" in job.row and not {"used", "going"} & set(job.row):
+        bad = real[S.FAILED] + real[S.DEAD] + real[S.CANCELLED]
+        wanted = {"ended:failed" if bad else "ended:succeeded"}
+    trimmed_from = {name for name in job.lists if name.startswith("ended:")}
+    if trimmed_from != wanted:
+        text = f"can be trimmed from {_names(sorted(trimmed_from))}, and should be from {_names(sorted(wanted))}"
+        yield Finding("job-trim", key, text)
 
 
 def _not(true: bool) -> str:

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vidprocme.queue import connect
-from vidprocme.queue.check_job import Finding
+from vidprocme.queue.check_job import Finding, together
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import EVENTS_KEPT
 
@@ -34,6 +33,11 @@ KNOWN: Mapping[str, str] = {
     "dataset": "string",
     "ev": "stream",
     "wake": "list",
+    "ctl": "hash",
+    "going": "zset",
+    "ended:": "zset",
+    "trimmed": "string",
+    "dead:warned": "string",
     "job:": "hash",
     "tasks:": "list",
     "task:": "hash",
@@ -46,29 +50,19 @@ KNOWN: Mapping[str, str] = {
     "min:": "hash",
     "rec:": "hash",
 }
-EXPIRING = frozenset({"pool:", "min:"})
+EXPIRING = frozenset({"pool:", "min:", "trimmed", "dead:warned"})
 # family -> (kind of finding, what it means) when a key's owner is not there, or does not list it
 LEFT_OVER: Mapping[str, tuple[str, str]] = {
     "kids:": ("orphan", "is left over: its task does not exist"),
     "att:": ("orphan", "is left over: its task does not exist"),
     "tasks:": ("orphan", "is left over: its job does not exist"),
     "ready:": ("orphan", "is left over: its job does not exist"),
-    "job:": ("job-unlisted", "is not in `jobs`: nobody would find it"),
     "line:": ("line-unlisted", "holds tasks, and is not in `lines`: no pool would see them"),
     "held:": ("held-unlisted", "holds tasks, and its holder is not in `holders`: nobody would sweep them"),
 }
 PAGE = 500
 EVENTS_MOST = 2 * EVENTS_KEPT  # MAXLEN ~ trims whole nodes: a little more than it says
 VERSIONED = re.compile(r"(\d+) ")
-
-
-def together(queue: RedisQueue, commands: Sequence[Sequence[str | int]]) -> list[Any]:
-    """Several commands at one moment (MULTI)."""
-    with connect.translated(queue.where), queue.client.pipeline(transaction=True) as pipe:
-        add: Any = pipe.execute_command  # untyped in redis-py
-        for command in commands:
-            add(*command)
-        return pipe.execute()
 
 
 def judge_keys(queue: RedisQueue, names: Sequence[str], listed: set[str]) -> Iterator[Finding]:
@@ -100,6 +94,9 @@ def judge_keys(queue: RedisQueue, names: Sequence[str], listed: set[str]) -> Ite
         elif family == "task:":
             if owner not in listed:
                 yield from _unlisted(queue, owner)
+        elif family == "job:":
+            if not _is_there(belongs):
+                yield from _unlisted_job(queue, owner)
         elif family in LEFT_OVER and not _is_there(belongs) and owner not in listed:
             kind_, text = LEFT_OVER[family]
             exists, found = together(queue, (("EXISTS", of(name)), _belongs(queue, family, owner)))
@@ -139,6 +136,14 @@ def _unlisted(queue: RedisQueue, task: str) -> Iterator[Finding]:
     exists, at = together(queue, (("EXISTS", of(f"task:{task}")), ("LPOS", of(f"tasks:{job}"), task)))
     if exists and at is None:
         yield Finding("task-unlisted", f"task:{task}", f"exists, and its job {job} does not name it")
+
+
+def _unlisted_job(queue: RedisQueue, job: str) -> Iterator[Finding]:
+    of = queue.keys.of
+    asked = (("EXISTS", of(f"job:{job}")), ("ZSCORE", of("jobs"), job), ("ZSCORE", of("going"), job))
+    exists, in_jobs, in_going = together(queue, asked)
+    if exists and in_jobs is None and in_going is None:
+        yield Finding("job-unlisted", f"job:{job}", "is neither in `jobs` nor in `going`: nobody would find it")
 
 
 def judge_lists(queue: RedisQueue) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -26,6 +26,7 @@ from vidprocme.core.job import (
     job_state,
 )
 from vidprocme.core.resources import Need
+from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import line_name, split_line
@@ -35,6 +36,7 @@ TASK_FIELDS = (
     "state",
     "tries",
     "lost",
+    "crashes",
     "holder",
     "place",
     "due",
@@ -42,8 +44,22 @@ TASK_FIELDS = (
     "ended",
     "outcome",
     "progress",
+    "bin",
 )
-JOB_FIELDS = ("job", "submitted", "ended", "cancel", "uri", "mtime", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = (
+    "job",
+    "submitted",
+    "ended",
+    "cancel",
+    "uri",
+    "mtime",
+    "bin",
+    "going",
+    *(f"n.{state}" for state in TaskState),
+)
+
+
+Noun = TypeVar("Noun", Task, Job)
 
 
 def text_of(noun: Task | Job | Outcome) -> str:
@@ -97,7 +113,8 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms]
+    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -120,9 +137,9 @@ def report_from(text: str) -> PoolReport | None:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
     """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs = reply
+    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, bin_, smaller = reply
     claim = claims[int(position) - 1]
-    task, job = wire.loads(Task, spec), job_from(job_text, uri, mtime)
+    task, job = in_bin(wire.loads(Task, spec), bin_), job_from(job_text, uri, mtime, bin_)
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -133,6 +150,7 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> 
         place=claim.place,
         resources=claim.resources,
         inputs=_inputs_from(inputs),
+        smaller=int(smaller),
     )
     return Claimed(attempt, lease, int(lost))
 
@@ -148,9 +166,14 @@ def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     return inputs
 
 
-def job_from(text: str, uri: str | None, mtime: str | None) -> Job:
-    """A stored job, with its source where it was last found."""
-    job = _job(text)
+def in_bin(noun: Noun, bin_: str | None) -> Noun:
+    """The task or job in the bin where it is now: a person may have moved it since it was made."""
+    return noun if not bin_ or noun.bin == bin_ else replace(noun, bin=Bin(bin_))
+
+
+def job_from(text: str, uri: str | None, mtime: str | None, bin_: str | None = None) -> Job:
+    """A stored job, with its source where it was last found, in the bin where it is now."""
+    job = in_bin(_job(text), bin_)
     if not uri:
         return job
     return replace(job, source=replace(job.source, uri=uri, mtime_ns=int(mtime or 0)))
@@ -172,6 +195,12 @@ def line_from(reply: Sequence[Any]) -> Line:
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
+def shares_from(terms: Sequence[Any]) -> Shares:
+    """The last part of a turn's reply."""
+    _, paused = terms
+    return Shares(frozenset(map(Bin, paused)))
+
+
 @lru_cache(maxsize=1024)
 def _head(text: str) -> tuple[tuple[Need, ...], str | None]:
     model, needs = json.loads(text)
@@ -186,10 +215,11 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
     outcome = row["outcome"]
     state = TaskState(row["state"] or "")
     return TaskView(
-        task=wire.loads(Task, row["spec"]),
+        task=in_bin(wire.loads(Task, row["spec"]), row["bin"]),
         state=state,
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
+        crashes=int(row["crashes"] or 0),
         holder=row["holder"],
         place=row["place"],
         due_ms=_whole(row["due"]),
@@ -201,15 +231,15 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
 
 
 def job_view(fields: Sequence[str | None]) -> JobView | None:
-    """A job from JOB_FIELDS; None when there is none."""
+    """A job from JOB_FIELDS; None when there is none, or it is being forgotten."""
     row = dict(zip(JOB_FIELDS, fields, strict=True))
     text = row["job"]
-    if text is None:
+    if text is None or row["going"] is not None:
         return None
     counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
     counts = {state: n for state, n in counts.items() if n}
     return JobView(
-        job=job_from(text, row["uri"], row["mtime"]),
+        job=job_from(text, row["uri"], row["mtime"], row["bin"]),
         state=job_state(counts),
         counts=counts,
         submitted_ms=int(row["submitted"] or 0),

@@ -145,6 +145,12 @@ class QueueReader:
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
         return Depth(by_state, waiting, oldest, int(active))
 
+    def paused(self) -> frozenset[Bin]:
+        fields = [f"paused|{bin_}" for bin_ in Bin]
+        return frozenset(
+            bin_ for bin_, since in zip(Bin, self.command("HMGET", self._keys.of("ctl"), *fields), strict=True) if since
+        )
+
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))
         return {name: int(n) for name, n in sorted(found.items())}

@@ -18,7 +18,7 @@ import redis as redis_py
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Job, Lease, Task
+from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.queue import codec, connect
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
@@ -26,32 +26,42 @@ from vidprocme.queue.base import (
     LINES,
     BeatAnswer,
     Claim,
+    Keep,
     PoolInfo,
     PoolReport,
     PoolView,
     Settlement,
     Submitted,
+    Trimmed,
     Turn,
 )
 from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
+from vidprocme.queue.watermark import Watermark
+
+STEP = 200  # tasks that one call of move, forget or trim looks at
+TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 
 
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
-    def __init__(self, client: redis_py.Redis, keys: Keys, where: str) -> None:
+    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0) -> None:
         super().__init__(client, keys, where)
+        self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
 
     @classmethod
-    def connect(cls, url: str, *, prefix: str = DEFAULT_PREFIX, ours: bool = False) -> RedisQueue:
+    def connect(
+        cls, url: str, *, prefix: str = DEFAULT_PREFIX, ours: bool = False, memory_percent: int = 0
+    ) -> RedisQueue:
         """A queue on the server at `url` (redis://, rediss://, unix://, or a socket's path).
 
         Args:
             prefix: of every key; holds the hash tag. Two prefixes are two queues.
             ours: the embedded server: its settings are ours and not judged.
+            memory_percent: of the server's memory, from where on `submit` takes nothing new; 0: until it refuses itself.
 
         Raises:
             Retryable: QUEUE_UNREACHABLE.
@@ -64,7 +74,7 @@ class RedisQueue(QueueReader):
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where)
+        return cls(client, Keys(prefix), where, memory_percent)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script by its hash; teach it to the server first when it does not know it."""
@@ -82,10 +92,13 @@ class RedisQueue(QueueReader):
         strangers = [task.id for task in first if task.job != job.id]
         if strangers:
             raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
+        self._watermark.check()
         call = secrets.token_hex(8)
         created, answer = self.run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
         if created == -1:
             raise Fatal("QUEUE_BAD_TASK", f"A task comes after {answer}, which does not exist.")
+        if created == -2:
+            raise Fatal("JOB_UNKNOWN", f"There is no job {answer} whose frames could be described.")
         return Submitted(JobId(answer), created == 1)
 
     def cancel(self, job: JobId) -> bool:
@@ -94,9 +107,41 @@ class RedisQueue(QueueReader):
     def retry(self, job: JobId) -> int:
         return int(self._known(job, self.run("retry", job)))
 
+    def move(self, job: JobId, bin_: Bin) -> int:
+        at, moved = 0, 0
+        while at >= 0:
+            at, more = map(int, self.run("move", job, bin_, at, STEP))
+            moved += more
+        if at == -2:
+            raise Fatal("JOB_ENDED", f"Job {job} has ended already: nothing of it waits.")
+        self._known(job, -1 if at == -3 else 0)
+        return moved
+
     def forget(self, job: JobId) -> bool:
-        """Remove an ended job with its tasks and attempts (retention, DELETE of a video). False: it has not ended."""
-        return bool(self._known(job, self.run("forget", job)))
+        return self._forget(job, "asked")
+
+    def drop(self, job: JobId) -> bool:
+        return self._forget(job, "dropped")
+
+    def _forget(self, job: JobId, why: str) -> bool:
+        answer = int(self.run("forget", job, why, STEP))
+        if answer == -2:
+            raise Fatal("JOB_SUCCEEDED", f"Job {job} succeeded; only failed and cancelled jobs are dropped.")
+        if answer == -3:
+            raise Fatal(
+                "JOB_IN_USE",
+                f"Another job describes the frames of job {job}.",
+                "It can go when that one is gone.",
+            )
+        self._known(job, answer)
+        while answer == 1:  # -1: somebody else's `trim` was faster
+            answer = int(self.run("forget", job, why, STEP))
+        return answer != 0
+
+    def trim(self, keep: Keep) -> Trimmed:
+        bounds = (keep.jobs, keep.succeeded_ms, keep.failed_ms, keep.dead, keep.dead_ms)
+        jobs, given_up, warn, dead, more = self.run("trim", *bounds, TRIM_AGAIN_MS, STEP)
+        return Trimmed(int(jobs), int(given_up), int(dead), bool(warn), bool(more))
 
     def forget_key(self, key: str) -> None:
         self.command("HDEL", self._keys.of("keys"), key)
@@ -110,6 +155,13 @@ class RedisQueue(QueueReader):
         if int(answer) == -1:
             raise Fatal("JOB_UNKNOWN", f"There is no job {job}.", "`vidprocme jobs` lists those there are.")
         return int(answer)
+
+    # -- bins ------------------------------------------------------------------------------------------------------
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        return bool(self.run("pause", bin, 1))
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        return bool(self.run("pause", bin, 0))
 
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
@@ -161,7 +213,7 @@ class RedisQueue(QueueReader):
             args += codec.settlement_args(settlement)
         for claim in claims:
             args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor = self.run("turn", *args)
+        stale, claimed, lines, total, due, cursor, terms = self.run("turn", *args)
         self._cursors[holder] = int(cursor)
         return Turn(
             stale=tuple(settle[position - 1].lease for position in stale),
@@ -169,6 +221,8 @@ class RedisQueue(QueueReader):
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,
+            shares=codec.shares_from(terms),
+            now_ms=int(terms[0]),
         )
 
     def beat(

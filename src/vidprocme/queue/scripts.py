@@ -13,15 +13,18 @@ from importlib import resources
 
 from vidprocme.core import counts, wire
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import TERMINAL, TRANSITIONS, Outcome, OutcomeKind
+from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind
 
 EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
 ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
+POISON = 2  # deaths of its attempts' own making that set a task aside
 LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
+
+PRELUDE = ("_lib.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -45,17 +48,20 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """The script lua/<name>.lua with its prelude."""
+    """The script lua/<name>.lua with its prelude, and with the parts that its first line asks for (`-- with _keep`)."""
     folder = resources.files("vidprocme.queue") / "lua"
     body = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    text = prelude() + "\n" + body
+    first = body.partition("\n")[0]
+    parts = first.split()[2:] if first.startswith("-- with ") else []
+    text = "\n".join([prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), body])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @cache
 def prelude() -> str:
-    """lua/_lib.lua with its marks replaced."""
-    text = (resources.files("vidprocme.queue") / "lua" / "_lib.lua").read_text(encoding="utf-8")
+    """What is in front of every script, with its marks replaced."""
+    folder = resources.files("vidprocme.queue") / "lua"
+    text = "\n".join((folder / part).read_text(encoding="utf-8") for part in PRELUDE)
     for mark, value in _marks().items():
         text = text.replace(f"@{mark}@", value)
     return text
@@ -63,6 +69,7 @@ def prelude() -> str:
 
 def _marks() -> dict[str, str]:
     return {
+        "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
         "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
@@ -71,6 +78,7 @@ def _marks() -> dict[str, str]:
         "WAKE": str(WAKE_TOKENS),
         "SERIES_S": str(SERIES_KEPT_S),
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
+        "POISON": str(POISON),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "TOOK": _list(counts.TOOK.bounds),

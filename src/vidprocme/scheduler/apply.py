@@ -28,7 +28,7 @@ def with_lines(snapshot: Snapshot, lines: Iterable[Line], complete: bool) -> Sna
             known[line.key] = line
         else:
             known.pop(line.key, None)
-    return Snapshot(known, snapshot.places)
+    return replace(snapshot, lines=known)
 
 
 def placed(snapshot: Snapshot, placement: Placement) -> Snapshot:
@@ -54,7 +54,7 @@ def placed_all(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
         left = _without(line, tasks)
         if left is not None:
             lines[key] = left
-    return Snapshot(lines, places)
+    return replace(snapshot, lines=lines, places=places)
 
 
 def finished(snapshot: Snapshot, place: str, resources: Resources) -> Snapshot:
@@ -62,7 +62,7 @@ def finished(snapshot: Snapshot, place: str, resources: Resources) -> Snapshot:
     load = snapshot.places.get(place)
     if load is None:
         return snapshot
-    return Snapshot(snapshot.lines, {**snapshot.places, place: load.give_back(resources)})
+    return replace(snapshot, places={**snapshot.places, place: load.give_back(resources)})
 
 
 def with_places(snapshot: Snapshot, places: Iterable[Place]) -> Snapshot:
@@ -78,7 +78,7 @@ def with_places(snapshot: Snapshot, places: Iterable[Place]) -> Snapshot:
     for id_, old in snapshot.places.items():
         if id_ not in loads and old.free_slots < old.place.slots:
             loads[id_] = replace(old, place=replace(old.place, draining=True, warm=()))
-    return Snapshot(snapshot.lines, loads)
+    return replace(snapshot, places=loads)
 
 
 def _moved(old: PlaceLoad, place: Place) -> PlaceLoad:

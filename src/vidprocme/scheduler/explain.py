@@ -2,21 +2,23 @@
 
 NO_SUCH_PLACE   no place, were it empty, could hold it: it waits until such a place joins
 DRAINING        the places that could hold it take nothing new
+BIN_PAUSED      a person paused its bin
 BIN_BEHIND      tasks of more urgent bins want the same places
 NO_PLACE_FREE   the places that could hold it are full
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
-from vidprocme.core.snapshot import Head, Line, Reason
+from vidprocme.core.snapshot import Head, Reason, Snapshot
 
 NO_SUCH_PLACE, NO_PLACE_FREE, BIN_BEHIND, DRAINING = "NO_SUCH_PLACE", "NO_PLACE_FREE", "BIN_BEHIND", "DRAINING"
-CODES = (NO_SUCH_PLACE, DRAINING, BIN_BEHIND, NO_PLACE_FREE)
+BIN_PAUSED = "BIN_PAUSED"
+CODES = (NO_SUCH_PLACE, DRAINING, BIN_PAUSED, BIN_BEHIND, NO_PLACE_FREE)
 
 _KIND_WORDS = {
     PlaceKind.CPU: "CPU",
@@ -38,9 +40,11 @@ class _Able:
 class Explainer:
     """Gives the reasons of one decision. Built of what the snapshot held before anything was placed."""
 
-    def __init__(self, places: Iterable[Place], lines: Iterable[Line], bins: Sequence[Bin]) -> None:
-        self._places = tuple(places)
-        self._lines = tuple(line for line in lines if line.heads)
+    def __init__(self, snapshot: Snapshot, bins: Sequence[Bin]) -> None:
+        self._places = tuple(load.place for load in snapshot.places.values())
+        self._paused = snapshot.shares.paused
+        # Of a paused bin nobody is ahead of anybody.
+        self._lines = tuple(line for line in snapshot.lines.values() if line.heads and line.bin not in self._paused)
         self._rank = {bin_: rank for rank, bin_ in enumerate(bins)}
         self._able: dict[tuple[Need, ...], _Able] = {}
         self._reasons: dict[tuple[Bin, tuple[Need, ...]], Reason] = {}
@@ -66,6 +70,8 @@ class Explainer:
                 f"{_count(len(able.draining), words + ' place')} could hold it, but {is_are} draining and "
                 f"{'takes' if len(able.draining) == 1 else 'take'} nothing new.",
             )
+        if bin_ in self._paused:
+            return Reason(BIN_PAUSED, f"The {bin_} bin is paused: none of its tasks starts before it is resumed.")
         ahead = self._ahead(able, bin_)
         if ahead:
             verb = "is" if ahead == 1 else "are"

@@ -39,6 +39,9 @@ def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:  # no
     placements: list[Placement] = []
     for bin_, heads in order.by_bin(snapshot.lines.values(), config.bins):
         for head in heads:
+            if bin_ in snapshot.shares.paused:
+                waiting.append((head, bin_))
+                continue
             spot = places.take(head.needs, head.model)
             if spot is None:
                 waiting.append((head, bin_))
@@ -50,7 +53,7 @@ def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:  # no
 def _reasons(snapshot: Snapshot, waiting: list[tuple[Head, Bin]], config: PolicyConfig) -> dict[TaskId, Reason]:
     if not waiting:
         return {}
-    explainer = Explainer((load.place for load in snapshot.places.values()), snapshot.lines.values(), config.bins)
+    explainer = Explainer(snapshot, config.bins)
     return {head.task: explainer.why(head, bin_) for head, bin_ in waiting}
 
 

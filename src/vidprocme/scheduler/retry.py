@@ -2,12 +2,14 @@
 
 Backoff is exponential with full jitter, U(0, min(cap, base * 2^n)): of the variants compared in Marc Brooker,
 "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015) it needs the fewest calls, and it spreads a crowd of
-tasks that failed together.
+tasks that failed together. Only for what somebody has to bring back, half of each wait is certain ("equal jitter" there).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import assert_never
 
 from vidprocme.core.clock import Rng
@@ -15,31 +17,75 @@ from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import Limits, Next, OutcomeKind
 
 
+class Again(StrEnum):
+    """How a failed task is tried again."""
+
+    SAME = "same"  # as it was: whatever it met may have passed
+    LATER = "later"  # something that somebody has to bring back is away
+    SMALLER = "smaller"  # with less memory
+
+
+# By the stable code of its error; what is not here is tried again as it was. Errors that no try can mend say so themselves
+# (Fate.NEVER).
+CLASSES: Mapping[str, Again] = {
+    "DISK_FULL": Again.LATER,
+    "BLOBS_UNREACHABLE": Again.LATER,
+    "MODEL_SERVER_DOWN": Again.LATER,
+    "MODEL_BUSY": Again.LATER,
+    "MODEL_MEMORY": Again.LATER,  # other work has it, or another program: the model's own need does not get smaller
+    "OUT_OF_MEMORY": Again.SMALLER,
+    "FFMPEG_OUT_OF_MEMORY": Again.SMALLER,
+}
+
+# Deaths of an attempt's own making, seen by the pool that runs it. A task that dies so twice is set aside: a file that makes
+# ffmpeg crash would else take down one process after another.
+CRASHES = frozenset(
+    {
+        "PROCESS_CRASHED",
+        "OUT_OF_MEMORY",
+        "FFMPEG_CRASHED",
+        "FFMPEG_OUT_OF_MEMORY",
+        "MODEL_CRASHED",
+        "MODEL_OUT_OF_MEMORY",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to settle with. `exhausted`: its limits allow no more; the queue makes it dead, whatever the delay."""
+    """What to settle with.
+
+    exhausted: its limits allow no more; the queue makes it dead, whatever the delay.
+    crashed: it was a death of the attempt's own making; the queue counts these and sets the task aside at the second.
+    smaller: the next attempt is to need less memory.
+    """
 
     next: Next
     delay_ms: int = 0
     exhausted: bool = False
+    crashed: bool = False
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The nth wait (n from 0) is uniform in [0, min(cap_ms, base_ms * 2^n)]."""
+    """The nth wait (n from 0) is uniform in [least * top, top] with top = min(cap_ms, base_ms * 2^n)."""
 
     base_ms: int
     cap_ms: int
+    least: float = 0.0  # 0: full jitter
 
     def delay_ms(self, n: int, rng: Rng) -> int:
         # 2^n of a large n is a huge number for nothing: every cap is reached long before 2^32.
-        return round(rng.random() * min(self.cap_ms, self.base_ms << min(n, 32)))
+        top = min(self.cap_ms, self.base_ms << min(n, 32))
+        return round(top * (self.least + rng.random() * (1 - self.least)))
 
 
 FAILED = Backoff(1_000, 60_000)
 LOST = Backoff(250, 10_000)  # the task did nothing wrong; the jitter only keeps a dead machine's tasks apart
-OUTSIDE = Backoff(5_000, 60_000)  # somebody has to free a disk or start a server: a second changes nothing
-OUTSIDE_CODES = frozenset({"DISK_FULL", "MODEL_SERVER_DOWN"})
+# Somebody has to free a disk or start a server. Three waits of 15 to 30 s, 30 to 60 s and 60 to 120 s outlast the start of a
+# server that loads a large model, or a machine's; full jitter could use up all tries within a second.
+OUTSIDE = Backoff(30_000, 600_000, least=0.5)
 
 
 def next_step(
@@ -74,8 +120,16 @@ def _failed(error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Li
         case Fate.LOST:
             return _lost(lost_used, limits, rng)
         case Fate.RETRY:
-            backoff = OUTSIDE if error and error.code in OUTSIDE_CODES else FAILED
-            return Step(Next.RETRY, backoff.delay_ms(tries_used, rng), exhausted=tries_used + 1 >= limits.tries)
+            code = error.code if error else ""
+            again = CLASSES.get(code, Again.SAME)
+            backoff = OUTSIDE if again is Again.LATER else FAILED
+            return Step(
+                Next.RETRY,
+                backoff.delay_ms(tries_used, rng),
+                exhausted=tries_used + 1 >= limits.tries,
+                crashed=code in CRASHES,
+                smaller=again is Again.SMALLER,
+            )
         case fate:
             assert_never(fate)
 

@@ -87,7 +87,7 @@ class Context:
 
     @property
     def threads(self) -> int:
-        return max(1, self.attempt.resources.cpu_milli // 1000)
+        return max(1, (self.attempt.resources.cpu_milli // 1000) >> self.attempt.smaller)
 
     def outcome_of(self, stage: Stage) -> list[Outcome]:
         """Outcomes of the predecessors of this stage, in order of their index."""

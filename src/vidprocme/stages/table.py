@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from vidprocme.core.errors import Cancelled, LeaseLost, describe_exception
+from vidprocme.core.errors import Cancelled, Lost, describe_exception
 from vidprocme.core.job import Outcome, OutcomeKind, Stage, Usage
 from vidprocme.stages import describe, frames, index, join, probe, transcode
 from vidprocme.stages.context import Context
@@ -29,7 +29,7 @@ def run(context: Context) -> Outcome:
         outcome = BODIES[context.attempt.task.stage](context)
     except Cancelled as stop:
         outcome = Outcome(OutcomeKind.CANCELLED, error=stop.info())
-    except LeaseLost as stop:
+    except Lost as stop:
         outcome = Outcome(OutcomeKind.LOST, error=stop.info())
     except Exception as error:
         outcome = Outcome(OutcomeKind.FAILED, error=describe_exception(error))

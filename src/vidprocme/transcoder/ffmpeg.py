@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidprocme.core.errors import Retryable
+from vidprocme import processes
+from vidprocme.core.errors import Lost, Retryable
 from vidprocme.transcoder import sandbox
 from vidprocme.transcoder.binary import Encoder, EncoderCheck, Ffmpeg, encoders, find
 
@@ -68,11 +69,13 @@ def run(
         empty_is_fine: an output that got no picture is no error (newer ffmpegs exit with one, older ones do not).
 
     Raises:
-        Retryable: FFMPEG_MISSING, FFMPEG_STALLED, FFMPEG_TIMEOUT, FFMPEG_KILLED (from outside), FFMPEG_CRASHED (of its
-            own making), DISK_FULL, OUTPUT_TOO_LARGE, FFMPEG_FAILED.
+        Retryable: FFMPEG_MISSING, FFMPEG_STALLED, FFMPEG_TIMEOUT, FFMPEG_CRASHED (of its own making),
+            FFMPEG_OUT_OF_MEMORY (the kernel killed it), DISK_FULL, OUTPUT_TOO_LARGE, FFMPEG_FAILED.
+        Lost: FFMPEG_KILLED, from outside.
     """
     words = [ffmpeg.path, "-nostdin", "-hide_banner", "-y", "-nostats", "-v", "level+verbose"]
     words += ["-progress", "pipe:1", "-stats_period", "0.5", *argv]
+    oom_kills = processes.oom_kills()
     try:
         # A new group and a parent-death signal; the reasons are in sandbox.before_exec.
         process = subprocess.Popen(
@@ -94,7 +97,7 @@ def run(
     finally:
         watch.stop()
     if watch.code != 0 and not (empty_is_fine and watch.code > 0 and any(_EMPTY in line for line in watch.tail)):
-        raise _failure(watch, words)
+        raise _failure(watch, words, kernel_killed=processes.oom_kills() > oom_kills)
     return RunResult(watch.decoded, watch.tail_lines(), watch.cpu_s, watch.out_time_s, watch.decode_errors)
 
 
@@ -230,7 +233,7 @@ def _cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _failure(watch: _Watch, words: Sequence[str]) -> Retryable:
+def _failure(watch: _Watch, words: Sequence[str], *, kernel_killed: bool) -> Retryable | Lost:
     tail = watch.tail_lines()
     text = "\n".join(tail)
     last = tail[-1] if tail else "it said nothing"
@@ -247,6 +250,13 @@ def _failure(watch: _Watch, words: Sequence[str]) -> Retryable:
     if watch.code < 0 and -watch.code in _OWN_SIGNALS:
         name = signal.Signals(-watch.code).name
         return Retryable("FFMPEG_CRASHED", f"ffmpeg crashed ({name}): {last}.", "", evidence)
+    if watch.code == -signal.SIGKILL and kernel_killed:
+        return Retryable(
+            "FFMPEG_OUT_OF_MEMORY",
+            "The kernel killed ffmpeg: the machine had no memory left.",
+            "It is tried once more with fewer threads. Give the machine more memory, or fewer cores to vidprocme.",
+            evidence,
+        )
     if watch.code < 0 or "received signal" in text:
-        return Retryable("FFMPEG_KILLED", "ffmpeg was killed from outside before it was done.", "", evidence)
+        return Lost("FFMPEG_KILLED", "ffmpeg was killed from outside before it was done.", "", evidence)
     return Retryable("FFMPEG_FAILED", f"ffmpeg ended with exit code {watch.code}: {last}", "", evidence)

@@ -23,7 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vidprocme.core.errors import Fatal, Retryable
+from vidprocme import processes
+from vidprocme.core.errors import Fatal, Lost, Retryable
 from vidprocme.vision import openmp
 from vidprocme.vision.base import FrameResult, ModelInfo
 from vidprocme.vision.openai_http import FRAME_S, OpenAiHttp
@@ -36,6 +37,7 @@ _LAST_WORDS = 40  # lines of the engine's log that are kept for evidence
 # Beginnings of names: how to find libraries, which GPUs to use, where caches lie, which language.
 _PASSED_ON = ("LD_", "DYLD_", "CUDA_", "HIP_", "ROCR_", "GGML_", "OMP_", "HOME", "TMPDIR", "LC_", "LANG", "PYTHON")
 _LOG_HEAD = re.compile(r"^[\d.]+ [A-Z] ")  # time and level
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _END_S = 1.0  # the engine has no state to save: after this it is killed
 
 
@@ -77,7 +79,7 @@ class LlamaCpp:
 
         Raises:
             Fatal: MODEL_MISSING, MODEL_BROKEN, NO_MULTIMODAL, MODEL_BLIND.
-            Retryable: MODEL_CRASHED, MODEL_TIMEOUT.
+            Retryable: MODEL_CRASHED, MODEL_OUT_OF_MEMORY, MODEL_TIMEOUT. Lost: MODEL_KILLED.
         """
         if self._info is not None and self._process is not None and self._process.poll() is None:
             return self._info
@@ -114,7 +116,10 @@ class LlamaCpp:
         """One result for every frame, in order.
 
         Raises:
-            Retryable: MODEL_CRASHED, the engine died; MODEL_TIMEOUT, it hung and was ended. The next call starts another.
+            Retryable: MODEL_CRASHED, the engine died by itself; MODEL_OUT_OF_MEMORY, the kernel killed it; MODEL_TIMEOUT, it
+                hung and was ended.
+            Lost: MODEL_KILLED, by somebody else.
+            The next call starts another engine.
         """
         self.load()
         http = self._http
@@ -143,6 +148,7 @@ class LlamaCpp:
     def _start(self, api_key: str) -> dict[str, str]:
         """What the engine said when it was ready: address, device, version."""
         self._log = deque(maxlen=_LAST_WORDS)
+        self._oom_kills = processes.oom_kills()
         process = subprocess.Popen(
             [sys.executable, "-m", "vidprocme.vision.engine"],
             stdin=subprocess.PIPE,
@@ -244,11 +250,22 @@ class LlamaCpp:
         if self._ended() and self._reader is not None:
             self._reader.join(_END_S)
 
-    def _crashed(self) -> Retryable:
+    def _crashed(self) -> Retryable | Lost:
         self._hear_out()
         evidence = self._evidence()
         code = evidence["exit_code"]
         how = evidence.get("signal") or f"exit code {code}"
+        if code is not None and -code in _FROM_OUTSIDE:
+            if code == -signal.SIGKILL and processes.oom_kills() > self._oom_kills:
+                return Retryable(
+                    "MODEL_OUT_OF_MEMORY",
+                    f"The kernel killed the engine of the model {self._model.id}: the machine had no memory left.",
+                    "Use a smaller model, or give the machine more memory.",
+                    evidence,
+                )
+            return Lost(
+                "MODEL_KILLED", f"The engine of the model {self._model.id} was killed from outside.", "", evidence
+            )
         return Retryable(
             "MODEL_CRASHED",
             f"The engine of the model {self._model.id} ended by itself ({how}).",

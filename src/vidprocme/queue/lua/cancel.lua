@@ -4,7 +4,7 @@
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local job = ARGV[1]
 local key = P .. 'job:' .. job
-if call('EXISTS', key) == 0 then return -1 end
+if not known(job) then return -1 end
 if tonumber(call('HGET', key, 'live')) == 0 then return 0 end
 if call('HEXISTS', key, 'cancel') == 0 then emit('job.cancelled', job, nil, {}) end
 stop(job, 'cancel')

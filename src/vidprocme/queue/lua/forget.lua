@@ -1,19 +1,20 @@
+-- with _keep
 -- Remove an ended job and everything that is kept for it. Its events and counts stay until they are trimmed.
--- ARGV: 1 job.
--- Reply: 1; 0 when it has not ended; -1 when there is no such job.
-local job = ARGV[1]
+-- ARGV: 1 job, 2 why (asked: any ended one; dropped: only one that failed or was cancelled), 3 most tasks of one call.
+-- Reply: 2 all of it is gone; 1 call again for the rest (nobody sees the job any more; `trim` would finish it too); 0 it has
+--   not ended; -1 there is no such job; -2 it succeeded and is not dropped; -3 another job reuses its frames.
+call('DEL', P .. 'none') -- see turn.lua: also on a full server
+local job, why = ARGV[1], ARGV[2]
 local key = P .. 'job:' .. job
-if call('EXISTS', key) == 0 then return -1 end
-if tonumber(call('HGET', key, 'live')) > 0 then return 0 end
-for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
-  local task = load(id)
-  leave(task)
-  call('HINCRBY', P .. 'states', task.state, -1)
-  call('DEL', task.key, P .. 'kids:' .. id, P .. 'att:' .. id)
+local got = call('HMGET', key, 'going', 'live', 'used', 'n.failed', 'n.dead', 'n.cancelled')
+if not got[2] then return -1 end
+if not got[1] then
+  if tonumber(got[2]) > 0 then return 0 end
+  if got[3] then return -3 end
+  local bad = (tonumber(got[4]) or 0) + (tonumber(got[5]) or 0) + (tonumber(got[6]) or 0)
+  if why == 'dropped' and bad == 0 then return -2 end
+  begin_to_forget(job, why)
 end
-local name = call('HGET', key, 'key')
-if name and call('HGET', P .. 'keys', name) == job then call('HDEL', P .. 'keys', name) end
-call('ZREM', P .. 'jobs', job)
-call('DEL', key, P .. 'tasks:' .. job)
-emit('job.forgotten', job, nil, {})
-return 1
+local _, gone = forget_some(job, tonumber(ARGV[3]))
+finale()
+return gone and 2 or 1

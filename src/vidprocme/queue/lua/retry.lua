@@ -3,7 +3,7 @@
 -- Reply: how many tasks got fresh tries; -1 when there is no such job.
 local job = ARGV[1]
 local key = P .. 'job:' .. job
-if call('EXISTS', key) == 0 then return -1 end
+if not known(job) then return -1 end
 local fresh, waiting = {}, {}
 for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
   local task = load(id)
@@ -13,6 +13,8 @@ end
 if #fresh == 0 then return 0 end
 call('HDEL', key, 'cancel', 'doom', 'ended')
 JOBS[job] = {stop = false}
+call('ZREM', P .. 'ended:succeeded', job)
+call('ZREM', P .. 'ended:failed', job)
 call('ZADD', P .. 'active', call('ZSCORE', P .. 'jobs', job), job)
 emit('job.retried', job, nil, {tasks = #fresh})
 
@@ -30,9 +32,9 @@ for _, task in ipairs(waiting) do call('HSET', task.key, 'missing', still_missin
 local missing = {}
 for i, task in ipairs(fresh) do missing[i] = still_missing(task) end
 for i, task in ipairs(fresh) do
-  task.tries, task.lost, task.score, task.missing = 0, 0, 0, missing[i]
+  task.tries, task.lost, task.crashes, task.score, task.missing = 0, 0, 0, 0, missing[i]
   call('HSET', task.key, 'tries', 0, 'lost', 0, 'missing', missing[i])
-  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score')
+  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score', 'crashes')
   move(task, missing[i] == 0 and 'ready' or 'blocked')
 end
 finale()

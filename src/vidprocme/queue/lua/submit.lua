@@ -1,7 +1,8 @@
 -- Put a job with its first tasks in, whole or not at all.
 -- ARGV: 1 job id, 2 job (wire JSON), 3 idempotency key or '', 4 name of this call (said again: the same answer),
 --   5.. per task: id, spec (wire JSON), meta (JSON, see redis.py).
--- Reply: {1, job} new; {0, job} that job has the key, or the id; {-1, task} an unknown predecessor.
+-- Reply: {1, job} new; {0, job} that job has the key, or the id; {-1, task} an unknown predecessor; {-2, job} whose frames it
+--   wants to reuse is not there any more.
 local job, text, key, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if key ~= '' then
   local other = call('HGET', P .. 'keys', key)
@@ -10,18 +11,25 @@ end
 if call('EXISTS', P .. 'job:' .. job) == 1 then
   return {call('HGET', P .. 'job:' .. job, 'call') == name and 1 or 0, job}
 end
-local known, metas = {}, {}
+local base = reused(text)
+if base and not known(base) then return {-2, base} end
+local mine, metas = {}, {}
 for i = 5, #ARGV, 3 do
-  known[ARGV[i]] = true
+  mine[ARGV[i]] = true
   metas[i] = cjson.decode(ARGV[i + 2])
 end
 for i = 5, #ARGV, 3 do
   for _, before in ipairs(metas[i].after) do
-    if not known[before] and not load(before) then return {-1, before} end
+    if not mine[before] and not load(before) then return {-1, before} end
   end
 end
 call('HSET', P .. 'job:' .. job, 'job', text, 'submitted', NOW, 'live', 0, 'key', key, 'call', name)
 if key ~= '' then call('HSET', P .. 'keys', key, job) end
+if base then -- it must not be trimmed before this one
+  call('HINCRBY', P .. 'job:' .. base, 'used', 1)
+  call('ZREM', P .. 'ended:succeeded', base)
+  call('ZREM', P .. 'ended:failed', base)
+end
 call('ZADD', P .. 'jobs', whole(NOW_US), job)
 call('ZADD', P .. 'active', whole(NOW_US), job)
 add(TOTALS, 'job.submitted', 1)

@@ -2,10 +2,10 @@
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
 --   settlement: task, token, next, outcome (wire JSON),
---   kind of outcome, error code or '', delay ms; then per claim: task, place.
+--   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
---   {task, state, outcome or '' ...}} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
---   next due ms or '', next cursor}.
+--   {task, state, outcome or '' ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
+--   next due ms or '', next cursor, terms (see `terms` in _shares.lua)}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -23,11 +23,11 @@ local stale = {}
 for position = 1, settlements do
   local task, token = load(ARGV[at]), ARGV[at + 1]
   if holds(task, holder, token) then
-    finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
+    finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]), ARGV[at + 7])
   elseif not (task and task.settled == token and call('HGET', task.key, 'how') == ARGV[at + 2]) then
     stale[#stale + 1] = position
   end
-  at = at + 7
+  at = at + 8
 end
 
 local function sweep(id)
@@ -60,13 +60,14 @@ local function grant(position, task, until_ms)
     inputs[#inputs + 1] = before[1] or ''
     inputs[#inputs + 1] = before[2] or ''
   end
-  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs}
+  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs,
+    task.bin, task.smaller}
 end
 local position = 0
 for i = at, #ARGV, 2 do
   position = position + 1
   local task = load(ARGV[i])
-  if task and task.state == 'ready' then
+  if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
     task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
@@ -150,4 +151,4 @@ finale()
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-return {stale, claimed, lines, total, due[2] or '', cursor}
+return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines)}
