@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import pipeline
+from benchmarks import kills, pipeline
 
-BENCHMARKS = {"pipeline": pipeline.main}
+BENCHMARKS = {"pipeline": pipeline.main, "kills": kills.main}
 
 
 def main(argv: list[str]) -> int:
