@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import kills, pipeline
+from benchmarks import kills, pipeline, queue
 
-BENCHMARKS = {"pipeline": pipeline.main, "kills": kills.main}
+BENCHMARKS = {
+    "pipeline": pipeline.main,
+    "queue": queue.main,
+    "kills": kills.main,
+}
 
 
 def main(argv: list[str]) -> int:

@@ -30,6 +30,7 @@ from vidprocme.queue.base import Keep, Queue
 if TYPE_CHECKING:
     from vidprocme.core.resources import Place
     from vidprocme.dispatch.dispatcher import Dispatcher
+    from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
     from vidprocme.queue.check import Report
     from vidprocme.stages.context import StageSettings
@@ -201,22 +202,30 @@ class House:
     # -- pools -----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def pool(self, *, only: Callable[[], Collection[JobId]] | None = None) -> Iterator[Dispatcher]:
-        """A started pool of this process; `only`: it serves no other jobs than these."""
+    def pool(
+        self, *, only: Callable[[], Collection[JobId]] | None = None, executor: Executor | None = None
+    ) -> Iterator[Dispatcher]:
+        """A started pool of this process.
+
+        Args:
+            only: it serves no other jobs than these.
+            executor: who runs the attempts; None: processes of this machine, on its places.
+        """
         from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
 
         settings = self.settings
-        places = self.places()
+        places = self.places() if executor is None else tuple(executor.places())
         pool = this_pool(self.clock.now_ms(), len(places), own_jobs_only=only is not None)
-        executor = LocalExecutor(
-            places,
-            to_wire(self.stage_settings()),
-            self.data / "scratch" / pool.id,
-            model_threads=self.model_threads,
-            memory_bytes=self.attempt_memory_bytes,
-        )
+        if executor is None:
+            executor = LocalExecutor(
+                places,
+                to_wire(self.stage_settings()),
+                self.data / "scratch" / pool.id,
+                model_threads=self.model_threads,
+                memory_bytes=self.attempt_memory_bytes,
+            )
         dispatcher = Dispatcher(
             self.queue,
             executor,

@@ -3,73 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vidprocme.cli.jobs import age_text, clipped, printable
-from vidprocme.cli.main import main
-from vidprocme.config import Settings
-from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.ids import JobId, task_id
-from vidprocme.core.job import Next, Outcome, OutcomeKind
-from vidprocme.core.resources import Resources
-from vidprocme.queue import embedded
-from vidprocme.queue.base import Claim, Settlement
+from tests.cli.things import fail, said, submit
+from vidprocme.cli.words import age_text, clipped, printable
+from vidprocme.core.errors import Fate
+from vidprocme.core.job import Next
 from vidprocme.wiring import House
-
-HOLDER = "pool_test"
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded.open(tmp_path_factory.mktemp("redis")) as server:
-        yield server.url
-
-
-@pytest.fixture
-def house(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A house whose settings the verbs find in their environment."""
-    for name in list(os.environ):
-        if name.startswith("VIDPROCME_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("VIDPROCME_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("VIDPROCME_REDIS_URL", redis_url)
-    monkeypatch.setenv("COLUMNS", "80")
-    with House(Settings(data=tmp_path / "data", redis_url=redis_url)) as made:
-        made.queue.client.flushdb()  # type: ignore[attr-defined]
-        yield made
-
-
-def submit(house: House, folder: Path, name: str = "goat.mp4") -> JobId:
-    path = folder / name
-    path.write_text(f"the content of {name}")
-    return house.control.submit(house.source_of(path), house.recipe({"model": "none"})).job
-
-
-def fail(house: House, job: JobId, next_: Next, fate: Fate) -> None:
-    """One attempt at its probe, ended as a pool would end it."""
-    turn = house.queue.turn(HOLDER, [], [Claim(task_id(job, "probe", 0), "node/cpu", Resources())], lease_ms=60_000)
-    error = ErrorInfo("NOT_MEDIA", "This file is text.", "Send a video.", {"tail": ["first", "moov\x1b[2J"]}, fate)
-    outcome = Outcome(OutcomeKind.FAILED, error=error)
-    house.queue.turn(HOLDER, [Settlement(turn.claimed[0].lease, next_, outcome, 60_000)], [], lease_ms=60_000)
-
-
-def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> tuple[str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["jobs", *words])
-    out, err = capsys.readouterr()
-    assert (stop.value.code or 0) == status, err
-    assert max([0, *map(len, out.splitlines())]) <= 80 or "--json" in words
-    return out, err
 
 
 def test_the_list(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b" * 100 + ".mp4")
 
-    out, _ = said(capsys, "ls")
+    out, _ = said(capsys, "jobs", "ls")
 
     head, *rows = out.splitlines()
     assert head.split() == ["ID", "STATE", "BIN", "TASKS", "AGE", "NAME"]
@@ -81,13 +29,13 @@ def test_the_list(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_the_list_for_a_script(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
 
-    (item,) = json.loads(said(capsys, "ls", "--json")[0])["items"]
+    (item,) = json.loads(said(capsys, "jobs", "ls", "--json")[0])["items"]
 
     assert (item["id"], item["state"], item["name"], item["tasks"]) == (job, "queued", "goat.mp4", {"ready": 1})
 
 
 def test_no_jobs(house: House, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
-    out, err = said(capsys, "ls")
+    out, err = said(capsys, "jobs", "ls")
 
     assert out == ""
     assert "vidprocme process" in err
@@ -97,7 +45,7 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
     job = submit(house, tmp_path)
     fail(house, job, Next.FAIL, Fate.NEVER)
 
-    out, _ = said(capsys, "show", job)
+    out, _ = said(capsys, "jobs", "show", job)
 
     assert "goat.mp4: failed" in out
     assert "error     NOT_MEDIA: This file is text." in out
@@ -108,10 +56,10 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
 
 def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
-    in_line, _ = said(capsys, "show", job)
+    in_line, _ = said(capsys, "jobs", "show", job)
     fail(house, job, Next.RETRY, Fate.RETRY)
 
-    delayed, _ = said(capsys, "show", job)
+    delayed, _ = said(capsys, "jobs", "show", job)
 
     assert "waiting   probe ready: No pool is at work." in in_line
     assert "waiting   probe delayed: Is tried again in" in delayed
@@ -122,35 +70,34 @@ def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.Captu
     job, _ = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b.mp4")
 
     for given in (job, job[-8:], job[-8:].lower(), job.removeprefix("job_")):
-        assert f"job       {job}" in said(capsys, "show", given)[0]
-    _, err = said(capsys, "show", job[:7], status=2)
+        assert f"job       {job}" in said(capsys, "jobs", "show", given)[0]
+    _, err = said(capsys, "jobs", "show", job[:7], status=2)
     assert "JOB_AMBIGUOUS" in err
     for given in ("zzz", "job_", "", "\udcff"):
-        assert "JOB_UNKNOWN" in said(capsys, "show", given, status=5)[1]
+        assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", given, status=5)[1]
 
 
 def test_cancel_and_retry(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
 
-    assert "cancelled" in said(capsys, "cancel", job[-8:])[0]
-    assert "JOB_ENDED" in said(capsys, "cancel", job, status=6)[1]
-    out, err = said(capsys, "retry", job)
+    assert "cancelled" in said(capsys, "jobs", "cancel", job[-8:])[0]
+    assert "JOB_ENDED" in said(capsys, "jobs", "cancel", job, status=6)[1]
+    out, err = said(capsys, "jobs", "retry", job)
     assert "1 task has fresh tries" in out
     assert "No pool is at work" in err
-    assert "NOTHING_TO_RETRY" in said(capsys, "retry", job, status=6)[1]
-    assert json.loads(said(capsys, "cancel", job, "--json")[0]) == {"id": job, "state": "cancelled", "tasks": 0}
-    assert "JOB_UNKNOWN" in said(capsys, "retry", "job_no", status=5)[1]
+    assert "NOTHING_TO_RETRY" in said(capsys, "jobs", "retry", job, status=6)[1]
+    assert json.loads(said(capsys, "jobs", "cancel", job, "--json")[0]) == {"id": job, "state": "cancelled", "tasks": 0}
+    assert "JOB_UNKNOWN" in said(capsys, "jobs", "retry", "job_no", status=5)[1]
 
 
 def test_without_a_queue(
     house: House,  # noqa: ARG001
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("VIDPROCME_REDIS_URL", f"unix://{tmp_path}/nobody.sock")
+    monkeypatch.setenv("VIDPROCME_REDIS_URL", "unix:///nowhere/nobody.sock")
 
-    _, err = said(capsys, "ls", status=3)
+    _, err = said(capsys, "jobs", "ls", status=3)
 
     assert "QUEUE_UNREACHABLE" in err
 

@@ -203,6 +203,20 @@ def test_a_stopped_process_is_noticed_and_ended(executor: LocalExecutor, tmp_pat
     assert all_gone([process])
 
 
+def test_what_does_not_hear_a_cancel_is_killed_and_its_place_is_free(executor: LocalExecutor, tmp_path: Path) -> None:
+    deaf, after = hanging(tmp_path), attempt(Stage.INDEX)
+    executor.submit(deaf)
+    poll_until(executor, waits_in_pipe(executor))
+    (process,) = workers(executor)
+    process.suspend()  # neither a message nor TERM reaches it
+    executor.cancel(deaf.id)
+
+    assert outcome_of(executor, deaf).kind is OutcomeKind.CANCELLED
+    assert all_gone([process])
+    executor.submit(after)
+    assert outcome_of(executor, after).kind is OutcomeKind.OK
+
+
 def test_longer_than_its_wall_limit(executor: LocalExecutor, tmp_path: Path) -> None:
     one = hanging(tmp_path, Limits(wall_s=0.5, stall_s=3600))
     executor.submit(one)

@@ -17,6 +17,7 @@ from vidprocme.core.ids import JobId, video_id
 from vidprocme.core.job import OutcomeKind, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.wire import to_wire
+from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.library.base import Blobs
@@ -76,6 +77,17 @@ class WaitingDocument(Document):
     count: int
 
 
+class LineDocument(Document):
+    """Where the first ready task of a job stands, strictly by bin and age, and a guess when it starts."""
+
+    task: str
+    bin: str
+    ahead: int = Field(description="older tasks of its bin")
+    more_urgent: int = Field(description="tasks of more urgent bins")
+    start_eta_s: float | None = Field(description="null: unknown; `how` says why")
+    how: str
+
+
 class AttemptDocument(Document):
     """One attempt that did not end well."""
 
@@ -130,6 +142,11 @@ class JobDocument(JobSummary):
     progress: float = Field(description="0..1 over all stages")
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
+    line: LineDocument | None = Field(description="null when none of its tasks is ready")
+    eta_s: float | None = Field(
+        description="seconds to its end if it goes on as so far; null: unknown, or it has ended"
+    )
+    eta_how: str
     troubles: list[AttemptDocument] = Field(description="attempts that did not end well, oldest first")
     media: dict[str, Any] | None
     frames: int
@@ -182,6 +199,7 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocu
     tasks = queue.tasks(job)
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
+    eta = _end(result.view, tasks, progress.fraction, now_ms)
     return JobDocument(
         **_summary_fields(result.view),
         recipe=to_wire(result.view.job.recipe),
@@ -197,6 +215,9 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocu
             for stage in progress.stages
         ],
         waiting=_waiting(queue, tasks, now_ms),
+        line=_line(queue, job),
+        eta_s=None if eta.seconds is None else round(eta.seconds, 1),
+        eta_how=eta.how,
         troubles=_troubles(queue, tasks),
         media=media_document(result.media) if result.media else None,
         frames=len(result.frames),
@@ -263,6 +284,36 @@ def _waiting(queue: Queue, tasks: Sequence[TaskView], now_ms: int) -> list[Waiti
         WaitingDocument(stage=stage, state=state, code=code, text=text, count=count)
         for (stage, state, code, text), count in found.items()
     ]
+
+
+def _line(queue: Queue, job: JobId) -> LineDocument | None:
+    position = queue.position(job)
+    if position is None:
+        return None
+    at_work = [pool for pool in queue.fleet() if not pool.info.own_jobs_only and not pool.info.draining]
+    slots = sum(place.slots for pool in at_work if pool.report for place in pool.report.places)
+    eta = start_eta(
+        position,
+        queue.counters(),
+        queue.lately(WINDOW_MIN),
+        slots=slots or len(at_work),  # one that has just joined has not said yet what it offers
+        paused=position.bin in queue.paused(),
+    )
+    return LineDocument(
+        task=position.task,
+        bin=position.bin.value,
+        ahead=sum(position.ahead.values()),
+        more_urgent=sum(position.more_urgent.values()),
+        start_eta_s=None if eta.seconds is None else round(eta.seconds, 1),
+        how=eta.how,
+    )
+
+
+def _end(view: JobView, tasks: Sequence[TaskView], fraction: float, now_ms: int) -> Eta:
+    if view.ended_ms is not None:
+        return Eta(None, "it has ended")
+    begun = [task.started_ms for task in tasks if task.started_ms is not None]
+    return end_eta(fraction, (now_ms - min(begun)) / 1000 if begun else None)
 
 
 def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:

@@ -11,9 +11,9 @@ import click
 from vidprocme.cli.deliver import deliver, document_of, read_result
 from vidprocme.cli.folders import claim, prepare_out, read_mark
 from vidprocme.cli.hands import Hands, patiently
-from vidprocme.cli.jobs import resolve
 from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
+from vidprocme.cli.picking import resolve
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.summary import summary
 from vidprocme.core.errors import Fatal

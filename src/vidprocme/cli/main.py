@@ -16,7 +16,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "process": ("vidprocme.cli.process", "process", "Take videos through the whole pipeline, here and now."),
     "up": ("vidprocme.cli.up", "up", "Run the server and a pool; Ctrl-C drains."),
     "worker": ("vidprocme.cli.up", "worker", "Run one more pool for the same queue."),
-    "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one, cancel or retry it."),
+    "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one; cancel, retry, move or drop some."),
     "describe": ("vidprocme.cli.describe", "describe", "Add captions to a video that was processed without."),
     "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
     "models": ("vidprocme.cli.models", "models", "List and add vision-language models."),

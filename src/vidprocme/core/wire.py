@@ -11,10 +11,11 @@ import json
 import types
 import typing
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from vidprocme.core.errors import Fatal
@@ -55,14 +56,48 @@ def from_wire(kind: type[T], data: Any) -> T:
 
 def dumps(value: Any) -> str:
     """A noun as one line of JSON with its version. It can always be encoded as UTF-8."""
-    envelope = {"v": VERSION, "d": to_wire(value)}
-    text = json.dumps(envelope, separators=(",", ":"), ensure_ascii=False)
+    text = _ENCODE({"v": VERSION, "d": value})
+    # A file name that is not UTF-8 reaches us with lone surrogates (os.fsdecode); as escapes they survive.
+    return text if text.isascii() or _is_utf8(text) else _ENCODE_ASCII({"v": VERSION, "d": value})
+
+
+def _level(value: Any) -> Any:
+    """One level of a noun, for the encoder in C, which knows plain values (and str enums) by itself and asks for the rest.
+
+    The same as `to_wire` says, level by level: a test holds the two together.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names, take = _taken(type(value))
+        return dict(zip(names, take(value), strict=True))
+    if isinstance(value, (Enum, Fraction)):
+        return to_wire(value)
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not a noun")
+
+
+@cache
+def _taken(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, and what takes their values, in that order."""
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    if len(names) == 1:
+        alone = attrgetter(*names)
+        return names, lambda value: (alone(value),)
+    return names, attrgetter(*names)
+
+
+def _is_utf8(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A file name that is not UTF-8 reaches us with lone surrogates (os.fsdecode); as escapes they survive.
-        return json.dumps(envelope, separators=(",", ":"))
-    return text
+        return False
+    return True
+
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_level).encode
+_ENCODE_ASCII = json.JSONEncoder(separators=(",", ":"), default=_level).encode
 
 
 def loads(kind: type[T], text: str | bytes) -> T:
@@ -125,63 +160,108 @@ def _check_version(version: Any) -> None:
         )
 
 
-@cache
-def _fields(kind: type) -> Mapping[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
-
-
 def _decode(kind: Any, data: Any) -> Any:
+    return _decoder(kind)(data)
+
+
+Decoder = Callable[[Any], Any]
+
+
+@cache
+def _decoder(kind: Any) -> Decoder:
+    """What turns JSON values into this type; made once. It raises TypeError, ValueError or KeyError for other values."""
     if hasattr(kind, "__supertype__"):  # a NewType
-        return _decode(kind.__supertype__, data)
+        return _decoder(kind.__supertype__)
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(typing.get_args(kind), data)
+        return _union_decoder(typing.get_args(kind))
     if origin in (tuple, list, Sequence):
-        return _decode_sequence(kind, origin, data)
+        return _sequence_decoder(kind, origin)
     if origin in (dict, Mapping):
-        key, item = typing.get_args(kind)
-        _expect(dict, data)
-        return {_decode(key, k): _decode(item, v) for k, v in data.items()}
+        return _mapping_decoder(*map(_decoder, typing.get_args(kind)))
     if kind is Any:
-        return data
+        return lambda data: data
     if dataclasses.is_dataclass(kind):
-        _expect(dict, data)
-        hints = _fields(cast(type, kind))
-        return cast(type, kind)(**{n: _decode(h, data[n]) for n, h in hints.items() if n in data})
+        return _noun_decoder(cast(type, kind))
     if kind is Fraction:
-        _expect(str, data)  # a JSON number has been through a float: no longer exact
-        return Fraction(data)
+        return _fraction
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
-    if kind is float and type(data) is int:
-        return float(data)
-    _expect(kind, data)
+        return _enum_decoder(kind)
+    if kind is float:
+        return lambda data: float(data) if type(data) is int else _expected(float, data)
+    return lambda data: data if type(data) is kind else _expected(kind, data)
+
+
+def _expected(kind: type, data: Any) -> Any:
+    """The data; TypeError unless it is of that kind. A bool is not a number here."""
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise TypeError(f"expected {kind.__name__}, found {type(data).__name__}")
     return data
 
 
-def _expect(kind: type, data: Any) -> None:
-    """Raises TypeError unless data is of that kind; a bool is not a number here."""
-    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise TypeError(f"expected {kind.__name__}, found {type(data).__name__}")
+def _fraction(data: Any) -> Fraction:
+    return Fraction(_expected(str, data))  # a JSON number has been through a float: no longer exact
 
 
-def _decode_union(options: tuple[Any, ...], data: Any) -> Any:
-    if data is None and type(None) in options:
-        return None
+def _enum_decoder(kind: type[Enum]) -> Decoder:
+    known = {member.value: member for member in kind}
+
+    def decode(data: Any) -> Any:
+        return known[data] if type(data) is str and data in known else kind(data)
+
+    return decode
+
+
+def _noun_decoder(kind: type) -> Decoder:
+    fields: list[tuple[str, Decoder]] = []  # filled at the first use: a noun may hold nouns of its own kind
+
+    def decode(data: Any) -> Any:
+        _expected(dict, data)
+        if not fields:
+            hints = typing.get_type_hints(kind)
+            fields.extend((field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind))
+        return kind(**{name: decoder(data[name]) for name, decoder in fields if name in data})
+
+    return decode
+
+
+def _union_decoder(options: tuple[Any, ...]) -> Decoder:
     rest = [option for option in options if option is not type(None)]
     if len(rest) != 1:
+        return _ambiguous(options)
+    decoder = _decoder(rest[0])
+    if len(rest) == len(options):
+        return decoder
+    return lambda data: None if data is None else decoder(data)
+
+
+def _ambiguous(options: tuple[Any, ...]) -> Decoder:
+    def decode(data: Any) -> Any:
+        if data is None and type(None) in options:
+            return None
         raise TypeError(f"ambiguous union {options}")
-    return _decode(rest[0], data)
+
+    return decode
 
 
-def _decode_sequence(kind: Any, origin: Any, data: Any) -> Any:
-    _expect(list, data)
+def _mapping_decoder(key: Decoder, item: Decoder) -> Decoder:
+    return lambda data: {key(k): item(v) for k, v in _expected(dict, data).items()}
+
+
+def _sequence_decoder(kind: Any, origin: Any) -> Decoder:
     arguments = typing.get_args(kind)
-    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_decode(arguments[0], item) for item in data)
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+        return _tuple_decoder([_decoder(argument) for argument in arguments])
+    item = _decoder(arguments[0])
     if origin is tuple:
-        if len(arguments) != len(data):
-            raise TypeError(f"expected {len(arguments)} items, found {len(data)}")
-        return tuple(_decode(a, item) for a, item in zip(arguments, data, strict=True))
-    return [_decode(arguments[0], item) for item in data]
+        return lambda data: tuple([item(one) for one in _expected(list, data)])
+    return lambda data: [item(one) for one in _expected(list, data)]
+
+
+def _tuple_decoder(decoders: Sequence[Decoder]) -> Decoder:
+    def decode(data: Any) -> Any:
+        if len(decoders) != len(_expected(list, data)):
+            raise TypeError(f"expected {len(decoders)} items, found {len(data)}")
+        return tuple(decoder(item) for decoder, item in zip(decoders, data, strict=True))
+
+    return decode

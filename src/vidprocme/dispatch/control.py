@@ -1,4 +1,4 @@
-"""What a person may ask of the house: submit, describe, cancel, retry. Each is one call that either happened or did not."""
+"""What a person may ask of the house: submit, describe, cancel, retry, move, drop. Each is one call that either happened or did not."""
 
 from __future__ import annotations
 
@@ -84,6 +84,23 @@ class Control:
     def retry(self, job: JobId) -> int:
         """Fresh tries for what failed, died or was cancelled. Returns how many tasks."""
         return self._queue.retry(job)
+
+    def move(self, job: JobId, bin_: Bin) -> int:
+        """Into another bin, each task with its place by age. Returns how many of them wait.
+
+        Raises:
+            Fatal: JOB_UNKNOWN, JOB_ENDED.
+        """
+        return self._queue.move(job, bin_)
+
+    def drop(self, job: JobId) -> None:
+        """Give up a job that failed or was cancelled: it is forgotten, and the same wish makes a new one.
+
+        Raises:
+            Fatal: JOB_UNKNOWN, JOB_UNFINISHED, JOB_SUCCEEDED, JOB_IN_USE.
+        """
+        if not self._queue.drop(job):
+            raise Fatal("JOB_UNFINISHED", f"Job {job} has not ended.", f"`vidprocme jobs cancel {job}` first.")
 
     def _job(self, source: Source, recipe: Recipe, bin_: Bin, tenant: str) -> Job:
         now_ms = self._clock.now_ms()

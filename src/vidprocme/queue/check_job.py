@@ -15,7 +15,6 @@ from typing import Any
 
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TERMINAL, AfterRule, TaskState
-from vidprocme.queue import connect
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.reader import PAGE
 from vidprocme.queue.redis import RedisQueue
@@ -117,13 +116,13 @@ def read_job(queue: RedisQueue, job: JobId) -> JobSeen | None:
     return None
 
 
-def together(queue: RedisQueue, commands: Sequence[Sequence[str | int]]) -> list[Any]:
-    """Several commands at one moment (MULTI)."""
-    with connect.translated(queue.where), queue.client.pipeline(transaction=True) as pipe:
-        add: Any = pipe.execute_command  # untyped in redis-py
-        for command in commands:
-            add(*command)
-        return pipe.execute()
+def together(queue: RedisQueue, *readings: Sequence[str | int]) -> list[Any]:
+    """Several readings at one moment, each a command, its key without the prefix, and its other words."""
+    words: list[str | int] = []
+    for reading in readings:
+        words += [len(reading), *reading]
+    replies: list[Any] = queue.run("read", *words)
+    return replies
 
 
 def moved_since(queue: RedisQueue, mark: str, job: JobId | None = None) -> bool:
@@ -138,12 +137,10 @@ def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
     keys = queue.keys
     row, listed, ready, *scores = together(
         queue,
-        (
-            ("HGETALL", keys.job(job)),
-            ("LRANGE", keys.job_tasks(job), 0, -1),
-            ("ZRANGE", keys.of(f"ready:{job}"), 0, -1),
-            *(("ZSCORE", keys.of(name), job) for name in LISTS),
-        ),
+        ("HGETALL", f"job:{job}"),
+        ("LRANGE", f"tasks:{job}", 0, -1),
+        ("ZRANGE", f"ready:{job}", 0, -1),
+        *(("ZSCORE", name, job) for name in LISTS),
     )
     tasks = {seen.id: seen for seen in look(queue, list(dict.fromkeys(listed)))}
     blocked = [seen for seen in tasks.values() if seen.state == S.BLOCKED]

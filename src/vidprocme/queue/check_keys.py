@@ -75,7 +75,7 @@ def judge_keys(queue: RedisQueue, names: Sequence[str], listed: set[str]) -> Ite
     asked = [
         command
         for name, (family, owner) in zip(names, families, strict=True)
-        for command in (("TYPE", of(name)), ("PTTL", of(name)), _belongs(queue, family, owner))
+        for command in (("TYPE", of(name)), ("PTTL", of(name)), _full(queue, _belongs(family, owner)))
     ]
     replies = queue.commands(asked)
     for name, (family, owner), kind, ttl_ms, belongs in zip(
@@ -99,26 +99,30 @@ def judge_keys(queue: RedisQueue, names: Sequence[str], listed: set[str]) -> Ite
                 yield from _unlisted_job(queue, owner)
         elif family in LEFT_OVER and not _is_there(belongs) and owner not in listed:
             kind_, text = LEFT_OVER[family]
-            exists, found = together(queue, (("EXISTS", of(name)), _belongs(queue, family, owner)))
+            exists, found = together(queue, ("EXISTS", name), _belongs(family, owner))
             if exists and not _is_there(found):
                 yield Finding(kind_, name, text)
 
 
-def _belongs(queue: RedisQueue, family: str | None, owner: str) -> tuple[str, ...]:
-    """The command that says whether a key's owner is there; for keys without one, any command."""
-    of = queue.keys.of
+def _belongs(family: str | None, owner: str) -> tuple[str, ...]:
+    """The reading that says whether a key's owner is there; for keys without one, any reading."""
     match family:
         case "kids:" | "att:":
-            return ("EXISTS", of(f"task:{owner}"))
+            return ("EXISTS", f"task:{owner}")
         case "tasks:" | "ready:":
-            return ("EXISTS", of(f"job:{owner}"))
+            return ("EXISTS", f"job:{owner}")
         case "job:":
-            return ("ZSCORE", of("jobs"), owner)
+            return ("ZSCORE", "jobs", owner)
         case "line:":
-            return ("ZSCORE", of("lines"), owner)
+            return ("ZSCORE", "lines", owner)
         case "held:":
-            return ("SISMEMBER", of("holders"), owner)
-    return ("EXISTS", of("jobs"))
+            return ("SISMEMBER", "holders", owner)
+    return ("EXISTS", "jobs")
+
+
+def _full(queue: RedisQueue, reading: tuple[str, ...]) -> tuple[str, ...]:
+    """The command of a reading, its key with the prefix."""
+    return (reading[0], queue.keys.of(reading[1]), *reading[2:])
 
 
 def split(name: str) -> tuple[str | None, str]:
@@ -133,15 +137,14 @@ def _unlisted(queue: RedisQueue, task: str) -> Iterator[Finding]:
     """It may be newer than the walk over the jobs: asked at one moment, in its own job's list."""
     of = queue.keys.of
     job = queue.command("HGET", of(f"task:{task}"), "job")
-    exists, at = together(queue, (("EXISTS", of(f"task:{task}")), ("LPOS", of(f"tasks:{job}"), task)))
+    exists, at = together(queue, ("EXISTS", f"task:{task}"), ("LPOS", f"tasks:{job}", task))
     if exists and at is None:
         yield Finding("task-unlisted", f"task:{task}", f"exists, and its job {job} does not name it")
 
 
 def _unlisted_job(queue: RedisQueue, job: str) -> Iterator[Finding]:
-    of = queue.keys.of
-    asked = (("EXISTS", of(f"job:{job}")), ("ZSCORE", of("jobs"), job), ("ZSCORE", of("going"), job))
-    exists, in_jobs, in_going = together(queue, asked)
+    asked = (("EXISTS", f"job:{job}"), ("ZSCORE", "jobs", job), ("ZSCORE", "going", job))
+    exists, in_jobs, in_going = together(queue, *asked)
     if exists and in_jobs is None and in_going is None:
         yield Finding("job-unlisted", f"job:{job}", "is neither in `jobs` nor in `going`: nobody would find it")
 
@@ -150,21 +153,21 @@ def judge_lists(queue: RedisQueue) -> Iterator[Finding]:
     """Lists that name what is not there, and what has grown beyond its bound."""
     of = queue.keys.of
     for page in scan(queue, "ZSCAN", "lines"):
-        for line in _without(queue, [f"line:{name}" for name, _ in page], ("ZSCORE", of("lines"))):
+        for line in _without(queue, [f"line:{name}" for name, _ in page], ("ZSCORE", "lines")):
             yield Finding("line-empty", "lines", f"lists {line}, which holds nothing")
     for members in scan(queue, "SSCAN", "holders"):
-        for holder in _without(queue, [f"held:{name}" for name in members], ("SISMEMBER", of("holders"))):
+        for holder in _without(queue, [f"held:{name}" for name in members], ("SISMEMBER", "holders")):
             yield Finding("holder-empty", "holders", f"lists {holder}, which is not there")
     for pairs in scan(queue, "HSCAN", "keys"):
         named = dict(pairs)
         exist = queue.commands([("EXISTS", of(f"job:{job}")) for job in named.values()])
         for key in [key for key, there in zip(named, exist, strict=True) if not there]:
-            job, there = together(queue, (("HGET", of("keys"), key), ("EXISTS", of(f"job:{named[key]}"))))
+            job, there = together(queue, ("HGET", "keys", key), ("EXISTS", f"job:{named[key]}"))
             if job == named[key] and not there:
                 yield Finding("key-of-nothing", "keys", f"{key} stands for {job}, which does not exist")
     for pool in queue.command("HKEYS", of("told")):
-        asked = (("HEXISTS", of("told"), pool), ("HEXISTS", of("pools"), pool), ("EXISTS", of(f"pool:{pool}")))
-        told, known, present = together(queue, asked)
+        asked = (("HEXISTS", "told", pool), ("HEXISTS", "pools", pool), ("EXISTS", f"pool:{pool}"))
+        told, known, present = together(queue, *asked)
         if told and not known and not present:
             yield Finding("told-of-nobody", "told", f"has totals of {pool}, which is forgotten")
     for pool, text in queue.command("HGETALL", of("pools")).items():
@@ -190,7 +193,7 @@ def _without(queue: RedisQueue, names: Sequence[str], listed: tuple[str, str]) -
     exist = queue.commands([("EXISTS", queue.keys.of(name)) for name in names])
     for name in [name for name, there in zip(names, exist, strict=True) if not there]:
         member = name.partition(":")[2]
-        still, there = together(queue, ((*listed, member), ("EXISTS", queue.keys.of(name))))
+        still, there = together(queue, (*listed, member), ("EXISTS", name))
         if _is_there(still) and not there:
             yield member
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -135,11 +135,16 @@ def report_from(text: str) -> PoolReport | None:
         return None
 
 
-def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str) -> Claimed:
-    """One granted claim of a turn's reply."""
-    position, token, until_ms, number, lost, spec, job_text, uri, mtime, inputs, bin_, smaller = reply
+def rows(flat: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """A flat reply, cut into rows."""
+    return (flat[at : at + width] for at in range(0, len(flat), width))
+
+
+def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, jobs: Mapping[str, Job]) -> Claimed:
+    """One granted claim of a turn's reply; `jobs` as the same reply names them."""
+    position, token, until_ms, number, lost, spec, job_id, inputs, bin_, smaller = reply
     claim = claims[int(position) - 1]
-    task, job = in_bin(wire.loads(Task, spec), bin_), job_from(job_text, uri, mtime, bin_)
+    task, job = in_bin(wire.loads(Task, spec), bin_), jobs[job_id]
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -220,13 +225,14 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
         tries=int(row["tries"] or 0),
         lost=int(row["lost"] or 0),
         crashes=int(row["crashes"] or 0),
-        holder=row["holder"],
+        # What was said of the last attempt stays in the hash when it ends.
+        holder=row["holder"] if state is TaskState.RUNNING else None,
         place=row["place"],
         due_ms=_whole(row["due"]),
         started_ms=_whole(row["started"]),
         ended_ms=_whole(row["ended"]) if state in TERMINAL else None,
         outcome=wire.loads(Outcome, outcome) if outcome else None,
-        progress=float(row["progress"] or 0.0),
+        progress=float(row["progress"] or 0.0) if state is TaskState.RUNNING else 0.0,
     )
 
 

@@ -94,7 +94,7 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
     if away or isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return Retryable(
             "QUEUE_UNREACHABLE",
-            f"The Redis server at {where} does not answer: {text}.",
+            f"The Redis server at {where} does not answer: {text.rstrip('.')}.",
             "Check that it runs and can be reached from here; nothing accepted was lost.",
             evidence,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Task
+from vidprocme.core.job import Stage, Task
 
 DEFAULT_PREFIX = "{vp}:"
 
@@ -58,3 +58,8 @@ def split_line(name: str) -> tuple[str, str, str]:
     """Bin, tenant and shape of a line's name. A tenant has no `|`; a shape may."""
     bin_, tenant, shape = name.split("|", 2)
     return bin_, tenant, shape
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of a line's tasks: a shape begins with it (core.job.Task.shape)."""
+    return Stage(split_line(name)[2].partition("/")[0])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import redis
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Bin, TaskState
-from vidprocme.queue import codec, connect
-from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, ServerInfo, TaskView
-from vidprocme.queue.keys import Keys, split_line
+from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
+from vidprocme.queue import codec, connect, series
+from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
+from vidprocme.queue.keys import Keys, split_line, stage_of
 
 PAGE = 500  # tasks or lines read in one pipeline
 
@@ -66,6 +67,23 @@ class QueueReader:
         ids = self.command("ZREVRANGE", key, 0, limit - 1)
         rows = self.commands(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
         return tuple(view for row in rows if (view := codec.job_view(row)))
+
+    def each_job(
+        self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Iterator[JobView]:
+        key = self._keys.of("active" if active else "jobs")
+        at = 0 if until_ms is None else int(self.command("ZCOUNT", key, until_ms * 1000, "+inf"))
+        seen: set[str] = set()
+        while ids := self.command("ZREVRANGE", key, at, at + PAGE - 1):
+            at += len(ids)
+            new = [JobId(id_) for id_ in ids if id_ not in seen]  # one that came meanwhile pushes the others back
+            seen.update(ids)
+            rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in new)
+            for view in (found for row in rows if (found := codec.job_view(row))):
+                if since_ms is not None and view.submitted_ms < since_ms:
+                    return
+                if until_ms is None or view.submitted_ms < until_ms:
+                    yield view
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
@@ -144,6 +162,40 @@ class QueueReader:
                     oldest[bin_] = min(oldest.get(bin_, int(since_ms)), int(since_ms))
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
         return Depth(by_state, waiting, oldest, int(active))
+
+    def position(self, job: JobId) -> Position | None:
+        first = self.command("ZRANGE", self._keys.of(f"ready:{job}"), 0, 0)
+        if not first:
+            return None
+        task = TaskId(first[0])
+        score, bin_ = self.commands(
+            (("ZSCORE", self._keys.of(f"ready:{job}"), task), ("HGET", self._keys.task(task), "bin"))
+        )
+        if score is None or bin_ is None:
+            return None  # claimed meanwhile
+        mine, bins = Bin(bin_), list(Bin)
+        ahead: Counter[Stage] = Counter()
+        more_urgent: Counter[Stage] = Counter()
+        names = [(name, Bin(split_line(name)[0])) for name in self.command("ZRANGE", self._keys.of("lines"), 0, -1)]
+        names = [(name, its) for name, its in names if bins.index(its) <= bins.index(mine)]
+        for at in range(0, len(names), PAGE):
+            page = names[at : at + PAGE]
+            rows = self.commands(
+                ("ZCOUNT", self._keys.line(name), "-inf", f"({int(float(score))}" if its is mine else "+inf")
+                for name, its in page
+            )
+            for (name, its), count in zip(page, rows, strict=True):
+                (ahead if its is mine else more_urgent)[stage_of(name)] += int(count)
+        return Position(task, mine, +ahead, +more_urgent)
+
+    def lately(self, minutes: int) -> Lately:
+        now_ms = int(self.command("TIME")[0]) * 1000
+        counts = series.read(self, now_ms - minutes * series.MINUTE_MS, now_ms + 1)
+        mine = [count for count in counts if count.kind in (OutcomeKind.OK, OutcomeKind.FAILED, OutcomeKind.TIMEOUT)]
+        ended: Counter[Stage] = Counter()
+        for count in mine:
+            ended[count.stage] += count.count
+        return Lately(len({count.minute_ms for count in mine}), ended)
 
     def paused(self) -> frozenset[Bin]:
         fields = [f"paused|{bin_}" for bin_ in Bin]

@@ -36,6 +36,7 @@ from vidprocme.queue.base import (
     Turn,
 )
 from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
+from vidprocme.queue.link import Link
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
 from vidprocme.queue.watermark import Watermark
@@ -49,6 +50,7 @@ class RedisQueue(QueueReader):
 
     def __init__(self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0) -> None:
         super().__init__(client, keys, where)
+        self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
 
@@ -77,13 +79,11 @@ class RedisQueue(QueueReader):
         return cls(client, Keys(prefix), where, memory_percent)
 
     def run(self, name: str, *args: str | int | float) -> Any:
-        """Call a script by its hash; teach it to the server first when it does not know it."""
-        wanted = script(name)
-        with connect.translated(self._where):
-            try:
-                return self._client.evalsha(wanted.sha1, 1, self._keys.prefix, *args)
-            except redis_py.exceptions.NoScriptError:
-                return self._client.eval(wanted.text, 1, self._keys.prefix, *args)
+        """Call a script; its errors in our words."""
+        try:
+            return self._link.run(script(name), args)
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
 
     # -- producers -------------------------------------------------------------------------------------------------
     def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
@@ -213,11 +213,12 @@ class RedisQueue(QueueReader):
             args += codec.settlement_args(settlement)
         for claim in claims:
             args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor, terms = self.run("turn", *args)
+        stale, claimed, lines, total, due, cursor, terms, jobs_said = self.run("turn", *args)
+        known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs_said, 5)}
         self._cursors[holder] = int(cursor)
         return Turn(
             stale=tuple(settle[position - 1].lease for position in stale),
-            claimed=tuple(codec.claimed_from(row, claims, holder) for row in claimed),
+            claimed=tuple(codec.claimed_from(row, claims, holder, known) for row in claimed),
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,
@@ -268,4 +269,5 @@ class RedisQueue(QueueReader):
         return False
 
     def close(self) -> None:
+        self._link.close()
         self._client.close()

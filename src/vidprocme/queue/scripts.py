@@ -13,18 +13,22 @@ from importlib import resources
 
 from vidprocme.core import counts, wire
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind
+from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind, TaskState
 
 EVENTS_KEPT = 100_000  # about 20 MB; a follower further behind rebuilds
 ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
 POISON = 2  # deaths of its attempts' own making that set a task aside
-LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
+# A swept task waits this long: its pool's files and processes may still be going away. With a presence of 3 s and a turn
+# each second the tasks of a machine that died run elsewhere after 4.5 s at most.
+LOST_DELAY_MS = 500
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 
-PRELUDE = ("_lib.lua", "_shares.lua")
+JOB_COUNTS = ("live", *(f"n.{state}" for state in TaskState))
+JOB_FIELDS = ("cancel", "doom", "ended", "job", "uri", "mtime", "bin", "used", *JOB_COUNTS)
+PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -35,6 +39,17 @@ LOST_OUTCOME = Outcome(
         fate=Fate.LOST,
     ),
 )
+
+
+# A script that ends with an error has done some things wholly and others not at all; what the done ones left to be gathered
+# is written all the same. (The server takes nothing back.)
+BODY = "local function body()"
+END = """end
+local well, answer = pcall(body)
+if well then return answer end
+pcall(finale)
+error(answer, 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +68,8 @@ def script(name: str) -> Script:
     body = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first = body.partition("\n")[0]
     parts = first.split()[2:] if first.startswith("-- with ") else []
-    text = "\n".join([prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), body])
+    before = [prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)]
+    text = "\n".join([*before, BODY, body, END])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -71,6 +87,7 @@ def _marks() -> dict[str, str]:
     return {
         "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
         "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
+        "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
         "EVENTS": str(EVENTS_KEPT),

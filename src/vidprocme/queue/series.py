@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vidprocme.core.job import Bin, OutcomeKind, Stage
-from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import SERIES_KEPT_S
+
+if TYPE_CHECKING:
+    from vidprocme.queue.reader import QueueReader
 
 MINUTE_MS = 60_000
 
@@ -23,7 +26,7 @@ class Count:
     count: int
 
 
-def read(queue: RedisQueue, from_ms: int, to_ms: int) -> list[Count]:
+def read(queue: QueueReader, from_ms: int, to_ms: int) -> list[Count]:
     """Counts of the minutes that begin in [from_ms, to_ms), oldest first; minutes without any are left out.
 
     At most 48 h before to_ms are read: older ones are not kept.

@@ -12,10 +12,10 @@ for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
 end
 if #fresh == 0 then return 0 end
 call('HDEL', key, 'cancel', 'doom', 'ended')
-JOBS[job] = {stop = false}
-call('ZREM', P .. 'ended:succeeded', job)
-call('ZREM', P .. 'ended:failed', job)
-call('ZADD', P .. 'active', call('ZSCORE', P .. 'jobs', job), job)
+job_of(job).stop, job_of(job).ended = false, false
+place(P .. 'ended:succeeded', job)
+place(P .. 'ended:failed', job)
+place(P .. 'active', job, call('ZSCORE', P .. 'jobs', job))
 emit('job.retried', job, nil, {tasks = #fresh})
 
 -- First who is fresh, then who waits for whom: a predecessor that is fresh itself is still to come.

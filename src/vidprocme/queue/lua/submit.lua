@@ -27,14 +27,14 @@ call('HSET', P .. 'job:' .. job, 'job', text, 'submitted', NOW, 'live', 0, 'key'
 if key ~= '' then call('HSET', P .. 'keys', key, job) end
 if base then -- it must not be trimmed before this one
   call('HINCRBY', P .. 'job:' .. base, 'used', 1)
-  call('ZREM', P .. 'ended:succeeded', base)
-  call('ZREM', P .. 'ended:failed', base)
+  place(P .. 'ended:succeeded', base)
+  place(P .. 'ended:failed', base)
 end
-call('ZADD', P .. 'jobs', whole(NOW_US), job)
-call('ZADD', P .. 'active', whole(NOW_US), job)
+place(P .. 'jobs', job, whole(NOW_US))
+place(P .. 'active', job, whole(NOW_US))
 add(TOTALS, 'job.submitted', 1)
 emit('job.submitted', job, nil, {})
-JOBS[job] = {touched = true}
+job_of(job).touched = true
 for i = 5, #ARGV, 3 do insert(ARGV[i], ARGV[i + 1], metas[i], job) end
 finale()
 return {1, job}

@@ -44,6 +44,7 @@ local function give_up(ids)
     move(load(id), 'failed', {given_up = true, code = 'DEAD_LETTER_GIVEN_UP'})
     given_up, left = given_up + 1, left - 1
   end
+  flush() -- what is dead is looked at again below
 end
 if dead_ms > 0 and left > 0 then give_up(call('ZRANGEBYSCORE', P .. 'dead', '-inf', NOW - dead_ms, 'LIMIT', 0, left)) end
 local over = most_dead > 0 and call('ZCARD', P .. 'dead') - most_dead or 0

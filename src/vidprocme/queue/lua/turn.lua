@@ -3,9 +3,9 @@
 --   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
 --   settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
--- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, uri or '', mtime or '',
---   {task, state, outcome or '' ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines,
---   next due ms or '', next cursor, terms (see `terms` in _shares.lua)}.
+-- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, {task, state, outcome or ''
+--   ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines, next due ms or '',
+--   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -30,6 +30,8 @@ for position = 1, settlements do
   at = at + 8
 end
 
+flush()
+
 local function sweep(id)
   local task = load(id)
   if task.state ~= 'running' then return end
@@ -45,40 +47,54 @@ for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
 end
 
 for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
-  move(load(id), 'ready')
+  local task = load(id)
+  if task.state == 'delayed' then move(task, 'ready') end -- not so: it was delayed just above, with no wait
 end
 release()
 
-local claimed = {}
-local function grant(position, task, until_ms)
-  local got = call('HMGET', task.key, 'spec', 'token')
-  local job = call('HMGET', P .. 'job:' .. task.job, 'job', 'uri', 'mtime')
-  local inputs = {}
-  for _, id in ipairs(cjson.decode(task.after)) do
-    local before = call('HMGET', P .. 'task:' .. id, 'state', 'outcome')
-    inputs[#inputs + 1] = id
-    inputs[#inputs + 1] = before[1] or ''
-    inputs[#inputs + 1] = before[2] or ''
+-- Tokens of the fence are taken for all claims at once; those of claims that are not granted are never used.
+local claims, claimed, fence = (#ARGV - at + 1) / 2, {}, nil
+local claimed_jobs, told = {}, {}
+local function grant(position, task)
+  local job = job_of(task.job)
+  if not told[task.job] then
+    told[task.job] = true
+    for _, word in ipairs({task.job, job.text, job.uri or '', job.mtime or '', job.bin or ''}) do claimed_jobs[#claimed_jobs + 1] = word end
   end
-  claimed[#claimed + 1] = {position, got[2], until_ms, task.tries + 1, task.lost, got[1], job[1], job[2] or '', job[3] or '', inputs,
+  if not task.spec then
+    local got = call('HMGET', task.key, 'spec', 'after')
+    task.spec, task.after = got[1], got[2]
+  end
+  local inputs = {}
+  if task.after ~= '[]' then
+    for _, id in ipairs(cjson.decode(task.after)) do
+      local before = call('HMGET', P .. 'task:' .. id, 'state', 'outcome')
+      inputs[#inputs + 1] = id
+      inputs[#inputs + 1] = before[1] or ''
+      inputs[#inputs + 1] = before[2] or ''
+    end
+  end
+  claimed[#claimed + 1] = {position, task.token, task['until'], task.tries + 1, task.lost, task.spec, task.job, inputs,
     task.bin, task.smaller}
 end
-local position = 0
-for i = at, #ARGV, 2 do
-  position = position + 1
-  local task = load(ARGV[i])
+for position = 1, claims do
+  local i = at + 2 * (position - 1)
+  local task = load(ARGV[i], true)
   if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
-    task.token, task.holder, task.place = tostring(call('INCR', P .. 'fence')), holder, ARGV[i + 1]
+    if task.token then call('HDEL', task.key, 'progress') end -- of an attempt before this one
+    fence = fence or call('INCRBY', P .. 'fence', claims) - claims
+    task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
     task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
-    call('HSET', task.key, 'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
-      'started', task.started, 'call', name, 'score', whole(task.score))
-    move(task, 'running', {['until'] = NOW + lease_ms, holder = holder, token = task.token, place = task.place})
-    grant(position, task, task['until'])
+    move(task, 'running', {['until'] = NOW + lease_ms, holder = holder, token = task.token, place = task.place},
+      {'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
+      'started', task.started, 'call', name, 'score', whole(task.score)})
+    grant(position, task)
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then
-    grant(position, task, task['until'])
+    grant(position, task)
   end
 end
+finale()
 
 local total = call('ZCARD', P .. 'lines')
 local anything = total > 0
@@ -125,6 +141,8 @@ local function show_jobs(most_seen)
   end
 end
 
+-- Few lines are shown further into than many: at most MOST_SHOWN heads in all.
+local MOST_SHOWN = 512
 local function show_all()
   local names
   if total <= most_lines then
@@ -137,18 +155,18 @@ local function show_all()
     end
     cursor = (cursor + most_lines) % total
   end
+  local deep = math.min(most_heads, math.max(8, math.floor(MOST_SHOWN / math.max(#names, 1))))
   for _, line in ipairs(names) do
-    local heads = call('ZRANGE', P .. 'line:' .. line, 0, most_heads - 1, 'WITHSCORES')
+    local heads = call('ZRANGE', P .. 'line:' .. line, 0, deep - 1, 'WITHSCORES')
     local shown = {}
     for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
     lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
   end
 end
 
-if some_jobs then show_jobs(most_lines * most_heads) else show_all() end
+if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all() end
 
-finale()
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines)}
+return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines), claimed_jobs}

@@ -1,0 +1,97 @@
+"""How a person names jobs on a command line: by id, whole or shortened, or by what is true of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import Bin, JobState
+from vidprocme.dispatch.choosing import Choice
+from vidprocme.queue.base import Queue
+
+MOST_SEARCHED = 10_000  # jobs among which a shortened id is looked up
+UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+TIMES = "10m, 2h, 3d ago, or a time: 2026-11-24, 2026-11-24T18:30"
+
+CHOICE_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.option(
+        "--state", "states", multiple=True, type=click.Choice([s.value for s in JobState]), help="In this state."
+    ),
+    click.option("--bin", "bins", multiple=True, type=click.Choice([b.value for b in Bin]), help="In this bin."),
+    click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Of this tenant."),
+    click.option("--since", metavar="WHEN", help=f"Submitted since: {TIMES}."),
+    click.option("--until", metavar="WHEN", help="Submitted before."),
+    click.option("--name", metavar="GLOB", help="Named so: '*.mov' (any case)."),
+)
+
+
+def choice_of(
+    now_ms: int,
+    *,
+    states: Sequence[str],
+    bins: Sequence[str],
+    tenants: Sequence[str],
+    since: str | None,
+    until: str | None,
+    name: str | None,
+) -> Choice:
+    """The options of CHOICE_OPTIONS as a Choice; each that can be given several times means any of them.
+
+    Raises:
+        BadWish: TIME_UNREADABLE.
+    """
+    return Choice(
+        states=frozenset(map(JobState, states)),
+        bins=frozenset(map(Bin, bins)),
+        tenants=frozenset(tenants),
+        since_ms=None if since is None else moment_ms(since, now_ms),
+        until_ms=None if until is None else moment_ms(until, now_ms),
+        name=name or "",
+    )
+
+
+def moment_ms(text: str, now_ms: int) -> int:
+    """`10m` is ten minutes ago; a date or time without a zone is this machine's.
+
+    Raises:
+        BadWish: TIME_UNREADABLE.
+    """
+    ago = re.fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip())
+    if ago and ago[2] in UNITS_S:
+        return now_ms - int(ago[1]) * UNITS_S[ago[2]] * 1000
+    try:
+        return int(datetime.fromisoformat(text.strip()).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise BadWish("TIME_UNREADABLE", f"{text!r} is no time.", f"Say {TIMES}.") from None
+
+
+def resolve(queue: Queue, given: str) -> JobId:
+    """The one job whose id begins or ends so.
+
+    Raises:
+        Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
+    """
+    part = given.upper().removeprefix("JOB_") if given.isascii() else ""
+    if part and queue.job(JobId(given)) is not None:
+        return JobId(given)
+    found = []
+    if part:
+        for view in queue.jobs(limit=MOST_SEARCHED):
+            number = view.job.id.removeprefix("job_")
+            if number.startswith(part) or number.endswith(part):
+                found.append(view.job.id)
+    if not found:
+        raise Fatal("JOB_UNKNOWN", f"There is no job {given!r}.", "`vidprocme jobs ls` shows those there are.")
+    if len(found) > 1:
+        raise BadWish(
+            "JOB_AMBIGUOUS",
+            f"{given!r} stands for {len(found)} jobs: {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}.",
+            "Give more of it.",
+        )
+    return found[0]

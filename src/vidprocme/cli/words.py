@@ -1,0 +1,135 @@
+"""How `vidprocme jobs` and its like put things on a terminal: tables and pages of at most its width, safe to print."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from vidprocme.core.job import TERMINAL
+from vidprocme.queue.base import JobView
+
+if TYPE_CHECKING:
+    from vidprocme.api.schemas import AttemptDocument, JobDocument, LineDocument
+
+SHORT = 8  # characters of an id's end in a list
+
+
+def print_json(document: object) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def table(views: Sequence[JobView], now_ms: int, columns: int) -> list[str]:
+    lines = [f"{'ID':<{SHORT}}  {'STATE':<9}  {'BIN':<6}  {'TASKS':>7}  {'AGE':>7}  NAME"]
+    for view in views:
+        done, total = _counts(view)
+        age = age_text((now_ms - view.submitted_ms) / 1000)
+        head = f"{view.job.id[-SHORT:]:<{SHORT}}  {view.state:<9}  {view.job.bin:<6}  {done:>3}/{total:<3}  {age:>7}  "
+        lines.append(head + clipped(printable(view.job.source.name), max(8, columns - len(head))))
+    return lines
+
+
+def _counts(view: JobView) -> tuple[int, int]:
+    return sum(n for state, n in view.counts.items() if state in TERMINAL), sum(view.counts.values())
+
+
+def page(job: JobDocument) -> list[str]:
+    asked = ", cancel asked" if job.cancel_asked and job.ended_at is None else ""
+    lines = [
+        f"{printable(job.name)}: {job.state}{asked}, {job.progress:.0%}",
+        f"  job       {job.id}",
+        f"  video     {job.video}  {job.size_bytes:,} bytes",
+        f"  bin       {job.bin}",
+        f"  created   {job.created_at}",
+    ]
+    if job.ended_at:
+        lines.append(f"  ended     {job.ended_at}")
+    if job.ended_at is None and job.eta_s is not None:
+        lines.append(f"  end       in about {age_text(job.eta_s)} ({job.eta_how})")
+    if job.line:
+        lines += _line(job.line)
+    lines.append("  stages")
+    for stage in job.stages:
+        running = f", {stage.running} running" if stage.running else ""
+        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{running}  {stage.fraction:.0%}")
+    for wait in job.waiting:
+        count = f" ({wait.count} tasks)" if wait.count > 1 else ""
+        lines += folded(f"{wait.stage} {wait.state}{count}: {wait.text}", "  waiting   ")
+    for trouble in job.troubles:
+        lines += _trouble(trouble)
+    if job.renditions:
+        shown = ", ".join(f"{r.name} {r.width_px}x{r.height_px}" for r in job.renditions)
+        lines += folded(shown, "  files     ")
+    if job.frames or job.captions:
+        lines.append(f"  words     {len(job.captions)} captions for {job.frames} frames")
+    for note in job.degraded:
+        lines += folded(note, "  note      ")
+    if job.error:
+        lines += folded(f"{job.error.code}: {job.error.message}", "  error     ")
+        if job.error.hint:
+            lines += folded(job.error.hint, "            ")
+        lines += evidence_lines(job.error.evidence)
+    return lines
+
+
+def _line(line: LineDocument) -> list[str]:
+    more = f", {line.more_urgent} in more urgent bins" if line.more_urgent else ""
+    start = "unknown" if line.start_eta_s is None else f"in about {age_text(line.start_eta_s)}"
+    return [
+        *folded(f"{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
+        *folded(f"{start} ({line.how})", "  start     "),
+    ]
+
+
+def _trouble(attempt: AttemptDocument) -> list[str]:
+    why = f" {attempt.error.code}: {attempt.error.message}" if attempt.error else ""
+    task = attempt.task.partition(":")[2]
+    return folded(
+        f"{task} try {attempt.number} on {attempt.place}: {attempt.outcome}, then {attempt.next}.{why}", "  attempt   "
+    )
+
+
+def evidence_lines(evidence: dict[str, object]) -> list[str]:
+    lines = []
+    for name, value in evidence.items():
+        if isinstance(value, list):
+            lines.append(f"    {name}:")
+            lines += [line for item in value[-5:] for line in folded(printable(str(item)), "      ")]
+        else:
+            lines += folded(f"{name}: {printable(str(value))}", "    ")
+    return lines
+
+
+def folded(text: str, head: str) -> list[str]:
+    import textwrap
+
+    width = min(100, max(60, shutil.get_terminal_size().columns))
+    return textwrap.wrap(printable(text), width, initial_indent=head, subsequent_indent=" " * len(head)) or [head]
+
+
+def age_text(age_s: float) -> str:
+    """`12 s`, `4 min`, `3 h`, `5 d`."""
+    for unit, size_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if age_s >= size_s:
+            return f"{age_s / size_s:.0f} {unit}"
+    return f"{max(0.0, age_s):.0f} s"
+
+
+def printable(text: str) -> str:
+    """Without what could steer a terminal (a name may hold escape codes), and fit to be encoded."""
+    shown = text.encode("utf-8", "replace").decode()
+    return "".join(sign if sign.isprintable() else "?" for sign in shown)
+
+
+def clipped(text: str, cells: int) -> str:
+    """At most so many cells of a terminal, where a wide sign takes two."""
+    used = 0
+    for at, sign in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+        if used > cells:
+            return text[: max(0, at - 3)] + "..."
+    return text

@@ -1,0 +1,81 @@
+"""When a job that waits will begin, and how that is known; or why it is not. Pure arithmetic over what the queue counted.
+
+The work ahead is the tasks that stand before it, each with the mean time that attempts of its stage have taken so far. The
+speed is how much of such work was done in each second of the last minutes in which anything ended at all (a queue that was
+idle for nine of ten minutes is not slow), and never more than there are places now. Their quotient is the wait. It is a
+guess: tasks that are planned meanwhile, retries, shares between tenants and overdue tasks of other bins are not in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vidprocme.core.counts import TOOK
+from vidprocme.core.job import Stage
+from vidprocme.queue.base import Lately, Position
+
+WINDOW_MIN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """`seconds` None: unknown; `how` then says why, else how the figure was got."""
+
+    seconds: float | None
+    how: str
+
+
+def mean_s(counters: Mapping[str, int], stage: Stage) -> float | None:
+    """How long an attempt of this stage takes on average, in seconds; None when none has ended by itself."""
+    took = TOOK.read(counters, f"took.{stage}")
+    return took.sum_s / took.count if took.count else None
+
+
+def start_eta(
+    position: Position, counters: Mapping[str, int], lately: Lately, *, slots: int, paused: bool = False
+) -> Eta:
+    """When the task at this position will start.
+
+    Args:
+        slots: attempts that the places of all pools at work can run at once.
+        paused: nothing of its bin is begun.
+    """
+    if paused:
+        return Eta(None, f"bin {position.bin} is paused")
+    if slots == 0:
+        return Eta(None, "no pool is at work")
+    ahead = Counter(position.ahead) + Counter(position.more_urgent)
+    if not ahead:
+        return Eta(0.0, "nothing is ahead of it: it starts when a place is free")
+    means = {stage: mean_s(counters, stage) for stage in {*ahead, *lately.ended}}
+    unknown = sorted(stage.value for stage in ahead if means[stage] is None)
+    if unknown:
+        return Eta(None, f"no {' or '.join(unknown)} has ended yet, so nobody knows how long one takes")
+    if not lately.minutes:
+        return Eta(None, f"nothing has ended in the last {WINDOW_MIN} minutes, so nobody knows how fast it goes")
+    work_s = sum(count * (means[stage] or 0.0) for stage, count in ahead.items())
+    done_s = sum(count * (means[stage] or 0.0) for stage, count in lately.ended.items())
+    speed = min(done_s / (60 * lately.minutes), float(slots))
+    if speed == 0.0:
+        return Eta(None, "what ended lately took no time that could be measured")
+    return Eta(
+        work_s / speed,
+        f"{ahead.total()} ahead are {work_s:.0f} s of work by their mean times; lately {speed:.1f} s of work were done "
+        "in a second",
+    )
+
+
+def end_eta(fraction: float, elapsed_s: float | None) -> Eta:
+    """When a job that runs will have ended.
+
+    Args:
+        fraction: how much of it is done, 0..1.
+        elapsed_s: since its first attempt started; None: none has.
+    """
+    if elapsed_s is None:
+        return Eta(None, "nothing of it has started")
+    if fraction < 0.02 or elapsed_s < 1.0:
+        return Eta(None, "too little of it is done to tell")
+    return Eta(elapsed_s * (1 - fraction) / fraction, f"as fast as so far: {fraction:.0%} in {elapsed_s:.0f} s")

@@ -1,0 +1,108 @@
+"""The short way for scripts: one connection a thread, and nothing between it and the caller but packing and parsing.
+
+redis-py's own way (a pool, a command's options, retries, a pipeline of callbacks) costs three times the processor that a call
+on the bare connection does, and a pool of attempts does little else than call scripts. Connecting, passwords, TLS and the
+errors' classes are redis-py's all the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import redis
+from hiredis import pack_command
+
+from vidprocme.queue.scripts import Script
+
+Words = Sequence[str | int | float]
+AWAY = (redis.ConnectionError, redis.TimeoutError)
+AHEAD = 2  # calls on their way at once: while the server works on one, the next is made
+
+
+class Link:
+    """Calls scripts on the server that `client` is connected to. Threads may share it; close it."""
+
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self._pool, self._prefix = client.connection_pool, prefix
+        self._mine = threading.local()
+        self._all: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def run(self, script: Script, words: Words) -> Any:
+        """Call a script by its hash; teach it to the server first when it does not know it.
+
+        A connection that is gone is made anew and the call said again, once: every script may be said twice.
+
+        Raises: redis-py's exceptions.
+        """
+        packed = self._packed(script, words)
+        try:
+            return self._ask(packed)
+        except redis.exceptions.NoScriptError:
+            return self._ask(pack_command(("EVAL", script.text, 1, self._prefix, *words)))
+        except AWAY:
+            self._connection().disconnect()
+            return self._again(script, words)
+
+    def run_each(self, script: Script, calls: Iterator[Words]) -> Iterator[Any]:
+        """The replies to several calls in order, the next one sent while the server works on the one before."""
+        first = next(calls, None)
+        if first is None:
+            return
+        yield self.run(script, first)  # from here on the server knows the script
+        waiting: list[Words] = []
+        connection = self._connection()
+        try:
+            for words in calls:
+                waiting.append(words)
+                connection.send_packed_command([self._packed(script, words)])
+                if len(waiting) >= AHEAD:
+                    answer = connection.read_response()
+                    waiting.pop(0)
+                    yield answer
+            while waiting:
+                answer = connection.read_response()
+                waiting.pop(0)
+                yield answer
+        except redis.RedisError:
+            # Replies may be on their way that nobody waits for any more.
+            connection.disconnect()
+            for words in (*waiting, *calls):
+                yield self.run(script, words)
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    def close(self) -> None:
+        for connection in list(self._all):
+            connection.disconnect()
+
+    def _again(self, script: Script, words: Words) -> Any:
+        try:
+            return self._ask(self._packed(script, words))
+        except redis.exceptions.NoScriptError:  # it was started anew, and has forgotten
+            return self._ask(pack_command(("EVAL", script.text, 1, self._prefix, *words)))
+
+    def _packed(self, script: Script, words: Words) -> bytes:
+        return pack_command(("EVALSHA", script.sha1, 1, self._prefix, *words))
+
+    def _ask(self, packed: bytes) -> Any:
+        connection = self._connection()
+        try:
+            connection.send_packed_command([packed])
+            return connection.read_response()
+        except redis.ResponseError:
+            raise
+        except BaseException:
+            # A reply that nobody read would be taken for the next call's.
+            connection.disconnect()
+            raise
+
+    def _connection(self) -> Any:
+        connection = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = self._pool.make_connection()
+            self._all.add(connection)
+        return connection

@@ -1,0 +1,253 @@
+-- Part of every script's prelude: how a task changes its state, and what follows from it.
+
+-- Give a task that waits or has ended another bin; in a line it keeps its place by age.
+local function rebin(task, bin)
+  local line = bin .. string.sub(task.line, #task.bin + 1)
+  if task.state == 'ready' then
+    place(P .. 'line:' .. task.line, task.id)
+    place(P .. 'line:' .. line, task.id, whole(task.score))
+    LINES[task.line], LINES[line] = true, true
+    RUNG = RUNG + 1
+  end
+  task.bin, task.line = bin, line
+  call('HSET', task.key, 'bin', bin, 'line', line)
+end
+
+-- Every state has one place. leave and enter are the only code that knows it.
+local function leave(task)
+  local state = task.state
+  if state == 'ready' then
+    place(P .. 'line:' .. task.line, task.id)
+    place(P .. 'ready:' .. task.job, task.id)
+    LINES[task.line] = true
+  elseif state == 'delayed' then
+    place(P .. 'delayed', task.id)
+    call('HDEL', task.key, 'due')
+  elseif state == 'running' then
+    place(P .. 'leases', task.id)
+    belong(P .. 'held:' .. task.holder, task.id, false)
+    HOLDERS[task.holder] = true
+    if task.rebin then call('HDEL', task.key, 'rebin') end
+  elseif state == 'dead' then
+    place(P .. 'dead', task.id)
+  end
+end
+
+-- Adds to `sets` what the task's hash says of its new state.
+local function enter(task, state, info, sets)
+  local n = #sets
+  if state == 'ready' then
+    if task.score == 0 then task.score = stamp() end
+    local score = whole(task.score)
+    place(P .. 'line:' .. task.line, task.id, score)
+    place(P .. 'ready:' .. task.job, task.id, score)
+    LINES[task.line] = true
+    task.since = NOW
+    sets[n + 1] = 'score' sets[n + 2] = score sets[n + 3] = 'since' sets[n + 4] = NOW
+    RUNG = RUNG + 1
+  elseif state == 'delayed' then
+    place(P .. 'delayed', task.id, info.due)
+    sets[n + 1] = 'due' sets[n + 2] = info.due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
+  elseif state == 'running' then
+    place(P .. 'leases', task.id, info['until'])
+    belong(P .. 'held:' .. task.holder, task.id, true)
+    HOLDERS[task.holder] = true
+  elseif state == 'dead' then
+    place(P .. 'dead', task.id, NOW)
+  end
+  if TERMINAL[state] and not info.given_up then
+    n = #sets
+    sets[n + 1] = 'ended' sets[n + 2] = NOW
+    ENDED[#ENDED + 1] = task
+    if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
+  end
+end
+
+-- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place;
+-- given_up: it had ended before, and nothing follows from it.
+-- `sets`: fields and values of the task's hash that change with it.
+local function move(task, to, info, sets)
+  info, sets = info or {}, sets or {}
+  local from = task.state
+  if not (ALLOWED[from] and ALLOWED[from][to]) then
+    error('transition ' .. from .. ' -> ' .. to .. ' of ' .. task.id .. ' is not in the table')
+  end
+  leave(task)
+  task.state = to
+  if task.rebin and from == 'running' then
+    rebin(task, task.rebin)
+    task.rebin = nil
+  end
+  sets[#sets + 1] = 'state' sets[#sets + 1] = to
+  enter(task, to, info, sets)
+  call('HSET', task.key, unpack(sets))
+  local job = job_of(task.job)
+  bump(job, 'n.' .. from, -1)
+  bump(job, 'n.' .. to, 1)
+  gain('states', from, -1)
+  gain('states', to, 1)
+  local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
+  if change ~= 0 then bump(job, 'live', change) end
+  job.touched = true
+  emit('task.' .. to, task.job, task.id,
+    {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place,
+      poison = info.poison})
+end
+
+-- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
+local function met(rule, before)
+  if not before or not TERMINAL[before.state] then return 'no' end
+  if rule == 'settled' or before.state == 'succeeded' then return 'yes' end
+  return 'never'
+end
+
+-- A new task (ids that exist are left alone: false). `meta` is made by codec.py.
+local function insert(id, spec, meta, job)
+  local key = P .. 'task:' .. id
+  if call('EXISTS', key) == 1 then return false end
+  local missing, hopeless = 0, stopping(job)
+  local bin = job_of(job).bin or meta.bin -- the job was moved since this was planned
+  local line = bin .. string.sub(meta.line, #meta.bin + 1)
+  for _, before in ipairs(meta.after) do
+    call('RPUSH', P .. 'kids:' .. before, id)
+    local answer = met(meta.rule, load(before))
+    if answer == 'no' then missing = missing + 1 end
+    if answer == 'never' then hopeless = true end
+  end
+  local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
+  local after = #meta.after == 0 and '[]' or cjson.encode(meta.after)
+  local task = {id = id, key = key, job = job, stage = meta.stage, bin = bin, line = line, rule = meta.rule,
+    fatal = tostring(meta.fatal), max_tries = meta.tries, max_lost = meta.lost, missing = missing, state = state, tries = 0,
+    lost = 0, crashes = 0, smaller = 0, score = 0, after = after, spec = spec}
+  local sets = {'spec', spec, 'job', job, 'stage', meta.stage, 'bin', bin, 'line', line,
+    'head', meta.head, 'rule', meta.rule, 'fatal', meta.fatal, 'max_tries', meta.tries, 'max_lost', meta.lost,
+    'after', after, 'missing', missing, 'state', state, 'tries', 0, 'lost', 0}
+  enter(task, state, {}, sets)
+  call('HSET', key, unpack(sets))
+  TASKS[id] = task
+  call('RPUSH', P .. 'tasks:' .. job, id)
+  local owner = job_of(job)
+  bump(owner, 'n.' .. state, 1)
+  gain('states', state, 1)
+  if not TERMINAL[state] then bump(owner, 'live', 1) end
+  owner.touched = true
+  emit('task.' .. state, job, id, {stage = task.stage})
+  return true
+end
+
+-- Let go, or cancel, what came after the tasks that ended in this script; cancel what waits in doomed jobs. Iterative: a
+-- cancelled task is itself one that ended.
+local function release()
+  local at = 1
+  while at <= #ENDED or #DOOMED > 0 do
+    if #DOOMED > 0 then
+      local job = table.remove(DOOMED)
+      if not stopping(job) then
+        stop(job, 'doom')
+        for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
+          local task = load(id)
+          if task.state == 'blocked' or task.state == 'ready' or task.state == 'delayed' then
+            move(task, 'cancelled', {code = 'JOB_FAILED'})
+          end
+        end
+      end
+    else
+      local before = ENDED[at]
+      at = at + 1
+      for _, id in ipairs(call('LRANGE', P .. 'kids:' .. before.id, 0, -1)) do
+        local task = load(id)
+        if task and task.state == 'blocked' then
+          if met(task.rule, before) == 'never' then
+            move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
+          else
+            task.missing = call('HINCRBY', task.key, 'missing', -1)
+            if task.missing <= 0 then move(task, 'ready') end
+          end
+        end
+      end
+    end
+  end
+  ENDED = {}
+end
+
+-- Jobs whose last task ended in this script: say so once.
+local function close_jobs()
+  for id, job in pairs(JOBS) do
+    if job.touched and not job.ended and job.counts.live == 0 then
+      local n = job.counts
+      local state = 'succeeded'
+      if n['n.failed'] + n['n.dead'] > 0 then state = 'failed'
+      elseif n['n.cancelled'] > 0 then state = 'cancelled' end
+      job.ended, n.ended, job.changed.ended = true, NOW, true
+      place(P .. 'active', id)
+      if not job.used then place(P .. 'ended:' .. (state == 'succeeded' and state or 'failed'), id, NOW) end
+      add(TOTALS, 'job.' .. state, 1)
+      emit('job.ended', id, nil, {state = state})
+    end
+  end
+end
+
+local function ring()
+  local most = math.min(RUNG, WAKE)
+  if most == 0 then return end
+  local room = math.min(most, WAKE - call('LLEN', P .. 'wake'))
+  if room <= 0 then return end
+  local tokens = {}
+  for i = 1, room do tokens[i] = '1' end
+  call('LPUSH', P .. 'wake', unpack(tokens))
+  RUNG = 0
+end
+
+-- Every script that moves tasks ends with this.
+local function finale()
+  release()
+  close_jobs()
+  flush()
+  ring()
+end
+
+-- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms; `marks`: 'c' it was a crash of its own
+-- making, 's' the next one is to need less memory.
+local function finish(task, next, outcome, kind, code, delay, marks)
+  local token, holder, number = task.token, task.holder, task.tries + 1
+  -- Decided before the first write: an error must leave nothing half done.
+  local tries, lost = task.tries, task.lost
+  if next == 'succeed' or next == 'retry' or next == 'fail' then tries = tries + 1 end
+  if next == 'lost' then lost = lost + 1 end
+  local crashed, smaller = string.find(marks, 'c', 1, true), string.find(marks, 's', 1, true)
+  local crashes = task.crashes + (crashed and 1 or 0)
+  local poison = crashed and crashes >= POISON
+  local to
+  if next == 'succeed' then to = 'succeeded'
+  elseif next == 'fail' then to = 'failed'
+  elseif next == 'cancel' then to = 'cancelled'
+  elseif next == 'retry' then to = (poison or tries >= task.max_tries) and 'dead' or 'delayed'
+  elseif next == 'lost' then to = lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
+  elseif next == 'hand_back' then to = 'ready'
+  else error('unknown end of an attempt: ' .. tostring(next)) end
+  if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
+  local record = cjson.encode({token = token, number = number, holder = holder,
+    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome})
+  if call('RPUSH', P .. 'att:' .. task.id, record) > ATTEMPTS then call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1) end
+  task.tries, task.lost, task.crashes, task.settled = tries, lost, crashes, token
+  local sets = {'tries', tries, 'lost', lost, 'outcome', outcome, 'settled', token, 'how', next}
+  if crashed then sets[11] = 'crashes' sets[12] = crashes end
+  if smaller then
+    task.smaller = task.smaller + 1
+    sets[#sets + 1] = 'smaller' sets[#sets + 1] = task.smaller
+  end
+  -- What was lost or handed back keeps its place in the line; a failure goes to its end.
+  if next == 'retry' then task.score = 0 end
+  -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
+  if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
+  move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code,
+    poison = to == 'dead' and poison and '1'}, sets)
+end
+
+local function lose(task, delay)
+  finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay, '')
+end
+
+local function holds(task, holder, token)
+  return task ~= nil and task.state == 'running' and task.holder == holder and task.token == token
+end

@@ -1,0 +1,159 @@
+-- Part of every script's prelude: writes that are gathered and made once, by `flush`. A turn that ends a hundred attempts takes
+-- them out of the leases with one command, and counts them with another: a command costs the server about a microsecond, and
+-- its file a line, whatever it does.
+-- Until the flush the keys say what was; a script that reads one of them itself flushes first.
+local ZSETS, SETS, LINES, HOLDERS, MINUTE = {}, {}, {}, {}, nil
+local TOTALS = {} -- of the hash `stat`
+local COUNTS = {stat = TOTALS}
+local PIECE = 1000 -- most arguments of one command: Lua's stack holds 8000
+
+-- Put a member into a sorted set; without a score, take it out. What was said last holds.
+local function place(key, member, score)
+  local members = ZSETS[key]
+  if not members then members = {} ZSETS[key] = members end
+  members[member] = score or false
+end
+
+local function belong(key, member, does)
+  local members = SETS[key]
+  if not members then members = {} SETS[key] = members end
+  members[member] = does
+end
+
+local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
+
+-- Add to a number in a hash of counters, by the hash's name.
+local function gain(hash, name, n)
+  local totals = COUNTS[hash]
+  if not totals then totals = {} COUNTS[hash] = totals end
+  add(totals, name, n)
+end
+
+local function send(command, key, arguments)
+  for from = 1, #arguments, PIECE do
+    call(command, key, unpack(arguments, from, math.min(from + PIECE - 1, #arguments)))
+  end
+end
+
+local function flush_zset(key, members)
+  local adds, leaves = {}, {}
+  for member, score in pairs(members) do
+    if score then adds[#adds + 1] = score adds[#adds + 1] = member else leaves[#leaves + 1] = member end
+  end
+  if #leaves > 0 then send('ZREM', key, leaves) end
+  if #adds > 0 then send('ZADD', key, adds) end
+end
+
+local function flush_set(key, members)
+  local adds, leaves = {}, {}
+  for member, does in pairs(members) do
+    if does then adds[#adds + 1] = member else leaves[#leaves + 1] = member end
+  end
+  if #leaves > 0 then send('SREM', key, leaves) end
+  if #adds > 0 then send('SADD', key, adds) end
+end
+
+-- `lines` and `holders` name those of the keys that hold something.
+local function flush_names(list, prefix, names, put, drop)
+  for name in pairs(names) do
+    if call('EXISTS', prefix .. name) == 1 then put(list, name) else drop(list, name) end
+  end
+end
+
+local function flush_places()
+  for key, members in pairs(ZSETS) do flush_zset(key, members) end
+  for key, members in pairs(SETS) do flush_set(key, members) end
+  ZSETS, SETS = {}, {}
+  if next(LINES) then
+    flush_names(P .. 'lines', P .. 'line:', LINES, function(key, name) place(key, name, 0) end, place)
+    for key, members in pairs(ZSETS) do flush_zset(key, members) end
+  end
+  if next(HOLDERS) then
+    flush_names(P .. 'holders', P .. 'held:', HOLDERS, function(key, name) belong(key, name, true) end,
+      function(key, name) belong(key, name, false) end)
+    for key, members in pairs(SETS) do flush_set(key, members) end
+  end
+  ZSETS, SETS, LINES, HOLDERS = {}, {}, {}, {}
+end
+
+local function flush_counts()
+  for hash, totals in pairs(COUNTS) do
+    local names, values, sets = {}, nil, {}
+    for name, n in pairs(totals) do
+      if n ~= 0 then names[#names + 1] = name end
+    end
+    for from = 1, #names, PIECE do
+      local upto = math.min(from + PIECE - 1, #names)
+      values = call('HMGET', P .. hash, unpack(names, from, upto))
+      for i, value in ipairs(values) do
+        local name = names[from + i - 1]
+        sets[#sets + 1] = name
+        sets[#sets + 1] = whole((tonumber(value) or 0) + totals[name])
+      end
+    end
+    if #sets > 0 then send('HSET', P .. hash, sets) end
+  end
+  TOTALS = {}
+  COUNTS = {stat = TOTALS}
+end
+
+local ERROR_TOTALS = {}
+
+local function observe(name, bounds, value)
+  local bucket = #bounds
+  for i, bound in ipairs(bounds) do
+    if value <= bound then bucket = i - 1 break end
+  end
+  add(TOTALS, name .. '.' .. bucket, 1)
+  add(TOTALS, name .. '.sum', value)
+end
+
+local function write_errors()
+  for name, n in pairs(ERROR_TOTALS) do
+    -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
+    local others = string.match(name, '^error%.%a+%.') .. OTHER
+    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > ERRORS then
+      call('HDEL', P .. 'stat', name)
+      call('HINCRBY', P .. 'stat', 'errors', -1)
+      call('HINCRBY', P .. 'stat', others, n)
+    end
+  end
+  ERROR_TOTALS = {}
+end
+
+local function write_jobs()
+  for _, job in pairs(JOBS) do
+    local sets = {}
+    for field in pairs(job.changed) do
+      sets[#sets + 1] = field
+      sets[#sets + 1] = job.counts[field]
+    end
+    if #sets > 0 then call('HSET', job.key, unpack(sets)) end
+    job.changed = {}
+  end
+end
+
+-- Write what was gathered.
+local function flush()
+  write_jobs()
+  flush_places()
+  flush_counts()
+  write_errors()
+  if MINUTE then call('EXPIRE', P .. MINUTE, SERIES_S) MINUTE = nil end
+  if EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) EMITTED = false end
+end
+
+-- One attempt ended: how, after what time, and whether it goes on.
+local function count(task, kind, code, again)
+  add(TOTALS, 'task.' .. task.stage .. '.' .. kind, 1)
+  if kind ~= 'lost' and kind ~= 'cancelled' then
+    observe('took.' .. task.stage, TOOK, math.max(0, NOW - (tonumber(task.started) or NOW)))
+  end
+  if code ~= '' and kind ~= 'ok' and kind ~= 'cancelled' then
+    local known = #code <= CODE_LENGTH and string.match(code, CODE)
+    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
+  end
+  if again then add(TOTALS, 'retry.' .. task.stage, 1) end
+  MINUTE = 'min:' .. math.floor(NOW / 60000)
+  gain(MINUTE, task.bin .. '|' .. task.stage .. '|' .. kind .. '|' .. code, 1)
+end

@@ -1,0 +1,177 @@
+"""What the queue shows to readers: pools, jobs, tasks, numbers. Others get these nouns from queue.base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin, Job, JobState, Outcome, Stage, Task, TaskState
+from vidprocme.core.resources import PlaceKind
+
+
+@dataclass(frozen=True, slots=True)
+class PoolInfo:
+    """A pool process as the others see it. `pid_started` is the kernel's start time of the pid (ticks since boot).
+
+    `pid_namespace` names the set of processes that the pid is one of: containers of one machine can have the same host
+    name and boot, and each a pid 7 of its own.
+    """
+
+    id: str
+    host: str
+    boot: str
+    pid: int
+    pid_started: int
+    started_ms: int
+    places: int = 0
+    draining: bool = False
+    own_jobs_only: bool = False  # a run that serves the jobs it made and nobody else's
+    pid_namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReport:
+    """One place of a pool as it is now."""
+
+    id: str
+    node: str
+    kind: PlaceKind
+    slots: int  # attempts it can run at once
+    busy: int  # attempts it runs
+    warm: tuple[str, ...] = ()  # models that are loaded there
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """What a pool says of itself with its beat. It is known as long as the pool's presence holds."""
+
+    places: tuple[PlaceReport, ...] = ()
+    reasons: Mapping[str, int] = field(
+        default_factory=dict
+    )  # Reason.code -> heads that wait for it, as this pool sees them
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool whose presence holds, and its last report; None before its first."""
+
+    info: PoolInfo
+    report: PoolReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task with what changes about it."""
+
+    task: Task
+    state: TaskState
+    tries: int  # used up
+    lost: int
+    crashes: int = 0  # deaths of its attempts' own making; at queue.scripts.POISON it is set aside
+    holder: str | None = None
+    place: str | None = None
+    due_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    outcome: Outcome | None = None  # the last settled one
+    progress: float = 0.0  # 0..1 of the running attempt
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt of the past, newest last."""
+
+    task: TaskId
+    token: int
+    number: int
+    holder: str
+    place: str
+    started_ms: int
+    ended_ms: int
+    next: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with the counts its state is derived from."""
+
+    job: Job
+    state: JobState
+    counts: Mapping[TaskState, int]
+    submitted_ms: int
+    ended_ms: int | None = None
+    cancel_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of what has ended is kept; 0 in any of these: no bound."""
+
+    jobs: int = 0  # ended ones
+    succeeded_ms: int = 0  # since a job succeeded
+    failed_ms: int = 0  # since a job failed or was cancelled
+    dead: int = 0  # dead letters
+    dead_ms: int = 0  # since a task died
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one step of trimming did. `warn`: say that dead letters will soon be given up (said once an hour)."""
+
+    jobs: int = 0  # forgotten
+    given_up: int = 0  # dead letters
+    dead: int = 0  # dead letters that are left, as far as the step looked
+    warn: bool = False
+    more: bool = False  # there is more to do now
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The server behind the queue, for doctor and health."""
+
+    name: str  # redis or valkey
+    version: str
+    persistence: str  # "aof everysec", "rdb", "none"
+    policy: str  # maxmemory policy
+    used_bytes: int
+    where: str  # address a person would recognise
+    limit_bytes: int = 0  # of its memory; 0: none
+    writes_ok: bool = True  # the last writes of its files went well, as it says itself
+
+    @property
+    def keeps(self) -> bool:
+        """Would a restart bring everything back that was accepted until about now?"""
+        return self.persistence != "none" and self.writes_ok
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much waits and runs, for metrics and the overview."""
+
+    by_state: Mapping[TaskState, int] = field(default_factory=dict)
+    waiting_by_bin: Mapping[Bin, int] = field(default_factory=dict)
+    oldest_by_bin_ms: Mapping[Bin, int] = field(default_factory=dict)  # ready since
+    jobs_active: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a ready task stands: how many tasks of each stage come before it, strictly by bin and age."""
+
+    task: TaskId
+    bin: Bin
+    ahead: Mapping[Stage, int] = field(default_factory=dict)  # older ones of its bin
+    more_urgent: Mapping[Stage, int] = field(default_factory=dict)  # all of more urgent bins
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Attempts of the last minutes that ended by themselves (ok, failed, timeout), by stage.
+
+    minutes: in how many of the minutes any ended; the minute that runs counts.
+    """
+
+    minutes: int = 0
+    ended: Mapping[Stage, int] = field(default_factory=dict)

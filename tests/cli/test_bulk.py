@@ -1,0 +1,246 @@
+"""`vidprocme jobs cancel | retry | move | drop` of several jobs, by id and by filter; and what lists of them say."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.things import attempt, documents, fail, kill, said, submit
+from vidprocme.cli.picking import moment_ms
+from vidprocme.core.errors import BadWish
+from vidprocme.core.ids import JobId, task_id
+from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, TaskState
+from vidprocme.queue.check import check
+from vidprocme.wiring import House
+
+Capsys = pytest.CaptureFixture[str]
+
+
+def state(house: House, job: JobId) -> str:
+    view = house.queue.job(job)
+    return view.state.value if view else "gone"
+
+
+def succeed(house: House, job: JobId) -> None:
+    attempt(house, task_id(job, "probe", 0), Next.SUCCEED, Outcome(OutcomeKind.OK, {"degraded": []}))
+
+
+class Terminal(io.StringIO):
+    """A person at a terminal who types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+# -- filters -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_can_be_narrowed(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    bulk = submit(house, tmp_path, "Holiday.MOV", bin_=Bin.BULK)
+    zoo = submit(house, tmp_path, "goat.mp4", tenant="zoo")
+    broken, done = submit(house, tmp_path, "broken.mp4"), submit(house, tmp_path, "done.mp4")
+    fail(house, broken)
+    succeed(house, done)
+
+    def listed(*options: str) -> list[str]:
+        (document,) = documents(capsys, "jobs", "ls", *options)
+        return [item["id"] for item in document["items"]]
+
+    assert listed() == [done, broken, zoo, bulk]
+    assert listed("--state", "failed", "--state", "succeeded") == [done, broken]
+    assert listed("--active") == listed("--state", "queued") == [zoo, bulk]
+    assert listed("--bin", "bulk") == listed("--name", "*.mov") == [bulk]
+    assert listed("--tenant", "zoo") == [zoo]
+    assert listed("--state", "queued", "--tenant", "nobody") == []
+    assert listed("--limit", "2") == [done, broken]
+    assert listed("--since", "1h") == [done, broken, zoo, bulk] and listed("--until", "1h") == []
+    tomorrow = (datetime.now() + timedelta(days=1)).date().isoformat()
+    assert listed("--since", tomorrow) == [] and len(listed("--until", tomorrow)) == 4
+    assert "No such jobs." in said(capsys, "jobs", "ls", "--tenant", "nobody")[1]
+    assert "TIME_UNREADABLE" in said(capsys, "jobs", "ls", "--since", "soon", status=2)[1]
+
+
+def test_more_jobs_than_one_page(house: House, tmp_path: Path) -> None:
+    view = house.queue.job(submit(house, tmp_path))
+    assert view is not None
+    from dataclasses import replace
+
+    from vidprocme.planner.graph import first_tasks
+
+    for number in range(1, 1203):
+        job = replace(view.job, id=JobId(f"job_{number:04d}"))
+        house.queue.submit(job, first_tasks(job))
+    ids = [each.job.id for each in house.queue.each_job()]
+    assert len(ids) == len(set(ids)) == 1203 and ids[0] == "job_1202" and ids[-1] == view.job.id
+    middle = house.queue.job(JobId("job_0700"))
+    assert middle is not None
+    older = [each.job.id for each in house.queue.each_job(until_ms=middle.submitted_ms)]
+    newer = [each.job.id for each in house.queue.each_job(since_ms=middle.submitted_ms)]
+    assert "job_0700" not in older and "job_0700" in newer and len(older) + len(newer) == 1203
+
+
+def test_words_for_times() -> None:
+    now_ms = 1_000_000_000_000
+    assert moment_ms("10m", now_ms) == now_ms - 600_000 == moment_ms("10 min", now_ms)
+    assert moment_ms("2d", now_ms) == now_ms - 2 * 86_400_000
+    assert moment_ms("2001-09-09T01:46:40Z", 0) == now_ms == moment_ms("2001-09-09T03:46:40+02:00", 0)
+    for wrong in ("", "10", "10 parsecs", "2026-13-01", "-5m", "99999-01-01"):
+        with pytest.raises(BadWish):
+            moment_ms(wrong, now_ms)
+
+
+# -- several at once ---------------------------------------------------------------------------------------------------
+
+
+def test_a_filter_cancels_what_it_finds_and_nothing_else(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    first, second = (submit(house, tmp_path, name, bin_=Bin.BULK) for name in ("a.mp4", "b.mp4"))
+    other, done = submit(house, tmp_path, "c.mp4"), submit(house, tmp_path, "d.mp4", bin_=Bin.BULK)
+    succeed(house, done)
+
+    out, err = said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk", "--dry-run")
+    assert "2 would be cancelled." in err
+    assert [line.split()[0] for line in out.splitlines()] == [second[-8:], first[-8:]]
+    assert [state(house, job) for job in (first, second)] == ["queued", "queued"]
+    planned = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk", "--dry-run")
+    assert planned[0] == {"id": second, "state": "queued", "name": "b.mp4", "would": "cancel"}
+
+    done_ = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")
+    assert done_ == [{"id": job, "state": "cancelled", "tasks": 0} for job in (second, first)]
+    assert (state(house, other), state(house, done)) == ("queued", "succeeded")
+    assert "No such jobs." in said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")[1]
+
+
+def test_several_ids_each_with_its_answer(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    waits, done = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b.mp4")
+    succeed(house, done)
+
+    out, err = said(capsys, "jobs", "cancel", waits, done, status=6)
+    assert f"{waits}: cancelled" in out and "JOB_ENDED" in err and "1 cancelled, 1 refused." in err
+    said(capsys, "jobs", "retry", waits, waits[-8:])  # twice the same is once
+    answers = documents(capsys, "jobs", "cancel", "job_nobody", done, waits, status=1)  # 5 and 6: no one status
+    assert [answer.get("error", {}).get("code") for answer in answers] == ["JOB_UNKNOWN", "JOB_ENDED", None]
+    assert state(house, waits) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "words", [("cancel",), ("retry", "--state", "failed"), ("drop", "job_1", "--bin", "bulk"), ("move", "--to", "high")]
+)
+def test_it_must_be_said_which_jobs(house: House, capsys: Capsys, words: tuple[str, ...]) -> None:  # noqa: ARG001
+    assert "JOBS_NAMED_TWICE" in (err := said(capsys, "jobs", *words, status=2)[1]) or "NO_JOBS_NAMED" in err
+
+
+def test_a_person_at_a_terminal_is_asked_first(
+    house: House, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(house, tmp_path)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    _, err = said(capsys, "jobs", "cancel", "--all-matching", status=1)
+    assert "Cancel job" in err and "Nothing was done." in err and state(house, job) == "queued"
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    said(capsys, "jobs", "cancel", "--all-matching")
+    assert state(house, job) == "cancelled"
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    said(capsys, "jobs", "drop", job, status=1)  # it cannot be had back: asked for one job too
+    said(capsys, "jobs", "retry", job)  # it can: nobody is asked
+    said(capsys, "jobs", "cancel", job)
+    said(capsys, "jobs", "drop", job, "--yes")
+    assert state(house, job) == "gone"
+
+
+def test_move(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job, other = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b.mp4", bin_=Bin.URGENT)
+
+    assert "moved to urgent; 1 task of it waits." in said(capsys, "jobs", "move", job, "--to", "urgent")[0]
+
+    assert house.queue.job(job).job.bin is Bin.URGENT  # type: ignore[union-attr]
+    assert "ALREADY_THERE" in said(capsys, "jobs", "move", job, "--to", "urgent", status=6)[1]
+    (answer,) = documents(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk")
+    assert answer == {"id": other, "state": "queued", "bin": "bulk", "tasks": 1}
+    fail(house, job)
+    assert "JOB_ENDED" in said(capsys, "jobs", "move", job, "--to", "high", status=6)[1]
+    said(capsys, "jobs", "move", job, status=2)
+    assert check(house.queue) == []  # type: ignore[arg-type]
+
+
+def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job, waits, done = (submit(house, tmp_path, name) for name in ("a.mp4", "b.mp4", "c.mp4"))
+    kill(house, job)
+    succeed(house, done)
+
+    assert "JOB_UNFINISHED" in said(capsys, "jobs", "drop", waits, status=6)[1]
+    assert "JOB_SUCCEEDED" in said(capsys, "jobs", "drop", done, status=6)[1]
+    assert documents(capsys, "jobs", "drop", "--all-matching") == [{"id": job, "state": "gone"}]
+
+    assert house.queue.dead() == () and check(house.queue) == []  # type: ignore[arg-type]
+    assert "JOB_UNKNOWN" in said(capsys, "jobs", "drop", job, status=5)[1]
+    assert submit(house, tmp_path, "a.mp4") != job
+
+
+# -- dead letters ------------------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_are_shown_with_what_broke(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    assert "No dead letters." in said(capsys, "jobs", "dead")[1]
+    jobs = [submit(house, tmp_path, name) for name in ("a" * 90 + ".mp4", "b.mp4")]
+    for job in jobs:
+        kill(house, job)
+
+    out, _ = said(capsys, "jobs", "dead")
+
+    assert out.index(jobs[1]) < out.index(jobs[0])
+    assert "FFMPEG_FAILED: ffmpeg exit 1: no room" in out and "Look at the disk." in out and "      no room" in out
+    (document,) = documents(capsys, "jobs", "dead", "--limit", "1")
+    (letter,) = document["items"]
+    assert document["total"] == 2
+    assert (letter["job"], letter["name"], letter["stage"], letter["tries"]) == (jobs[1], "b.mp4", "probe", 4)
+    assert letter["error"]["evidence"]["tail"] == ["a", "no room"]
+    assert "1 more" in said(capsys, "jobs", "dead", "--limit", "1")[1]
+    said(capsys, "jobs", "retry", jobs[1])
+    assert house.queue.tasks(jobs[1])[0].state is TaskState.READY and len(house.queue.dead()) == 1
+
+
+# -- position ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_says_where_it_stands_and_that_nobody_knows_when(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    submit(house, tmp_path, "first.mp4")
+    submit(house, tmp_path, "urgent.mp4", bin_=Bin.URGENT)
+    job = submit(house, tmp_path, "mine.mp4")
+
+    out, _ = said(capsys, "jobs", "show", job)
+
+    assert "in line   1 ahead in bin normal, 1 in more urgent bins" in out
+    assert "start     unknown (no pool is at work)" in out
+    (document,) = documents(capsys, "jobs", "show", job)
+    line = document["line"]
+    assert (line["ahead"], line["more_urgent"], line["start_eta_s"]) == (1, 1, None)
+    assert document["eta_s"] is None and document["eta_how"] == "nothing of it has started"
+
+
+def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    from tests.queue.things import pool
+    from vidprocme.core.resources import PlaceKind
+    from vidprocme.queue.base import PlaceReport, PoolReport
+
+    succeed(house, submit(house, tmp_path, "done.mp4"))
+    first = submit(house, tmp_path, "first.mp4")
+    job = submit(house, tmp_path, "mine.mp4")
+    queue = house.queue
+    queue.join(pool("p"), 60_000)
+    places = (PlaceReport("here/cpu", "here", PlaceKind.CPU, slots=4, busy=0),)
+    queue.beat("p", [], lease_ms=60_000, presence_ms=60_000, report=PoolReport(places))
+    queue.client.hset(queue.keys.of("stat"), mapping={"took.probe.0": 1, "took.probe.sum": 6_000})  # type: ignore[attr-defined]
+
+    out, _ = said(capsys, "jobs", "show", job)
+
+    # One probe ended in the last minute: 6 s of work in 60 s (120 when a minute ended meanwhile), and 6 s are ahead.
+    assert "1 ahead are 6 s of work" in out and ("in about 1 min" in out or "in about 2 min" in out)
+    assert "starts when a place is free" in said(capsys, "jobs", "show", first)[0].replace("\n            ", " ")
+    queue.pause(Bin.NORMAL)
+    assert "unknown (bin normal is paused)" in said(capsys, "jobs", "show", job)[0]
+    json.dumps(documents(capsys, "jobs", "show", job))

@@ -1,0 +1,71 @@
+"""A guess when a job begins is plain arithmetic, and says so when there is nothing to go by."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin, Stage
+from vidprocme.dispatch.eta import end_eta, mean_s, start_eta
+from vidprocme.queue.base import Lately, Position
+
+TASK = TaskId("job_1:probe:0")
+# Ten transcodes of 4 s, five describes of 20 s.
+COUNTERS = {"took.transcode.6": 10, "took.transcode.sum": 40_000, "took.describe.8": 5, "took.describe.sum": 100_000}
+
+
+def at(ahead: dict[Stage, int], more_urgent: dict[Stage, int] | None = None) -> Position:
+    return Position(TASK, Bin.NORMAL, ahead, more_urgent or {})
+
+
+def test_work_ahead_over_work_done_lately() -> None:
+    lately = Lately(2, {Stage.TRANSCODE: 30, Stage.DESCRIBE: 6})  # 240 s of work in 120 s
+
+    eta = start_eta(at({Stage.TRANSCODE: 10}, {Stage.DESCRIBE: 4}), COUNTERS, lately, slots=8)
+
+    assert eta.seconds == pytest.approx((10 * 4 + 4 * 20) / 2)
+    assert "14 ahead are 120 s of work" in eta.how and "2.0 s of work" in eta.how
+
+
+def test_no_more_is_done_at_once_than_there_are_places() -> None:
+    lately = Lately(1, {Stage.DESCRIBE: 60})  # long attempts that happened to end in one minute: 1200 s of work in 60 s
+    assert start_eta(at({Stage.TRANSCODE: 10}), COUNTERS, lately, slots=2).seconds == pytest.approx(20)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "lately", "slots", "paused", "why"),
+    [
+        ({Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 0, False, "no pool"),
+        ({Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 1, True, "paused"),
+        ({Stage.JOIN: 1, Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 1, False, "no join has ended"),
+        ({Stage.TRANSCODE: 1}, Lately(), 1, False, "last 10 minutes"),
+    ],
+)
+def test_what_is_not_known_is_said(ahead: dict[Stage, int], lately: Lately, slots: int, paused: bool, why: str) -> None:
+    eta = start_eta(at(ahead), COUNTERS, lately, slots=slots, paused=paused)
+    assert eta.seconds is None and why in eta.how
+
+
+def test_with_nothing_ahead_nothing_needs_to_be_known() -> None:
+    assert start_eta(at({}), {}, Lately(), slots=1).seconds == 0.0
+
+
+@given(
+    st.dictionaries(st.sampled_from([Stage.TRANSCODE, Stage.DESCRIBE]), st.integers(1, 1000), min_size=1),
+    st.integers(1, 10),
+    st.integers(1, 100),
+    st.integers(1, 64),
+)
+def test_more_ahead_is_never_sooner(ahead: dict[Stage, int], minutes: int, ended: int, slots: int) -> None:
+    lately = Lately(minutes, {Stage.TRANSCODE: ended})
+    one = start_eta(at(ahead), COUNTERS, lately, slots=slots).seconds
+    more = start_eta(at(ahead, {Stage.DESCRIBE: 1}), COUNTERS, lately, slots=slots).seconds
+    assert one is not None and more is not None and 0 < one < more
+
+
+def test_the_end_is_as_far_as_it_went_so_far() -> None:
+    assert end_eta(0.25, 30.0).seconds == pytest.approx(90.0)
+    assert end_eta(0.01, 300.0).seconds is None and end_eta(0.5, None).seconds is None
+    assert mean_s(COUNTERS, Stage.TRANSCODE) == 4.0 and mean_s({}, Stage.JOIN) is None
