@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import kills, pipeline, queue
+from benchmarks import kills, pipeline, queue, soak
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "queue": queue.main,
     "kills": kills.main,
+    "soak": soak.main,
 }
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import signal
 import struct
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks import running
 from benchmarks.ledger import Ledger
 from benchmarks.running import Services, listening
 from vidprocme.config import load
@@ -45,8 +48,8 @@ class Sums:
 class Ground:
     """The long-lived set-up, and what is known of it."""
 
-    def __init__(self, folder: Path, rng: random.Random) -> None:
-        self.data, self.rng = folder / "data", rng
+    def __init__(self, folder: Path, rng: random.Random, wish: Mapping[str, str] | None = None) -> None:
+        self.data, self.rng, self.wish = folder / "data", rng, wish or WISH
         self.data.mkdir(parents=True, exist_ok=True)
         ffmpeg = find().path
         self.short = draw(ffmpeg, folder / "short.mp4", seconds=3, fps=10)
@@ -64,7 +67,9 @@ class Ground:
         self.sums = Sums()
 
     def start(self) -> None:
-        os.environ["VIDPROCME_REDIS_LINGER_S"] = "2"  # ours too: the house of this process uses the same server
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # everything is ended on the way out
+        # The keeper of Redis is started by whoever comes first, which is us: it is to be known by its environment too.
+        os.environ.update(running.environment(self.data))
         _ = self.queue
         self.services.start()
         self.await_ready()
@@ -88,9 +93,15 @@ class Ground:
     def submit(self, clip: bytes) -> JobId | None:
         """The job of a new video; None when no answer came, or another one than that it was accepted."""
         box = struct.pack(">I4s", 24, b"free") + secrets.token_bytes(16)  # ISO/IEC 14496-12: a box that players skip
+        # Other pictures and sizes each time: were all files alike, the store would have the lost one of another job.
+        wish = {
+            **self.wish,
+            "crf": str(secrets.choice(range(18, 40))),
+            "frame_width": str(secrets.choice(range(32, 320, 2))),
+        }
         files = {"file": (f"{secrets.token_hex(4)}.mp4", clip + box)}
         try:
-            answer = httpx.post(f"{self.url}/v1/videos", data=WISH, files=files, timeout=60, trust_env=False)
+            answer = httpx.post(f"{self.url}/v1/videos", data=wish, files=files, timeout=60, trust_env=False)
         except httpx.HTTPError:
             return None
         if answer.status_code != 202:

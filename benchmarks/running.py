@@ -154,13 +154,17 @@ def listening() -> socket.socket:
 
 # -- who there is ----------------------------------------------------------------------------------------------------
 def processes_of(data: Path) -> list[psutil.Process]:
-    """Every process of the data folder, by its environment or command line; not this one, and no zombies."""
-    found = []
+    """Every process of the data folder, by its environment or command line; not this one, and no zombies.
+
+    Redis writes its title over its environment: it is known by what its keeper wrote down.
+    """
+    found, redis = [], redis_of(data)
     for process in psutil.process_iter():
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.environ().get("VIDPROCME_DATA") == str(data) or str(data) in process.cmdline():
+            is_redis = process.pid == redis and any(word in process.name() for word in ("redis", "valkey"))
+            if is_redis or process.environ().get("VIDPROCME_DATA") == str(data) or str(data) in process.cmdline():
                 found.append(process)
         except psutil.Error:
             continue
