@@ -13,6 +13,7 @@ import importlib
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from vidprocme.core.ids import new_job_id, task_id
 from vidprocme.core.job import Attempt, Job, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.executor.timed import TimedExecutor
-from vidprocme.queue.base import Claim, Settlement
+from vidprocme.queue.base import Claim, NewJob, Settlement
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.wiring import House
 
@@ -92,8 +93,7 @@ class Peer:
         if self._variant == "tasks":
             put_one_job(self._queue, ids)
             return
-        for slot in ids:
-            self._queue.submit(*one_task_job(slot))
+        self._queue.submit_many([NewJob(*one_task_job(slot)) for slot in ids])
 
     def worker_argv(self, bin_dir: str) -> list[str]:
         return [f"{bin_dir}/python", "-m", "peers.p_vidprocme"]
@@ -118,12 +118,17 @@ def work() -> None:
     """The one worker process: a pool as `vidprocme up` has one. Ends with SIGTERM."""
     count = SLOTS[os.environ["BENCH_VARIANT"]]
     place = Place("here/cpu", "here", PlaceKind.CPU, Resources(cpu_milli=1000 * count), slots=count)
-    asked = []
+    asked = threading.Event()
     with tempfile.TemporaryDirectory(prefix="vidprocme-bench-") as data:
         settings = Settings(data=Path(data), redis_url=os.environ["BENCH_REDIS"])
         with House(settings) as house, house.pool(executor=Marking([place])) as pool:
-            signal.signal(signal.SIGTERM, lambda *_: (asked.append(1), pool.drain()))
-            pool.run(lambda: bool(asked))
+
+            def end(*_: object) -> None:
+                asked.set()
+                pool.drain()
+
+            signal.signal(signal.SIGTERM, end)
+            pool.run(asked.is_set)
 
 
 if __name__ == "__main__":

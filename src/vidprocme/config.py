@@ -33,6 +33,11 @@ class Settings:
     lease_ms: int = 15_000
     beat_ms: int = 1_000
     presence_ms: int = 3_000
+    # After so long in line a task of the bin is overdue, and its bin's turns are for it (scheduler/turns.py).
+    overdue_urgent_s: int = 0
+    overdue_high_s: int = 300
+    overdue_normal_s: int = 1_800
+    overdue_bulk_s: int = 14_400
     # What has ended is kept for so long; 0: for ever. What succeeded is what people keep: only their number ends it.
     keep_jobs: int = 100_000  # ended jobs; about 50 KB of Redis's memory each
     keep_days: int = 0  # since a job succeeded
@@ -94,7 +99,7 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
     whole = ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port")
-    for name in (*(name for name in changes if name.startswith("keep_")), *whole):
+    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
     if not 0 <= settings.memory_percent <= 100:

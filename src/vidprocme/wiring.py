@@ -19,7 +19,7 @@ from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Recipe, Source
+from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
@@ -214,6 +214,7 @@ class House:
         from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
+        from vidprocme.scheduler.policy import PolicyConfig
 
         settings = self.settings
         places = self.places() if executor is None else tuple(executor.places())
@@ -234,12 +235,13 @@ class House:
             clock=self.clock,
             rng=random.Random(),
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
+            policy=PolicyConfig(max_wait_ms=self.max_wait_ms),
             only=only,
             at=failpoint(settings.failpoint),
         )
         with self._scratch_lock(pool.id):
             try:
-                self._sweep_scratch()
+                self.sweep_scratch()
                 self._sweep_unfinished()
                 dispatcher.start()
                 yield dispatcher
@@ -248,7 +250,7 @@ class House:
 
     @contextlib.contextmanager
     def _scratch_lock(self, pool: str) -> Iterator[None]:
-        """Says, for as long as this process lives, that the pool's scratch folder is in use; see _sweep_scratch."""
+        """Says, for as long as this process lives, that the pool's scratch folder is in use; see dead_scratch."""
         path = self.data / "scratch" / f"{pool}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = hold(path)
@@ -258,13 +260,15 @@ class House:
             path.unlink(missing_ok=True)
             os.close(lock)
 
-    def _sweep_scratch(self) -> None:
+    def dead_scratch(self) -> list[Path]:
         """What dead pools left of their attempts, of this host or of containers that shared the data folder."""
-        for folder in (self.data / "scratch").glob("pool_*"):
-            lock = folder.with_name(f"{folder.name}.lock")
-            if folder.is_dir() and not is_held(lock):
-                shutil.rmtree(folder, ignore_errors=True)
-                lock.unlink(missing_ok=True)
+        folders = sorted((self.data / "scratch").glob("pool_*"))
+        return [path for path in folders if path.is_dir() and not is_held(path.with_name(f"{path.name}.lock"))]
+
+    def sweep_scratch(self) -> None:
+        for folder in self.dead_scratch():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 
     def _sweep_unfinished(self) -> None:
         """What killed writers left among the blobs. No pool fails to start for that."""
@@ -296,6 +300,11 @@ class House:
         return local_places(
             socket.gethostname(), cpu_cores=self.cores, sim_gpus=self.settings.sim_gpus, server_slots=servers
         )
+
+    @property
+    def max_wait_ms(self) -> Mapping[Bin, int]:
+        """After how long in line a task of each bin is overdue."""
+        return {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
 
     @property
     def cores(self) -> int:

@@ -23,9 +23,10 @@ def test_no_state_leads_to_itself() -> None:
 
 
 def test_an_ended_task_moves_only_by_a_retry_and_a_succeeded_one_never() -> None:
-    assert all(TRANSITIONS[state] <= RETRY for state in TERMINAL)
+    given_up = {TaskState.FAILED}  # a dead letter that is too old, or one too many
     assert TRANSITIONS[TaskState.SUCCEEDED] == frozenset()
-    assert all(TRANSITIONS[state] == RETRY for state in TERMINAL - {TaskState.SUCCEEDED})
+    assert TRANSITIONS[TaskState.DEAD] == RETRY | given_up
+    assert all(TRANSITIONS[state] == RETRY for state in TERMINAL - {TaskState.SUCCEEDED, TaskState.DEAD})
 
 
 def test_only_a_running_task_succeeds_fails_or_dies_and_every_living_one_can_be_cancelled() -> None:

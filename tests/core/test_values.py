@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_place_gives_and_takes(total: Resources, need: Resources) -> None:
 
     taken = load.take(need)
     assert (taken.free, taken.free_slots) == (total - need, 2)
-    assert taken.give_back(need) == load
+    assert taken.give_back(need) == replace(load, starts=1), "that it was started stays counted"
+    assert taken.take_back(need) == load
 
 
 @given(times, times, entropies, entropies)

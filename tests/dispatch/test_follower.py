@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.dispatch.conftest import Connect
@@ -240,6 +241,7 @@ def test_one_process_of_a_machine_follows_and_another_takes_over_when_it_is_kill
     try:
         until(partial(finds, path, 6))
         os.kill(other.pid, signal.SIGSTOP)  # it holds the lock, and does nothing
+        until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_STOPPED)
         job, tasks = submitted(queue, blobs, "cd" * 32)
         live(queue, blobs, tmp_path, job, tasks)
         catch_up(queue, blobs, lambda: SqliteIndex(path), lock)  # somebody else's affair

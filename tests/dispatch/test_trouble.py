@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +17,7 @@ from tests.dispatch.things import (
     NoChance,
     all_free,
     claim,
+    dispatcher,
     new_job,
     places,
     started,
@@ -30,6 +34,7 @@ from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.blobs import BlobStore
+from vidprocme.queue import connect
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -162,3 +167,33 @@ class Unwakeable(TimedExecutor):
         if self.broken.is_set():
             raise OSError("nobody reads")
         super().wake()
+
+
+def test_a_pool_closes_at_once_when_the_queue_hangs(
+    tmp_path: Path, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call to a server that hangs takes its whole timeout: one was enough to learn of it."""
+    monkeypatch.setattr(connect, "TIMEOUT_S", 0.3)
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    queue = RedisQueue.connect(server.url)
+    job = submit_waiting(queue, 2, 3600)
+    pool = dispatcher(queue, blobs)
+    try:
+        pool.start()
+        step_until(pool, lambda: pool.busy == 2)
+        os.kill(server.pid, signal.SIGSTOP)
+        pool._ring()
+        pool.step(0)  # finds out
+        said: list[str] = []
+        monkeypatch.setattr(queue, "run", lambda name, *_: said.append(name))
+        pool.close()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        pool.close()
+        queue.close()
+
+    assert [name for name in said if name != "beat"] == []
+    with contextlib.closing(RedisQueue.connect(server.url)) as after:
+        assert {view.state for view in after.tasks(job.id)} == {TaskState.RUNNING}, "their leases end by themselves"
+    server.close()

@@ -134,6 +134,8 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "record-version": ("rec:note", lambda b: b.do("SET", "@versions", 0)),
     "fence": ("fence", lambda b: b.do("SET", "@fence", 1)),
     "wake": ("wake", lambda b: b.do("RPUSH", "@wake", *["1"] * 65)),
+    "running": ("running", lambda b: b.do("HINCRBY", "@running", "bin|normal", 1)),
+    "usage": ("usage", lambda b: b.do("HSET", "@usage", "default", "0 7 0")),
     "states": ("states", lambda b: b.do("HINCRBY", "@states", "ready", 1)),
 }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.queue.things import BROKEN, LEASE_MS, look, new_job, new_task, states, submitted, take
-from vidprocme.core.job import JobState, Lease, Next, Stage, Task
-from vidprocme.queue.base import Settlement
+from tests.queue.things import BROKEN, CORE, LEASE_MS, look, new_job, new_task, states, submitted, take
+from vidprocme.core.job import JobState, Lease, Limits, Next, Stage, Task
+from vidprocme.queue.base import Claim, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.queue.scripts import AVOID_MOST
 
 
 def crash(
@@ -88,3 +89,35 @@ def test_an_attempt_knows_how_often_memory_was_short(queue: RedisQueue) -> None:
         queue.turn("pool", [told], [], lease_ms=LEASE_MS)
 
     assert seen == [0, 1, 1]
+
+
+def test_a_head_names_the_places_that_failed_it(queue: RedisQueue) -> None:
+    job, probe = submitted(queue)
+
+    def avoided() -> tuple[str, ...]:
+        (line,) = look(queue).lines
+        return line.heads[0].avoid
+
+    seen = [avoided()]
+    for place, elsewhere in (("a", True), ("b", False), ("c", True)):
+        (claimed,) = queue.turn("pool", [], [Claim(probe.id, place, CORE)], lease_ms=LEASE_MS).claimed
+        told = Settlement(claimed.lease, Next.RETRY, BROKEN, 0, elsewhere=elsewhere)
+        queue.turn("pool", [told], [], lease_ms=LEASE_MS)
+        seen.append(avoided())
+    assert seen == [(), ("a",), ("a",), ("a", "c")]
+
+    (claimed,) = take(queue, probe)
+    queue.turn("pool", [Settlement(claimed.lease, Next.FAIL, BROKEN)], [], lease_ms=LEASE_MS)
+    assert queue.retry(job.id) == 1 and avoided() == (), "fresh tries may go anywhere"
+    assert check(queue) == []
+
+
+def test_only_the_last_few_places_are_remembered(queue: RedisQueue) -> None:
+    _, probe = submitted(queue, limits=Limits(tries=100))
+    for number in range(AVOID_MOST + 3):
+        (claimed,) = queue.turn("pool", [], [Claim(probe.id, f"place-{number}", CORE)], lease_ms=LEASE_MS).claimed
+        told = Settlement(claimed.lease, Next.RETRY, BROKEN, 0, elsewhere=True)
+        queue.turn("pool", [told], [], lease_ms=LEASE_MS)
+    (line,) = look(queue).lines
+
+    assert line.heads[0].avoid == tuple(f"place-{number}" for number in range(3, AVOID_MOST + 3))

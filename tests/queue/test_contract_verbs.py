@@ -302,6 +302,14 @@ def test_dead_letters_over_their_number_are_given_up_and_not_lost(queue: RedisQu
     assert queue.job(job.id).state == JobState.SUCCEEDED  # type: ignore[union-attr]
 
 
+def test_what_is_forgotten_in_a_step_is_not_given_up_in_it_too(queue: RedisQueue) -> None:
+    for _ in range(3):
+        dead_job(queue)
+    time.sleep(0.01)
+    assert trim(queue, ALL, failed_ms=1, dead_ms=1, dead=1) == (3, 0)
+    assert list(queue.client.scan_iter(queue.keys.of("task:*"))) == []
+
+
 def test_giving_up_lets_nothing_go_twice(queue: RedisQueue) -> None:
     """An index waits for two describes; one is dead and given up: it must not count as the other."""
     from vidprocme.core.job import AfterRule

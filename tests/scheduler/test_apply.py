@@ -74,7 +74,7 @@ def test_what_was_placed_and_finished_is_free_again(snapshot: Snapshot) -> None:
     for placement in plan.placements:
         after = finished(after, placement.place, placement.resources)
 
-    assert after.places == snapshot.places
+    assert {id_: replace(load, starts=0) for id_, load in after.places.items()} == snapshot.places
     waiting = sum(one.length for one in snapshot.lines.values())
     assert sum(one.length for one in after.lines.values()) == waiting - len(plan.placements)
 

@@ -10,7 +10,7 @@ from tests.scheduler.strategies import snapshots
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
-from vidprocme.core.shares import Shares
+from vidprocme.core.shares import BinShare, Shares
 from vidprocme.core.snapshot import Head, Line, Reason, Snapshot
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
@@ -96,7 +96,7 @@ def test_less_urgent_tasks_are_not_in_the_way() -> None:
 def test_a_paused_bin_waits_beside_a_free_place_and_is_in_nobodys_way() -> None:
     free = PlaceLoad(PLACE, PLACE.resources, 4)
     waits, other = line("t", NEED, bin_=Bin.HIGH, length=5), line("u", Need(PlaceKind.CPU, Resources(cpu_milli=4000)))
-    both = Snapshot({one.key: one for one in (waits, other)}, {"p": free}, Shares(frozenset({Bin.HIGH})))
+    both = Snapshot({one.key: one for one in (waits, other)}, {"p": free}, Shares({Bin.HIGH: BinShare(paused=True)}))
 
     plan = decide(both, 0, CONFIG)
     assert [placement.task for placement in plan.placements] == ["u"]

@@ -17,12 +17,15 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "up": ("vidprocme.cli.up", "up", "Run the server and a pool; Ctrl-C drains."),
     "worker": ("vidprocme.cli.up", "worker", "Run one more pool for the same queue."),
     "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one; cancel, retry, move or drop some."),
+    "logs": ("vidprocme.cli.logs", "logs", "What happened to a job, from its first event on; -f follows."),
+    "bins": ("vidprocme.cli.bins", "bins", "List the bins; pause and resume them."),
     "describe": ("vidprocme.cli.describe", "describe", "Add captions to a video that was processed without."),
     "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
     "models": ("vidprocme.cli.models", "models", "List and add vision-language models."),
     "doctor": ("vidprocme.cli.doctor", "doctor", "Check this machine, each line with its fix."),
     "alive": ("vidprocme.cli.alive", "alive", "The health check of a container: do pool and server move?"),
     "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
+    "gc": ("vidprocme.cli.gc", "gc", "Free what no job needs any more."),
     "sim": ("vidprocme.cli.sim", "sim", "Simulate a GPU cluster under the live policy."),
 }
 

@@ -6,7 +6,7 @@ a Lease. A job's state is never stored by hand: `job_state` derives it from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -191,8 +191,13 @@ class Task:
     @property
     def shape(self) -> str:
         """Stage, model and every need with its milli-GPUs or milli-CPUs, readable: `describe/demo/gpu1000+cpu_model0`."""
-        needs = "+".join(f"{n.kind}{n.resources.gpu_milli or n.resources.cpu_milli}" for n in self.needs)
-        return f"{self.stage}/{self.model or '-'}/{needs}"
+        return shape_of(self.stage, self.model, self.needs)
+
+
+def shape_of(stage: Stage, model: str | None, needs: Sequence[Need]) -> str:
+    """What tasks that can stand for each other have in common, see Task.shape."""
+    ways = "+".join(f"{n.kind}{n.resources.gpu_milli or n.resources.cpu_milli}" for n in needs)
+    return f"{stage}/{model or '-'}/{ways}"
 
 
 @dataclass(frozen=True, slots=True)

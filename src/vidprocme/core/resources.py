@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from vidprocme.core.ids import TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,16 @@ class Resources:
     gpu_milli: int = 0  # share of one GPU; 1000 = a whole one
     vram_bytes: int = 0
     gpus: int = 0  # whole GPUs, for a task that needs several
+
+    def beside(self, kept: Resources) -> Resources:
+        """What of this may be used when `kept` is to stay free; nothing of what there is too little of already."""
+        return Resources(
+            max(0, self.cpu_milli - kept.cpu_milli),
+            max(0, self.memory_bytes - kept.memory_bytes),
+            max(0, self.gpu_milli - kept.gpu_milli),
+            max(0, self.vram_bytes - kept.vram_bytes),
+            max(0, self.gpus - kept.gpus),
+        )
 
     def fits(self, free: Resources) -> bool:
         return (
@@ -80,14 +92,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PlaceLoad:
-    """A place and what is left of it at this moment."""
+    """A place and what is left of it at this moment.
+
+    `starts` counts what was started here, but for what fitted in beside a reservation: whose turn the next start is follows
+    from it (scheduler/turns.py). `held_for` names the task that the place is held for.
+    """
 
     place: Place
     free: Resources
     free_slots: int
+    starts: int = 0
+    held_for: TaskId | None = None
 
-    def take(self, need: Resources) -> PlaceLoad:
-        return PlaceLoad(self.place, self.free - need, self.free_slots - 1)
+    def take(self, need: Resources, *, counted: bool = True) -> PlaceLoad:
+        return replace(self, free=self.free - need, free_slots=self.free_slots - 1, starts=self.starts + counted)
 
     def give_back(self, need: Resources) -> PlaceLoad:
-        return PlaceLoad(self.place, self.free + need, self.free_slots + 1)
+        return replace(self, free=self.free + need, free_slots=self.free_slots + 1)
+
+    def take_back(self, need: Resources, *, counted: bool = True) -> PlaceLoad:
+        """As if it had never been taken."""
+        return replace(self.give_back(need), starts=max(0, self.starts - counted))

@@ -19,6 +19,7 @@ class Head:
     ready_ms: int  # since when it could run
     needs: tuple[Need, ...]
     model: str | None = None
+    avoid: tuple[str, ...] = ()  # places that failed it: it had better go elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,33 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """This task, on this place, now. `reason` is a code with its terms, for people."""
+    """This task, on this place, now. `reason` is a code with its terms, for people.
+
+    `counted` is False for what fitted in beside a reservation: that was not the place's turn (PlaceLoad.starts).
+    """
 
     task: TaskId
     place: str
     resources: Resources
     reason: str
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a task waits: a stable code, and a sentence with the numbers."""
 
-    code: str  # BIN_BEHIND, NO_PLACE_FREE, NO_SUCH_PLACE, DRAINING ...
+    code: str  # BIN_BEHIND, NO_PLACE_FREE, NO_SUCH_PLACE ...: scheduler/explain.py
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now. Every head that was not placed has a reason."""
+    """What to do now. Every head that was not placed has a reason.
+
+    `reserved` says which place is held for which waiting task, by Place.id: nothing that this task lacks is given away there.
+    """
 
     placements: tuple[Placement, ...] = ()
     reasons: Mapping[TaskId, Reason] = field(default_factory=dict)
+    reserved: Mapping[str, TaskId] = field(default_factory=dict)

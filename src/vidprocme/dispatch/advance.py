@@ -49,7 +49,9 @@ def advance(
     at("before-settle")
     attempt = claimed.attempt
     step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
-    return Settlement(claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller)
+    return Settlement(
+        claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller, elsewhere=step.elsewhere
+    )
 
 
 def that_can_be_kept(outcome: Outcome) -> Outcome:

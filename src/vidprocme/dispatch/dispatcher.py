@@ -26,7 +26,7 @@ from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished, placed_all, with_lines, with_places
+from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 # How long the doorbell listens at a time; closing a pool waits for the end of it.
@@ -83,6 +83,7 @@ class Dispatcher:
         self._told_draining = False
         self._rung = threading.Event()
         self._over = threading.Event()
+        self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
@@ -134,21 +135,23 @@ class Dispatcher:
         return len(self._running)
 
     def close(self) -> None:
-        """Stop everything of this pool. Leases that are still held are given back."""
+        """Stop everything of this pool. Leases that are still held are given back, unless the queue is away: each call to one
+        that hangs takes 20 s, and presence and leases end by themselves."""
         self._over.set()
         self._draining.set()
         try:
-            if self._running or self._ended:
+            if (self._running or self._ended) and not self._away:
                 self.hand_back()
                 deadline = time.monotonic() + 5
-                while (self._running or self._ended) and time.monotonic() < deadline:
+                while (self._running or self._ended) and not self._away and time.monotonic() < deadline:
                     self.step(0.2)
-            self._beat.stop()
-            self._queue.leave(self._pool.id)
+            if not self._away:
+                self._beat.stop()
+                self._queue.leave(self._pool.id)
         except VidprocmeError:
-            pass  # the queue is gone: presence and leases end by themselves
+            self._away = True
         finally:
-            self._beat.stop()
+            self._beat.stop(wait_s=1.0 if self._away else 10.0)
             self._executor.close()
             if self._doorbell.is_alive():
                 self._doorbell.join(5)
@@ -173,10 +176,12 @@ class Dispatcher:
                 self._tell_draining()
                 self._turns()
                 self._last_turn_s = time.monotonic()
+                self._away = False
                 self._housekeeper.step()
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
+                self._away = True
                 self._over.wait(self._config.pause_s)
 
     def _tell_draining(self) -> None:
@@ -214,12 +219,13 @@ class Dispatcher:
             if self._draining.is_set():
                 return
             began_s = time.perf_counter()
-            self.plan = decide(self._snapshot, self._clock.now_ms(), self._policy)
+            # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
+            self.plan = decide(self._snapshot, turn.now_ms, self._policy)
             self._decided.add(time.perf_counter() - began_s)
+            self._snapshot = planned(self._snapshot, self.plan)
             claims = self.plan.placements
             if not claims:
                 return
-            self._snapshot = placed_all(self._snapshot, claims)
 
     def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
         jobs = self._only and self._only()
@@ -271,14 +277,14 @@ class Dispatcher:
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
         for placement in claims:
-            self._snapshot = finished(self._snapshot, placement.place, placement.resources)
+            self._snapshot = taken_back(self._snapshot, placement)
 
     def _see(self, turn: Turn) -> None:
         # The server's clock decides; where ours is ahead of it, ask again soon, not at once.
         soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
         self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
-        self._snapshot = replace(self._snapshot, shares=turn.shares)
+        self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
 
     def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:

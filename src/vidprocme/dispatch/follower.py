@@ -20,7 +20,7 @@ from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
 from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
-TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "task.succeeded"})
+TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "job.forgotten", "task.succeeded"})
 NOTHING_YET = "0"  # the last event of an index that is new, or not whole yet
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
@@ -178,16 +178,39 @@ def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
 
 def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:
     if queue.job(job) is None:
-        return  # trimmed or deleted meanwhile
+        _forget(queue, blobs, index, job, event_id)
+        return
     result = collect(queue, blobs, job)
-    captions = result.captions
+    captions, older = result.captions, (job, result.view.submitted_ms)
     there = index.video(video_id(result.view.job.source.sha256))
     if there is not None and there.job != job and _newer(there, result) and queue.job(there.job) is not None:
         # Of several jobs of one video the newest is shown, in whatever order they end; an older one's captions serve
         # until it has its own.
         result = collect(queue, blobs, there.job)
         captions = result.captions or captions
-    index.project(record_of(result), captions or None, event_id)
+    index.project(record_of(result), captions or None, event_id, older)
+
+
+def forget_gone(queue: Queue, index: SearchIndex, blobs: Blobs) -> int:
+    """Forget the videos whose jobs the queue no longer has. Returns how many."""
+    gone = [video for video in index.videos(1_000_000) if queue.job(video.job) is None]
+    for video in gone:
+        _forget(queue, blobs, index, video.job, index.last_event())
+    return len(gone)
+
+
+def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:
+    """A job was dropped, deleted or trimmed: its video shows the newest other job there is, or goes with it.
+
+    First the other is written, then the job forgotten: killed in between, the same event does it again.
+    """
+    while (other := index.other_job(job)) is not None:
+        if queue.job(other) is not None:
+            result = collect(queue, blobs, other)
+            index.project(record_of(result), result.captions, event_id)
+            break
+        index.forget_job(other)
+    index.forget_job(job)
 
 
 def _newer(there: VideoRecord, result: JobResult) -> bool:

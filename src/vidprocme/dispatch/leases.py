@@ -74,10 +74,11 @@ class LeaseKeeper:
             self._lost, self._cancel = [], []
         return answer
 
-    def stop(self) -> None:
+    def stop(self, wait_s: float = 10.0) -> None:
+        """No beat begins any more; one that is on its way is waited for this long, and ends with the process otherwise."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(10)
+            self._thread.join(wait_s)
 
     def _run(self) -> None:
         told = ""  # the trouble that was last logged: a queue that is away all night is told once

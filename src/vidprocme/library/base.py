@@ -79,8 +79,26 @@ class Hit:
 class SearchIndex(Protocol):
     """The searchable timeline. One writer at a time; readers never wait for it."""
 
-    def project(self, video: VideoRecord, captions: Sequence[Caption] | None, event_id: str) -> None:
-        """Write one video (captions None: leave those there alone) and the id of the last event, in one transaction."""
+    def project(
+        self,
+        video: VideoRecord,
+        captions: Sequence[Caption] | None,
+        event_id: str,
+        older: tuple[JobId, int] | None = None,
+    ) -> None:
+        """Write one video (captions None: leave those there alone) and the id of the last event, in one transaction.
+
+        Args:
+            older: another job of this video and when it was made (ms): it can be shown when the one that is now is forgotten.
+        """
+        ...
+
+    def other_job(self, job: JobId) -> JobId | None:
+        """The newest other job of the video that shows this one; None when no video does, or there is no other."""
+        ...
+
+    def forget_job(self, job: JobId) -> bool:
+        """Forget a job, and the video that shows it with all its moments. False: no video did."""
         ...
 
     def last_event(self) -> str:

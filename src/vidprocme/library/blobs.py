@@ -30,6 +30,7 @@ from vidprocme.library.base import Blobs, OnBytes
 BLOCK_BYTES = 1 << 20
 SYNC_BYTES = 64 << 20
 _WAIT_WRITE_WAIT = 7  # SYNC_FILE_RANGE_WAIT_BEFORE | _WRITE | _WAIT_AFTER
+DISCARDED = "gc-"  # a blob on its way out; one that is found there belongs to a killed sweep, and is put back
 ASIDE = ".aside"  # unfinished writes; its name can never be the first two digits of a hash
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -58,8 +59,16 @@ class BlobStore(Blobs, Protocol):
         """False: there was none."""
         ...
 
+    def discard(self, blob: Stored) -> bool:
+        """Delete a blob that nobody names, unless it was put again since `stored` said this of it. False: it stays, or is gone."""
+        ...
+
     def stored(self) -> Iterator[Stored]:
         """Every blob, in no order."""
+        ...
+
+    def unfinished(self, older_than_s: float = 3600) -> tuple[int, int]:
+        """What `sweep_aside` would remove: how many, and their bytes."""
         ...
 
     def sweep_aside(self, older_than_s: float = 3600) -> int:
@@ -260,6 +269,22 @@ class FolderBlobs:
             return False
         return True
 
+    def discard(self, blob: Stored) -> bool:
+        """Who puts the same content at this very moment either touches the blob first, which is seen here and undone, or does not
+        find it any more, and writes it anew."""
+        path, aside = self._path(blob.sha256), self._aside / f"{DISCARDED}{blob.sha256}"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return False
+        with contextlib.suppress(FileNotFoundError):  # a sweep put it back
+            if aside.stat().st_mtime_ns // 1_000_000 != blob.touched_ms:
+                aside.replace(path)
+                return False
+            aside.unlink()
+            return True
+        return False
+
     def stored(self) -> Iterator[Stored]:
         for folder in self.root.glob("[0-9a-f][0-9a-f]"):
             for entry in folder.iterdir():
@@ -270,15 +295,29 @@ class FolderBlobs:
                     stat = entry.stat()
                     yield Stored(name, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
+    def unfinished(self, older_than_s: float = 3600) -> tuple[int, int]:
+        found = list(self._left_aside(older_than_s))
+        return len(found), sum(size for _, size in found)
+
     def sweep_aside(self, older_than_s: float = 3600) -> int:
-        oldest = time.time() - older_than_s
-        swept = 0
-        for path in self._aside.iterdir():
+        for path in self._aside.glob(f"{DISCARDED}*"):
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime <= oldest:
-                    path.unlink()
-                    swept += 1
+                path.replace(self._path(path.name.removeprefix(DISCARDED)))
+        swept = 0
+        for path, _ in self._left_aside(older_than_s):
+            path.unlink(missing_ok=True)
+            swept += 1
         return swept
+
+    def _left_aside(self, older_than_s: float) -> Iterator[tuple[Path, int]]:
+        oldest = time.time() - older_than_s
+        for path in self._aside.iterdir():
+            if path.name.startswith(DISCARDED):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                if stat.st_mtime <= oldest:
+                    yield path, stat.st_size
 
     def _path(self, sha256: str) -> Path:
         return self.root / key(sha256)

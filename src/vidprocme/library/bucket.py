@@ -104,6 +104,21 @@ class ObstoreBlobs:
                 obstore.delete(self._store, key(sha256))
         return there
 
+    def discard(self, blob: Stored) -> bool:
+        """A bucket has no way to do both at once: who finds the blob between the two calls keeps a name without content. The
+        age that a sweep asks for is what makes this harmless: content that nobody named for a day would have to come again in
+        that very moment."""
+        name = key(blob.sha256)
+        with reaching():
+            try:
+                found = obstore.head(self._store, name)
+            except FileNotFoundError:
+                return False
+            if int(found["last_modified"].timestamp() * 1000) != blob.touched_ms:
+                return False
+            obstore.delete(self._store, name)
+        return True
+
     def stored(self) -> Iterator[Stored]:
         with reaching():
             for page in obstore.list(self._store):
@@ -111,6 +126,11 @@ class ObstoreBlobs:
                     name = item["path"].replace("/", "")
                     if is_sha256(name):
                         yield Stored(name, item["size"], int(item["last_modified"].timestamp() * 1000))
+
+    def unfinished(self, older_than_s: float = 3600) -> tuple[int, int]:
+        """None: see sweep_aside."""
+        del older_than_s
+        return 0, 0
 
     def sweep_aside(self, older_than_s: float = 3600) -> int:
         """0: unfinished uploads are ended by the bucket's own lifecycle rule."""

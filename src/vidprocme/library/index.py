@@ -51,7 +51,13 @@ class SqliteIndex:
             schema.prepare(path)
 
     # -- the writer ----------------------------------------------------------------------------------------------------
-    def project(self, video: VideoRecord, captions: Sequence[Caption] | None, event_id: str) -> None:
+    def project(
+        self,
+        video: VideoRecord,
+        captions: Sequence[Caption] | None,
+        event_id: str,
+        older: tuple[JobId, int] | None = None,
+    ) -> None:
         with self._writing() as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO videos ({_VIDEO}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -67,6 +73,11 @@ class SqliteIndex:
                     json.dumps(to_wire(video.document), ensure_ascii=False),
                 ),
             )
+            known = [(video.job, video.created_ms), *([older] if older else [])]
+            connection.executemany(
+                "INSERT OR REPLACE INTO jobs (job, video, created_ms) VALUES (?, ?, ?)",
+                [(job, video.id, created_ms) for job, created_ms in known],
+            )
             if captions is not None:
                 _replace_moments(connection, video.id, merge(captions))
             _remember(connection, event_id)
@@ -74,11 +85,26 @@ class SqliteIndex:
     def forget(self, video: VideoId, event_id: str | None = None) -> bool:
         """Remove a video and its moments. False: there was none."""
         with self._writing() as connection:
-            _replace_moments(connection, video, [])
-            found = connection.execute("DELETE FROM videos WHERE id = ?", (video,)).rowcount > 0
+            found = _remove_video(connection, video)
+            connection.execute("DELETE FROM jobs WHERE video = ?", (video,))
             if event_id is not None:
                 _remember(connection, event_id)
             return found
+
+    def other_job(self, job: JobId) -> JobId | None:
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT j.job FROM videos v JOIN jobs j ON j.video = v.id AND j.job <> v.job WHERE v.job = ? "
+                "ORDER BY j.created_ms DESC, j.job DESC LIMIT 1",
+                (job,),
+            ).fetchone()
+        return JobId(row[0]) if row else None
+
+    def forget_job(self, job: JobId) -> bool:
+        with self._writing() as connection:
+            row = connection.execute("SELECT id FROM videos WHERE job = ?", (job,)).fetchone()
+            connection.execute("DELETE FROM jobs WHERE job = ?", (job,))
+            return row is not None and _remove_video(connection, row[0])
 
     def set_last_event(self, event_id: str) -> None:
         with self._writing() as connection:
@@ -88,7 +114,7 @@ class SqliteIndex:
         """Forget everything, for a rebuild. A damaged file is replaced."""
         try:
             with self._writing() as connection:
-                for table in ("moments", "videos", "meta"):
+                for table in ("moments", "videos", "jobs", "meta"):
                     connection.execute(f"DELETE FROM {table}")
                 connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
         except Retryable as error:
@@ -196,6 +222,11 @@ def merge(captions: Sequence[Caption]) -> list[Moment]:
         else:
             moments.append((caption.start, caption.end, text))
     return moments
+
+
+def _remove_video(connection: sqlite3.Connection, video: str) -> bool:
+    _replace_moments(connection, video, [])
+    return connection.execute("DELETE FROM videos WHERE id = ?", (video,)).rowcount > 0
 
 
 def _replace_moments(connection: sqlite3.Connection, video: str, moments: Sequence[Moment]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vidprocme.core.errors import Retryable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_MS = 10_000  # longer than any one video's transaction
 
 # A moment is a run of captions with the same words: what a search finds. FTS5 keeps no copy of the text (content=).
@@ -25,6 +25,8 @@ CREATE TABLE videos (
     duration TEXT, width_px INTEGER, height_px INTEGER, document TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX videos_newest ON videos (created_ms DESC);
+CREATE TABLE jobs (job TEXT PRIMARY KEY, video TEXT NOT NULL, created_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX jobs_of_video ON jobs (video, created_ms);
 CREATE TABLE moments (
     id INTEGER PRIMARY KEY, video TEXT NOT NULL, start TEXT NOT NULL, end TEXT NOT NULL, start_s REAL NOT NULL,
     text TEXT NOT NULL
@@ -45,6 +47,7 @@ _NAMES = (
     "TRIGGER moments_removed",
     "TABLE words",
     "TABLE moments",
+    "TABLE jobs",
     "TABLE videos",
     "TABLE meta",
 )

@@ -20,6 +20,7 @@ from vidprocme.core.job import Attempt, Bin, Job, Lease, Next, Outcome, Task
 from vidprocme.core.resources import Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
+from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
     Depth,
@@ -64,10 +65,23 @@ __all__ = [
     "Turn",
 ]
 
+JOBS_BATCH = (
+    200  # jobs in one script of submit_many; their tasks together are at most ENQUEUE_BATCH, or those of one job
+)
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line
+HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most LINES * HEADS
 LINES = 64  # lines that a turn returns, in rotation when there are more
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is to be submitted with its first tasks, and an idempotency key if it has one."""
+
+    job: Job
+    first: Sequence[Task]
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Settlement:
 
     crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
     smaller: the next attempt is to need less memory (Attempt.smaller).
+    elsewhere: the next attempt had better be at another place (Head.avoid).
     """
 
     lease: Lease
@@ -92,6 +107,7 @@ class Settlement:
     delay_ms: int = 0
     crashed: bool = False
     smaller: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +134,7 @@ class Turn:
 
     stale: settlements that were refused because the lease was no longer theirs.
     claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
-    lines: up to LINES lines with up to HEADS heads, after settling, sweeping, promoting and claiming.
+    lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
     shares: what may start at all, and who used how much.
@@ -147,7 +163,7 @@ class BeatAnswer:
     known: bool = True
 
 
-class Queue(Protocol):
+class Queue(Rules, Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
     # -- producers -------------------------------------------------------------------------------------------------
@@ -155,6 +171,13 @@ class Queue(Protocol):
         """Put a new job with its first tasks (at most ENQUEUE_BATCH) in, whole or not at all.
 
         `key` is an idempotency key: while a job holds it, a second submit answers with that job.
+        """
+        ...
+
+    def submit_many(self, jobs: Sequence[NewJob]) -> tuple[Submitted, ...]:
+        """`submit` for many jobs, in few round trips. Each is put in whole or not at all; the answers come in their order.
+
+        Raises what `submit` raises; others of these jobs may be in then, before the bad one or after it. All may be said again.
         """
         ...
 
@@ -205,22 +228,6 @@ class Queue(Protocol):
         """The same content at a new path: later attempts read it from there."""
         ...
 
-    # -- bins ------------------------------------------------------------------------------------------------------
-    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
-
-        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
-        """
-        ...
-
-    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
-        ...
-
-    def paused(self) -> frozenset[Bin]:
-        """The bins that are paused."""
-        ...
-
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
         """Say that this pool exists; its presence ends `presence_ms` after the last beat."""
@@ -252,6 +259,7 @@ class Queue(Protocol):
         *,
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
     ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
         claim, and show the lines.
@@ -259,6 +267,7 @@ class Queue(Protocol):
         `jobs`: show only lines and heads made of ready tasks of these jobs (a pool that serves its own jobs alone must
         see them behind any number of others', so they come from each job's own set of ready tasks, not from a walk along
         the lines); None shows all. Everything else the turn does is for all jobs.
+        `heads`: so many heads of a line are wished for. HEADS are always shown; more, up to HEADS_MOST, while few lines wait.
         """
         ...
 
@@ -308,6 +317,10 @@ class Queue(Protocol):
 
         A job that comes or goes meanwhile may be among them or not; none comes twice.
         """
+        ...
+
+    def contents(self) -> Iterator[str]:
+        """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:

@@ -7,6 +7,7 @@ moment (check_job.py), and what it finds it looks at a second time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,10 @@ from vidprocme.core.ids import JobId
 from vidprocme.core.job import TaskState
 from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job
 from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
+from vidprocme.queue.keys import split_line
 from vidprocme.queue.redis import RedisQueue
 
+LEASES_AT_ONCE = 2_000  # running tasks that one script looks at
 JOBS_AT_ONCE = 2_000  # jobs whose counts one script adds up
 PAGE = 500
 MOVES_MOST = 5  # times that the sum over more jobs is tried again
@@ -60,6 +63,7 @@ def walk(queue: RedisQueue) -> Report:
         ("the keys", lambda: _keys(queue, listed, report)),
         ("the lists", lambda: judge_lists(queue)),
         ("the counter of tokens, and the doorbell", lambda: _whole(queue, max(map(int, tokens), default=0))),
+        ("what bins and tenants run", lambda: _running(queue, report)),
         ("the count of tasks by state", lambda: _totals(queue, report)),
     )
     for what, step in steps:
@@ -156,6 +160,31 @@ def _whole(queue: RedisQueue, newest: int) -> Iterator[Finding]:
         yield Finding("fence", "fence", f"stands at {fence}, and a task has token {newest}: it would be given again")
     if wake > 64:
         yield Finding("wake", "wake", f"has {wake} tokens; more than 64 are of no use")
+
+
+def _running(queue: RedisQueue, report: Report) -> Iterator[Finding]:
+    """What bins and tenants are said to run is what runs."""
+    reply = queue.run("runs", LEASES_AT_ONCE)
+    if not reply:
+        report.unjudged.append(f"what bins and tenants run: more than {LEASES_AT_ONCE} tasks do")
+        return
+    told, usage = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in reply[:2])
+    running: Counter[str] = Counter()
+    rates: Counter[str] = Counter()
+    for line, rate in reply[2]:
+        if line.count("|") < 2:
+            continue  # damaged; its job's walk says so
+        bin_, tenant, _ = split_line(line)
+        running.update((f"bin|{bin_}", f"tenant|{tenant}"))
+        rates[tenant] += int(rate)
+    for name in sorted({*told, *running}):
+        if int(told.get(name, 0)) != running[name]:
+            yield Finding("running", "running", f"counts {told.get(name, 0)} for {name}; {running[name]} run")
+    for tenant in sorted({*usage, *rates}):
+        used, rate, _ = map(int, usage.get(tenant, "0 0 0").split())
+        if used < 0 or rate != rates[tenant]:
+            text = f"has {usage.get(tenant)!r} of tenant {tenant}, whose tasks cost {rates[tenant]}"
+            yield Finding("usage", "usage", text)
 
 
 def _totals(queue: RedisQueue, report: Report) -> Iterator[Finding]:

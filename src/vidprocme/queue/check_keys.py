@@ -34,6 +34,8 @@ KNOWN: Mapping[str, str] = {
     "ev": "stream",
     "wake": "list",
     "ctl": "hash",
+    "running": "hash",
+    "usage": "hash",
     "going": "zset",
     "ended:": "zset",
     "trimmed": "string",

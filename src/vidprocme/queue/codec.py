@@ -21,15 +21,16 @@ from vidprocme.core.job import (
     Lease,
     Outcome,
     OutcomeKind,
+    Stage,
     Task,
     TaskState,
     job_state,
+    shape_of,
 )
 from vidprocme.core.resources import Need
-from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
-from vidprocme.queue.keys import line_name, split_line
+from vidprocme.queue.keys import split_line
 
 TASK_FIELDS = (
     "spec",
@@ -80,8 +81,11 @@ def text_of(noun: Task | Job | Outcome) -> str:
     return text
 
 
+TASK_WORDS = 4  # arguments of a task, as the scripts' `task_at` reads them
+
+
 def task_args(tasks: Sequence[Task]) -> list[str]:
-    """Three arguments a task: id, spec, and what the scripts need to know of it without reading the spec.
+    """Four arguments a task: id, spec, what it comes after, and what the scripts need to know of its sort.
 
     Raises:
         Fatal: QUEUE_BAD_TASK, the same id twice, or a name that a line cannot carry.
@@ -90,22 +94,52 @@ def task_args(tasks: Sequence[Task]) -> list[str]:
         raise Fatal("QUEUE_BAD_TASK", "Two tasks of one batch have the same id.", evidence={"tasks": len(tasks)})
     args: list[str] = []
     for task in tasks:
-        if "|" in task.tenant:
-            raise Fatal("QUEUE_BAD_TASK", f"A tenant's name cannot have a '|': {task.tenant!r}.")
-        meta = {
-            "job": task.job,
-            "stage": task.stage,
-            "bin": task.bin,
-            "line": line_name(task),
-            "head": json.dumps([task.model, wire.to_wire(task.needs)], separators=(",", ":")),
-            "rule": AfterRule(task.after_rule),
-            "fatal": int(task.fatal_to_job),
-            "tries": task.limits.tries,
-            "lost": task.limits.lost,
-            "after": list(dict.fromkeys(task.after)),
-        }
-        args += [task.id, text_of(task), json.dumps(meta, separators=(",", ":"))]
+        after = _compact(list(dict.fromkeys(task.after))) if task.after else ""
+        limits = task.limits
+        sort = _sort(
+            task.stage,
+            task.bin,
+            task.tenant,
+            task.model,
+            task.needs,
+            task.after_rule,
+            task.fatal_to_job,
+            (limits.tries, limits.lost),
+        )
+        args += [task.id, text_of(task), after, sort]
     return args
+
+
+@lru_cache(maxsize=1024)
+def _sort(
+    stage: Stage,
+    bin_: Bin,
+    tenant: str,
+    model: str | None,
+    needs: tuple[Need, ...],
+    rule: AfterRule,
+    fatal: bool,
+    limits: tuple[int, int],
+) -> str:
+    """What the scripts need to know of a task without reading its spec; the same for many tasks."""
+    if "|" in tenant:
+        raise Fatal("QUEUE_BAD_TASK", f"A tenant's name cannot have a '|': {tenant!r}.")
+    tries, lost = limits
+    return _compact(
+        {
+            "stage": stage,
+            "bin": bin_,
+            "line": f"{bin_}|{tenant}|{shape_of(stage, model, needs)}",
+            "head": _compact([model, wire.to_wire(needs)]),
+            "rule": AfterRule(rule),
+            "fatal": str(int(fatal)),
+            "tries": tries,
+            "lost": lost,
+        }
+    )
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def settlement_args(settlement: Settlement) -> list[str | int]:
@@ -113,7 +147,7 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
-    marks = "c" * settlement.crashed + "s" * settlement.smaller
+    marks = "c" * settlement.crashed + "s" * settlement.smaller + "e" * settlement.elsewhere
     return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
 
 
@@ -200,16 +234,10 @@ def line_from(reply: Sequence[Any]) -> Line:
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
-def shares_from(terms: Sequence[Any]) -> Shares:
-    """The last part of a turn's reply."""
-    _, paused = terms
-    return Shares(frozenset(map(Bin, paused)))
-
-
 @lru_cache(maxsize=1024)
-def _head(text: str) -> tuple[tuple[Need, ...], str | None]:
-    model, needs = json.loads(text)
-    return tuple(wire.from_wire(Need, need) for need in needs), model
+def _head(text: str) -> tuple[tuple[Need, ...], str | None, tuple[str, ...]]:
+    model, needs, *avoid = json.loads(text)
+    return tuple(wire.from_wire(Need, need) for need in needs), model, tuple(avoid[0]) if avoid else ()
 
 
 def task_view(fields: Sequence[str | None]) -> TaskView | None:

@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import hiredis
 import redis
-from hiredis import pack_command
 
 from vidprocme.queue.scripts import Script
 
@@ -41,7 +41,7 @@ class Link:
         try:
             return self._ask(packed)
         except redis.exceptions.NoScriptError:
-            return self._ask(pack_command(("EVAL", script.text, 1, self._prefix, *words)))
+            return self._ask(_pack("EVAL", script.text, 1, self._prefix, *words))
         except AWAY:
             self._connection().disconnect()
             return self._again(script, words)
@@ -83,10 +83,10 @@ class Link:
         try:
             return self._ask(self._packed(script, words))
         except redis.exceptions.NoScriptError:  # it was started anew, and has forgotten
-            return self._ask(pack_command(("EVAL", script.text, 1, self._prefix, *words)))
+            return self._ask(_pack("EVAL", script.text, 1, self._prefix, *words))
 
     def _packed(self, script: Script, words: Words) -> bytes:
-        return pack_command(("EVALSHA", script.sha1, 1, self._prefix, *words))
+        return _pack("EVALSHA", script.sha1, 1, self._prefix, *words)
 
     def _ask(self, packed: bytes) -> Any:
         connection = self._connection()
@@ -106,3 +106,9 @@ class Link:
             connection = self._mine.connection = self._pool.make_connection()
             self._all.add(connection)
         return connection
+
+
+def _pack(*words: str | int | float) -> bytes:
+    pack: Any = hiredis.pack_command  # its stub knows only tuples of one word
+    packed: bytes = pack(words)
+    return packed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,11 +13,13 @@ import redis
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
-from vidprocme.queue import codec, connect, series
+from vidprocme.core.shares import BinShare, TenantShare
+from vidprocme.queue import codec, connect, series, terms
 from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line, stage_of
 
 PAGE = 500  # tasks or lines read in one pipeline
+SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 class QueueReader:
@@ -84,6 +87,17 @@ class QueueReader:
                     return
                 if until_ms is None or view.submitted_ms < until_ms:
                     yield view
+
+    def contents(self) -> Iterator[str]:
+        # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
+        for view in self.each_job():
+            yield view.job.source.sha256
+            ids = self.command("LRANGE", self._keys.job_tasks(view.job.id), 0, -1)
+            for at in range(0, len(ids), PAGE):
+                page = ids[at : at + PAGE]
+                rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "spec", "outcome") for id_ in page)
+                for text in (text for row in rows for text in row if text):
+                    yield from SHA256.findall(text)
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
@@ -197,11 +211,18 @@ class QueueReader:
             ended[count.stage] += count.count
         return Lately(len({count.minute_ms for count in mine}), ended)
 
+    def bins(self) -> Mapping[Bin, BinShare]:
+        said, running = map(_pairs, self.commands(("HGETALL", self._keys.of(name)) for name in ("ctl", "running")))
+        return {bin_: terms.bin_share(bin_, said, running) for bin_ in Bin}
+
+    def tenants(self) -> Mapping[str, TenantShare]:
+        names = ("ctl", "running", "usage")
+        said, running, used, clock = self.commands((*(("HGETALL", self._keys.of(name)) for name in names), ("TIME",)))
+        now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        return terms.tenant_shares(_pairs(said), _pairs(running), _pairs(used), now_ms)
+
     def paused(self) -> frozenset[Bin]:
-        fields = [f"paused|{bin_}" for bin_ in Bin]
-        return frozenset(
-            bin_ for bin_, since in zip(Bin, self.command("HMGET", self._keys.of("ctl"), *fields), strict=True) if since
-        )
+        return frozenset(bin_ for bin_, share in self.bins().items() if share.paused)
 
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))

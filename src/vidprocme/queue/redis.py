@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis as redis_py
 
 from vidprocme.core import wire
-from vidprocme.core.errors import Fatal, LeaseLost
+from vidprocme.core.errors import BadWish, Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
-from vidprocme.queue import codec, connect
+from vidprocme.core.shares import TENANTS_MOST, cost_milli
+from vidprocme.queue import codec, connect, submitting, terms
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
+    HEADS_MOST,
     LINES,
     BeatAnswer,
     Claim,
     Keep,
+    NewJob,
     PoolInfo,
     PoolReport,
     PoolView,
@@ -87,19 +90,21 @@ class RedisQueue(QueueReader):
 
     # -- producers -------------------------------------------------------------------------------------------------
     def submit(self, job: Job, first: Sequence[Task], *, key: str | None = None) -> Submitted:
-        if not 1 <= len(first) <= ENQUEUE_BATCH:
-            raise Fatal("QUEUE_BAD_TASK", f"A job begins with 1 to {ENQUEUE_BATCH} tasks, not {len(first)}.")
-        strangers = [task.id for task in first if task.job != job.id]
-        if strangers:
-            raise Fatal("QUEUE_BAD_TASK", f"Task {strangers[0]} does not belong to job {job.id}.")
         self._watermark.check()
-        call = secrets.token_hex(8)
-        created, answer = self.run("submit", job.id, codec.text_of(job), key or "", call, *codec.task_args(first))
-        if created == -1:
-            raise Fatal("QUEUE_BAD_TASK", f"A task comes after {answer}, which does not exist.")
-        if created == -2:
-            raise Fatal("JOB_UNKNOWN", f"There is no job {answer} whose frames could be described.")
-        return Submitted(JobId(answer), created == 1)
+        (answer,) = submitting.answers(
+            [NewJob(job, first, key)], self.run("submit", *submitting.words(job, first, key))
+        )
+        return answer
+
+    def submit_many(self, jobs: Sequence[NewJob]) -> tuple[Submitted, ...]:
+        self._watermark.check()
+        try:
+            # Made one after another, while the server works on the one before.
+            calls = ([word for words in batch for word in words] for batch in submitting.batches(jobs))
+            replies = [*self._link.run_each(script("submit"), calls)]
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
+        return submitting.answers(jobs, [word for reply in replies for word in reply])
 
     def cancel(self, job: JobId) -> bool:
         return bool(self._known(job, self.run("cancel", job)))
@@ -163,6 +168,17 @@ class RedisQueue(QueueReader):
     def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
         return bool(self.run("pause", bin, 0))
 
+    def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
+        self.run("limit", "bin", bin, terms.limit_arg(limit), "", 0)
+
+    def set_tenant(self, tenant: str, weight: int = 1, limit: int | None = None) -> None:
+        if int(self.run("limit", "tenant", *terms.tenant_args(tenant, weight, limit), TENANTS_MOST)) == -1:
+            raise BadWish(
+                "TENANTS_TOO_MANY",
+                f"Weights or limits are set for {TENANTS_MOST} tenants already.",
+                "Set those back to weight 1 and no limit that need none.",
+            )
+
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
         self.commands(
@@ -205,15 +221,17 @@ class RedisQueue(QueueReader):
         *,
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
     ) -> Turn:
-        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, HEADS, secrets.token_hex(8)]
+        deep = min(max(heads, HEADS), HEADS_MOST)
+        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, deep, secrets.token_hex(8)]
         shown = sorted(jobs) if jobs is not None else []
         args += [len(settle), -1 if jobs is None else len(shown), *shown]
         for settlement in settle:
             args += codec.settlement_args(settlement)
         for claim in claims:
-            args += [claim.task, claim.place]
-        stale, claimed, lines, total, due, cursor, terms, jobs_said = self.run("turn", *args)
+            args += [claim.task, claim.place, cost_milli(claim.resources)]
+        stale, claimed, lines, total, due, cursor, shares_said, jobs_said = self.run("turn", *args)
         known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs_said, 5)}
         self._cursors[holder] = int(cursor)
         return Turn(
@@ -222,8 +240,8 @@ class RedisQueue(QueueReader):
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
             next_due_ms=int(float(due)) if due else None,
-            shares=codec.shares_from(terms),
-            now_ms=int(terms[0]),
+            shares=terms.shares_from(shares_said),
+            now_ms=int(shares_said[0]),
         )
 
     def beat(
@@ -245,17 +263,24 @@ class RedisQueue(QueueReader):
         return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel), bool(known))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
-        new = 0
-        args = codec.task_args(tasks)
+        job = tasks[0].job if tasks else ""
+        if any(task.job != job for task in tasks):
+            raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
         # At least one call, also for no tasks: the caller wants to know whether the lease is held.
-        for at in range(0, max(1, len(args)), 3 * ENQUEUE_BATCH):
-            batch = args[at : at + 3 * ENQUEUE_BATCH]
-            answer = int(self.run("enqueue", lease.task, lease.holder, lease.token, *batch))
-            if answer == -1:
-                raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
-            if answer == -2:
-                raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
-            new += answer
+        calls: Iterator[list[str | int]] = (
+            [lease.task, lease.holder, lease.token, job, *codec.task_args(tasks[at : at + ENQUEUE_BATCH])]
+            for at in range(0, max(1, len(tasks)), ENQUEUE_BATCH)
+        )
+        new = 0
+        try:
+            for answer in self._link.run_each(script("enqueue"), calls):
+                if answer == -1:
+                    raise LeaseLost(f"{lease.task} was planned on under a lease that is no longer held")
+                if answer == -2:
+                    raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
+                new += answer
+        except redis_py.RedisError as error:
+            raise connect.translate(error, self._where) from error
         return new
 
     def await_work(self, timeout_s: float) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from vidprocme.core import counts, wire
+from vidprocme.core import counts, shares, wire
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind, TaskState
 
@@ -23,6 +23,7 @@ POISON = 2  # deaths of its attempts' own making that set a task aside
 # A swept task waits this long: its pool's files and processes may still be going away. With a presence of 3 s and a turn
 # each second the tasks of a machine that died run elsewhere after 4.5 s at most.
 LOST_DELAY_MS = 500
+AVOID_MOST = 8  # places that one task had better not go to
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 
@@ -86,6 +87,9 @@ def prelude() -> str:
 def _marks() -> dict[str, str]:
     return {
         "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
+        "START_MS": str(shares.START_MS),
+        "TAU_MS": str(shares.TAU_MS),
+        "TENANTS": str(shares.TENANTS_MOST),
         "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
         "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
@@ -96,6 +100,7 @@ def _marks() -> dict[str, str]:
         "SERIES_S": str(SERIES_KEPT_S),
         "LOST_DELAY_MS": str(LOST_DELAY_MS),
         "POISON": str(POISON),
+        "AVOID": str(AVOID_MOST),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "TOOK": _list(counts.TOOK.bounds),

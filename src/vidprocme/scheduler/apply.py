@@ -1,17 +1,18 @@
 """Moving a snapshot forward: a pool keeps one and never builds it anew. Every function gives a new Snapshot.
 
 The queue stays the truth: a line here may name a task that another pool has taken meanwhile. Its claim is then simply
-not granted; the pool says `finished` for the place it had in mind, and the next turn brings the line as it is.
+not granted; the pool says `taken_back` of the placement it had in mind, and the next turn brings the line as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place, PlaceLoad, Resources
-from vidprocme.core.snapshot import Line, Placement, Snapshot
+from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
+from vidprocme.core.snapshot import Line, Placement, Plan, Snapshot
 
 
 def with_lines(snapshot: Snapshot, lines: Iterable[Line], complete: bool) -> Snapshot:
@@ -31,8 +32,25 @@ def with_lines(snapshot: Snapshot, lines: Iterable[Line], complete: bool) -> Sna
     return replace(snapshot, lines=known)
 
 
+def with_shares(snapshot: Snapshot, shares: Shares) -> Snapshot:
+    """What a turn told of bins and tenants; of a tenant that it did not show, what was known, while a line of it is known."""
+    here = {line.tenant for line in snapshot.lines.values()}
+    known = {name: share for name, share in snapshot.shares.tenants.items() if name in here}
+    return replace(snapshot, shares=Shares(shares.bins, {**known, **shares.tenants}))
+
+
+def planned(snapshot: Snapshot, plan: Plan) -> Snapshot:
+    """What was placed is placed, and what was reserved reserved."""
+    after = placed_all(snapshot, plan.placements)
+    held = {
+        id_: load if load.held_for == plan.reserved.get(id_) else replace(load, held_for=plan.reserved.get(id_))
+        for id_, load in after.places.items()
+    }
+    return replace(after, places=held)
+
+
 def placed(snapshot: Snapshot, placement: Placement) -> Snapshot:
-    """The task left its line, and its place has so much less free."""
+    """The task left its line, its place has so much less free, and its tenant has used so much more."""
     return placed_all(snapshot, (placement,))
 
 
@@ -43,22 +61,34 @@ def placed_all(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
         KeyError: a placement names a place that the snapshot does not have.
     """
     places = dict(snapshot.places)
-    tasks: set[TaskId] = set()
+    tasks: dict[TaskId, Resources] = {}
     for placement in placements:
-        places[placement.place] = places[placement.place].take(placement.resources)
-        tasks.add(placement.task)
+        places[placement.place] = places[placement.place].take(placement.resources, counted=placement.counted)
+        tasks[placement.task] = placement.resources
     if not tasks:
         return snapshot
     lines: dict[str, Line] = {}
+    begun: list[tuple[Line, Resources]] = []
     for key, line in snapshot.lines.items():
         left = _without(line, tasks)
         if left is not None:
             lines[key] = left
-    return replace(snapshot, lines=lines, places=places)
+        if left is not line:
+            begun += [(line, tasks[head.task]) for head in line.heads if head.task in tasks]
+    return Snapshot(lines, places, _used(snapshot.shares, begun))
+
+
+def taken_back(snapshot: Snapshot, placement: Placement) -> Snapshot:
+    """A claim was not granted: what it was to have is free, and it was nobody's turn. The next turn shows the lines as they are."""
+    load = snapshot.places.get(placement.place)
+    if load is None:
+        return snapshot
+    back = load.take_back(placement.resources, counted=placement.counted)
+    return replace(snapshot, places={**snapshot.places, placement.place: back})
 
 
 def finished(snapshot: Snapshot, place: str, resources: Resources) -> Snapshot:
-    """An attempt ended (or its claim was not granted): what it had is free again. An unknown place changes nothing."""
+    """An attempt ended: what it had is free again. An unknown place changes nothing."""
     load = snapshot.places.get(place)
     if load is None:
         return snapshot
@@ -83,10 +113,21 @@ def with_places(snapshot: Snapshot, places: Iterable[Place]) -> Snapshot:
 
 def _moved(old: PlaceLoad, place: Place) -> PlaceLoad:
     used = old.place.resources - old.free
-    return PlaceLoad(place, place.resources - used, place.slots - (old.place.slots - old.free_slots))
+    free_slots = place.slots - (old.place.slots - old.free_slots)
+    return replace(old, place=place, free=place.resources - used, free_slots=free_slots)
 
 
-def _without(line: Line, tasks: set[TaskId]) -> Line | None:
+def _used(shares: Shares, begun: Iterable[tuple[Line, Resources]]) -> Shares:
+    """As the queue will count it: each start costs its tenant, and is one more that runs."""
+    bins, tenants = dict(shares.bins), dict(shares.tenants)
+    for line, resources in begun:
+        bin_share, mine = bins.get(line.bin, BinShare()), tenants.get(line.tenant, TenantShare())
+        bins[line.bin] = replace(bin_share, running=bin_share.running + 1)
+        tenants[line.tenant] = replace(mine, used=mine.used + start_cost(resources), running=mine.running + 1)
+    return Shares(bins, tenants)
+
+
+def _without(line: Line, tasks: Collection[TaskId]) -> Line | None:
     """The line without these tasks; None when nothing is left of it."""
     if not any(head.task in tasks for head in line.heads):
         return line

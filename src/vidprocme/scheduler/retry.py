@@ -7,35 +7,24 @@ tasks that failed together. Only for what somebody has to bring back, half of ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 from vidprocme.core.clock import Rng
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import Limits, Next, OutcomeKind
 
-
-class Again(StrEnum):
-    """How a failed task is tried again."""
-
-    SAME = "same"  # as it was: whatever it met may have passed
-    LATER = "later"  # something that somebody has to bring back is away
-    SMALLER = "smaller"  # with less memory
-
-
-# By the stable code of its error; what is not here is tried again as it was. Errors that no try can mend say so themselves
-# (Fate.NEVER).
-CLASSES: Mapping[str, Again] = {
-    "DISK_FULL": Again.LATER,
-    "BLOBS_UNREACHABLE": Again.LATER,
-    "MODEL_SERVER_DOWN": Again.LATER,
-    "MODEL_BUSY": Again.LATER,
-    "MODEL_MEMORY": Again.LATER,  # other work has it, or another program: the model's own need does not get smaller
-    "OUT_OF_MEMORY": Again.SMALLER,
-    "FFMPEG_OUT_OF_MEMORY": Again.SMALLER,
-}
+# How a failed task is tried again, by the stable code of its error; what is in none of these is tried again as it was. Errors that
+# no try can mend say so themselves (Fate.NEVER).
+#
+# Something that somebody has to bring back is away, or memory that others have.
+LATER = frozenset({"DISK_FULL", "BLOBS_UNREACHABLE", "MODEL_SERVER_DOWN", "MODEL_BUSY", "MODEL_MEMORY"})
+# The place may be to blame: its driver, its memory, its programs.
+ELSEWHERE = frozenset(
+    {"MODEL_CRASHED", "MODEL_OUT_OF_MEMORY", "MODEL_MEMORY", "MODEL_TIMEOUT", "FFMPEG_MISSING", "FFMPEG_UNTESTED"}
+)
+# With fewer threads.
+SMALLER = frozenset({"OUT_OF_MEMORY", "FFMPEG_OUT_OF_MEMORY"})
 
 # Deaths of an attempt's own making, seen by the pool that runs it. A task that dies so twice is set aside: a file that makes
 # ffmpeg crash would else take down one process after another.
@@ -58,6 +47,7 @@ class Step:
     exhausted: its limits allow no more; the queue makes it dead, whatever the delay.
     crashed: it was a death of the attempt's own making; the queue counts these and sets the task aside at the second.
     smaller: the next attempt is to need less memory.
+    elsewhere: the next attempt had better be at another place.
     """
 
     next: Next
@@ -65,6 +55,7 @@ class Step:
     exhausted: bool = False
     crashed: bool = False
     smaller: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +112,14 @@ def _failed(error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Li
             return _lost(lost_used, limits, rng)
         case Fate.RETRY:
             code = error.code if error else ""
-            again = CLASSES.get(code, Again.SAME)
-            backoff = OUTSIDE if again is Again.LATER else FAILED
+            backoff = OUTSIDE if code in LATER else FAILED
             return Step(
                 Next.RETRY,
                 backoff.delay_ms(tries_used, rng),
                 exhausted=tries_used + 1 >= limits.tries,
                 crashed=code in CRASHES,
-                smaller=again is Again.SMALLER,
+                smaller=code in SMALLER,
+                elsewhere=code in ELSEWHERE,
             )
         case fate:
             assert_never(fate)

@@ -7,9 +7,9 @@
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
---                             smaller (attempts that ran out of memory), score (us: its place in the line), due (ms),
+--                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready last),
---                             token, holder, place, until, started, ended (ms), progress, outcome (wire JSON),
+--                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
 --                             rebin (running: the bin it goes to when it stops running)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
@@ -35,14 +35,14 @@
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
---   <p>ctl            hash    what persons set, see _shares.lua
+--   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 local P = KEYS[1]
 local call = redis.call
 local ALLOWED = @TRANSITIONS@
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON = @SWEEP@, @PROMOTE@, @POISON@
+local SWEEP, PROMOTE, POISON, AVOID = @SWEEP@, @PROMOTE@, @POISON@, @AVOID@
 local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
 local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
 
@@ -61,7 +61,7 @@ local function stamp()
 end
 
 local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'missing', 'state', 'tries',
-  'lost', 'crashes', 'smaller', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin',
+  'lost', 'crashes', 'smaller', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin', 'rate',
   'after', 'spec'}
 local NO_SPEC = #FIELDS - 1
 local JOB_FIELDS = @JOB_FIELDS@ -- cancel, doom, ended, job, uri, mtime, bin, used, live, n.<state> ...
@@ -97,6 +97,14 @@ local function job_of(id)
   for i = JOB_COUNTS, #JOB_FIELDS do job.counts[JOB_FIELDS[i]] = tonumber(got[i]) or 0 end
   JOBS[id] = job
   return job
+end
+
+-- A job that is not there yet. `sets`: fields and values of its hash, written with its counts.
+local function new_job(id, text, sets)
+  local counts = {}
+  for i = JOB_COUNTS, #JOB_FIELDS do counts[JOB_FIELDS[i]] = 0 end
+  JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = counts,
+    changed = {live = true}, sets = sets, touched = true}
 end
 
 local function bump(job, field, by)

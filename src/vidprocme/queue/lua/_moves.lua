@@ -13,6 +13,9 @@ local function rebin(task, bin)
   call('HSET', task.key, 'bin', bin, 'line', line)
 end
 
+-- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
+local tally, write_shares
+
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
   local state = task.state
@@ -28,6 +31,7 @@ local function leave(task)
     belong(P .. 'held:' .. task.holder, task.id, false)
     HOLDERS[task.holder] = true
     if task.rebin then call('HDEL', task.key, 'rebin') end
+    if task.rate then tally(task, -1) end
   elseif state == 'dead' then
     place(P .. 'dead', task.id)
   end
@@ -52,6 +56,7 @@ local function enter(task, state, info, sets)
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)
     HOLDERS[task.holder] = true
+    tally(task, 1)
   elseif state == 'dead' then
     place(P .. 'dead', task.id, NOW)
   end
@@ -101,32 +106,49 @@ local function met(rule, before)
   return 'never'
 end
 
--- A new task (ids that exist are left alone: false). `meta` is made by codec.py.
-local function insert(id, spec, meta, job)
+-- The task that begins at this position of ARGV: id, spec, what it comes after (JSON list, or '' for nothing), and what tasks of
+-- its sort have in common (JSON, made by codec.py). Many tasks of one script are of one sort.
+local SORTS, TASK_WORDS = {}, 4
+local function task_at(at)
+  local sort = SORTS[ARGV[at + 3]]
+  if not sort then
+    sort = cjson.decode(ARGV[at + 3])
+    SORTS[ARGV[at + 3]] = sort
+  end
+  local after = ARGV[at + 2]
+  return {id = ARGV[at], spec = ARGV[at + 1], sort = sort, after = after == '' and {} or cjson.decode(after),
+    after_text = after == '' and '[]' or after}
+end
+
+-- A new task (ids that exist are left alone: false). `new` is made by task_at.
+local function insert(new, job)
+  local id, sort = new.id, new.sort
   local key = P .. 'task:' .. id
   if call('EXISTS', key) == 1 then return false end
-  local missing, hopeless = 0, stopping(job)
-  local bin = job_of(job).bin or meta.bin -- the job was moved since this was planned
-  local line = bin .. string.sub(meta.line, #meta.bin + 1)
-  for _, before in ipairs(meta.after) do
+  local owner = job_of(job)
+  local missing, hopeless = 0, owner.stop
+  local bin, line = sort.bin, sort.line
+  if owner.bin then -- the job was moved since this was planned
+    bin = owner.bin
+    line = bin .. string.sub(line, #sort.bin + 1)
+  end
+  for _, before in ipairs(new.after) do
     call('RPUSH', P .. 'kids:' .. before, id)
-    local answer = met(meta.rule, load(before))
+    local answer = met(sort.rule, load(before))
     if answer == 'no' then missing = missing + 1 end
     if answer == 'never' then hopeless = true end
   end
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
-  local after = #meta.after == 0 and '[]' or cjson.encode(meta.after)
-  local task = {id = id, key = key, job = job, stage = meta.stage, bin = bin, line = line, rule = meta.rule,
-    fatal = tostring(meta.fatal), max_tries = meta.tries, max_lost = meta.lost, missing = missing, state = state, tries = 0,
-    lost = 0, crashes = 0, smaller = 0, score = 0, after = after, spec = spec}
-  local sets = {'spec', spec, 'job', job, 'stage', meta.stage, 'bin', bin, 'line', line,
-    'head', meta.head, 'rule', meta.rule, 'fatal', meta.fatal, 'max_tries', meta.tries, 'max_lost', meta.lost,
-    'after', after, 'missing', missing, 'state', state, 'tries', 0, 'lost', 0}
+  local task = {id = id, key = key, job = job, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
+    fatal = sort.fatal, max_tries = sort.tries, max_lost = sort.lost, missing = missing, state = state, tries = 0,
+    lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text, spec = new.spec}
+  local sets = {'spec', new.spec, 'job', job, 'stage', sort.stage, 'bin', bin, 'line', line,
+    'head', sort.head, 'rule', sort.rule, 'fatal', sort.fatal, 'max_tries', sort.tries, 'max_lost', sort.lost,
+    'after', new.after_text, 'missing', missing, 'state', state, 'tries', 0, 'lost', 0}
   enter(task, state, {}, sets)
   call('HSET', key, unpack(sets))
   TASKS[id] = task
   call('RPUSH', P .. 'tasks:' .. job, id)
-  local owner = job_of(job)
   bump(owner, 'n.' .. state, 1)
   gain('states', state, 1)
   if not TERMINAL[state] then bump(owner, 'live', 1) end
@@ -203,11 +225,29 @@ local function finale()
   release()
   close_jobs()
   flush()
+  write_shares()
   ring()
 end
 
+-- What a head shows ends with the places where its task had better not go: [model, needs] or [model, needs, avoid]. Fields that
+-- say so with one place more, or none (`place` nil), as HSET takes them.
+local function avoid(task, place)
+  local got = call('HMGET', task.key, 'head', 'avoid')
+  local head, old = got[1], got[2] or ''
+  if old ~= '' then head = string.sub(head, 1, -#old - 3) .. ']' end
+  if not place then return {'head', head, 'avoid', ''} end
+  local places = old ~= '' and cjson.decode(old) or {}
+  for _, known in ipairs(places) do
+    if known == place then return {} end
+  end
+  places[#places + 1] = place
+  if #places > AVOID then table.remove(places, 1) end
+  local new = cjson.encode(places)
+  return {'head', string.sub(head, 1, -2) .. ',' .. new .. ']', 'avoid', new}
+end
+
 -- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms; `marks`: 'c' it was a crash of its own
--- making, 's' the next one is to need less memory.
+-- making, 's' the next one is to need less memory, 'e' the next one had better be elsewhere.
 local function finish(task, next, outcome, kind, code, delay, marks)
   local token, holder, number = task.token, task.holder, task.tries + 1
   -- Decided before the first write: an error must leave nothing half done.
@@ -235,6 +275,9 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   if smaller then
     task.smaller = task.smaller + 1
     sets[#sets + 1] = 'smaller' sets[#sets + 1] = task.smaller
+  end
+  if string.find(marks, 'e', 1, true) then
+    for _, word in ipairs(avoid(task, task.place)) do sets[#sets + 1] = word end
   end
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end

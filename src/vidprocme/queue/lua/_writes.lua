@@ -123,7 +123,8 @@ end
 
 local function write_jobs()
   for _, job in pairs(JOBS) do
-    local sets = {}
+    local sets = job.sets or {}
+    job.sets = nil
     for field in pairs(job.changed) do
       sets[#sets + 1] = field
       sets[#sets + 1] = job.counts[field]

@@ -35,6 +35,7 @@ for i, task in ipairs(fresh) do
   task.tries, task.lost, task.crashes, task.score, task.missing = 0, 0, 0, 0, missing[i]
   call('HSET', task.key, 'tries', 0, 'lost', 0, 'missing', missing[i])
   call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score', 'crashes')
+  call('HSET', task.key, unpack(avoid(task)))
   move(task, missing[i] == 0 and 'ready' or 'blocked')
 end
 finale()

@@ -35,6 +35,7 @@ while forgotten < JOBS_A_CALL and left > 0 do
   left = left - math.max(1, (forget_some(job, left)))
   forgotten = forgotten + 1
 end
+flush() -- the dead letters of these jobs are gone: below they must not be seen
 more = call('EXISTS', P .. 'going') == 1 or too_many_or_old() ~= nil
 
 -- A dead letter that is given up stays in its job, as a failed task, with its error and its attempts; a retry revives it.

@@ -2,7 +2,7 @@
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
 --   settlement: task, token, next, outcome (wire JSON),
---   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place.
+--   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores).
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, {task, state, outcome or ''
 --   ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines, next due ms or '',
 --   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
@@ -53,7 +53,7 @@ end
 release()
 
 -- Tokens of the fence are taken for all claims at once; those of claims that are not granted are never used.
-local claims, claimed, fence = (#ARGV - at + 1) / 2, {}, nil
+local claims, claimed, fence = (#ARGV - at + 1) / 3, {}, nil
 local claimed_jobs, told = {}, {}
 local function grant(position, task)
   local job = job_of(task.job)
@@ -78,17 +78,17 @@ local function grant(position, task)
     task.bin, task.smaller}
 end
 for position = 1, claims do
-  local i = at + 2 * (position - 1)
+  local i = at + 3 * (position - 1)
   local task = load(ARGV[i], true)
   if task and task.state == 'ready' and allowed(task) then
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     if task.token then call('HDEL', task.key, 'progress') end -- of an attempt before this one
     fence = fence or call('INCRBY', P .. 'fence', claims) - claims
     task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
-    task['until'], task.started, task.call = whole(NOW + lease_ms), whole(NOW), name
+    task['until'], task.started, task.call, task.rate = whole(NOW + lease_ms), whole(NOW), name, ARGV[i + 2]
     move(task, 'running', {['until'] = NOW + lease_ms, holder = holder, token = task.token, place = task.place},
       {'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
-      'started', task.started, 'call', name, 'score', whole(task.score)})
+      'started', task.started, 'call', name, 'rate', task.rate, 'score', whole(task.score)})
     grant(position, task)
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then
     grant(position, task)

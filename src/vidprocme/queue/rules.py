@@ -1,0 +1,50 @@
+"""The part of the seam that is about bins and tenants: what a person may set, and who runs and has used how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from vidprocme.core.job import Bin
+from vidprocme.core.shares import BinShare, TenantShare
+
+
+class Rules(Protocol):
+    """Kept across restarts, and the same for all pools. See queue.base.Queue."""
+
+    def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Start no more tasks of this bin, in any pool, until `resume`; kept across restarts. False: it was paused already.
+
+        What runs ends as usual, what is delayed still becomes ready, and new jobs still come in.
+        """
+        ...
+
+    def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
+        """Let a paused bin's tasks start again, in the order in which they stand. False: it was not paused."""
+        ...
+
+    def paused(self) -> frozenset[Bin]:
+        """The bins that are paused."""
+        ...
+
+    def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
+        """How many of this bin's tasks may run at once, over all pools; None: as many as find a place.
+
+        What runs already is not touched. Raises BadWish LIMIT_BAD.
+        """
+        ...
+
+    def set_tenant(self, tenant: str, weight: int = 1, limit: int | None = None) -> None:
+        """A tenant's weight beside other tenants, and how many of its tasks may run at once, over all pools.
+
+        Raises BadWish: TENANT_BAD, LIMIT_BAD, TENANTS_TOO_MANY.
+        """
+        ...
+
+    def bins(self) -> Mapping[Bin, BinShare]:
+        """Every bin: whether it is paused, its limit, and how many of its tasks run."""
+        ...
+
+    def tenants(self) -> Mapping[str, TenantShare]:
+        """The tenants that run or used something, or of whom something is set, by name."""
+        ...

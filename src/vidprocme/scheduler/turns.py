@@ -1,0 +1,60 @@
+"""Whose turn a start is: what keeps a bin from starving while more urgent ones never run dry.
+
+The starts at a place are numbered from 1, and the nth belongs to the bin whose rank is the number of times that 2 divides n:
+
+    n      1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
+    bin    - h - n - h - b -  h  -  n  -  h  -  u        - nobody, u urgent, h high, n normal, b bulk
+
+When it is a bin's turn, its oldest task that has waited longer than the bin's bound starts there, whoever else waits; does it
+not fit, the place is held for it. Nobody's turns, and those of bins in which nothing is overdue, go by the usual order. So half
+of all starts are always the usual order's, and what is overdue in normal takes one in eight at most. No task rises
+into another bin.
+
+The bound (tests/scheduler/test_bound.py). Let x be a task of bin b that some place P could hold; of b's tasks, let `older` be
+those that are ready since before x and have not started when x becomes overdue. x starts at the latest
+
+    max_wait(b) + (older + 1) * every(b) * (D + L)
+
+after it became ready, where every(b) is 4 for high, 8 for normal, 16 for bulk and urgent; D is the longest that an attempt stays
+at P; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s * ceil(lines / 64), since a
+turn shows 64 lines in rotation. For: while x waits, P makes at least one counted start in every D + L (when all that ran
+there has ended, whoever P is held for fits), every every(b)th of them is b's, and each of those starts x or a task that is older.
+It holds while P is there and takes tasks, its pool runs, and neither a pause nor a limit keeps x back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vidprocme.core.job import Bin
+
+
+def turn_of(start: int, bins: Sequence[Bin]) -> Bin | None:
+    """The bin to which a place's nth start belongs (n from 1); None: nobody's, it goes by the usual order.
+
+    Args:
+        bins: most urgent first.
+    """
+    rank = (start & -start).bit_length() - 1
+    if rank == 0:
+        return None
+    return bins[rank] if rank < len(bins) else bins[0]
+
+
+def every(bin_: Bin, bins: Sequence[Bin]) -> int:
+    """Of so many starts in a row at a place, one at least is this bin's."""
+    rank = bins.index(bin_)
+    return 1 << (rank + 1 if rank else len(bins))
+
+
+def wait_bound_ms(
+    bin_: Bin, bins: Sequence[Bin], *, max_wait_ms: int, older: int, attempt_ms: int, look_ms: int
+) -> int:
+    """The bound above: after so long at the latest a task of this bin has started.
+
+    Args:
+        older: tasks of the bin that were ready before it and had not started when it became overdue.
+        attempt_ms: the longest that an attempt stays at its place (D).
+        look_ms: the longest time between two decisions that see its line (L).
+    """
+    return max_wait_ms + (older + 1) * every(bin_, bins) * (attempt_ms + look_ms)

@@ -1,0 +1,143 @@
+"""Rounds of a small world under the real `decide`: tasks come, pools look, claim, run and finish; nothing is decided here.
+
+Pools see the lines as a turn shows them: some in rotation, the oldest heads of each, and what they know of the others may be
+old. Claims on tasks that another pool took are refused. Time is counted in rounds; one round is one millisecond to `decide`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
+from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places
+from vidprocme.scheduler.policy import PolicyConfig, decide
+
+HEADS = 8
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A task that is to come: its bin, tenant, cores, and for how many rounds it will run."""
+
+    bin: Bin
+    tenant: str
+    cores: int
+    rounds: int
+
+
+@dataclass
+class Waiting:
+    wish: Wish
+    id: TaskId
+    since: int
+    started: int | None = None
+
+    @property
+    def age(self) -> tuple[int, str]:
+        return self.since, self.id
+
+
+@dataclass
+class Pool:
+    snapshot: Snapshot
+    running: list[tuple[int, Placement]] = field(default_factory=list)  # ends in this round
+
+
+Arrive = Callable[[int, Counter[Bin]], list[Wish]]
+
+
+class World:
+    """`arrive(now, waiting)` says what comes in a round, beside so many that wait in each bin."""
+
+    def __init__(self, cores: list[list[int]], config: PolicyConfig, arrive: Arrive, shown: int = 64) -> None:
+        """
+        Args:
+            cores: of the places of each pool.
+            shown: lines that one look shows.
+        """
+        self.config, self.arrive, self.shown = config, arrive, shown
+        self.now, self.cursor, self.number = 0, 0, 0
+        self.tasks: dict[TaskId, Waiting] = {}
+        self.waiting: dict[TaskId, Waiting] = {}
+        self.most_lines = 0
+        self.pools = []
+        for number, places in enumerate(cores):
+            made = [
+                Place(f"p{number}{i}", "n", PlaceKind.CPU, Resources(cpu_milli=1000 * n), slots=n)
+                for i, n in enumerate(places)
+            ]
+            self.pools.append(Pool(with_places(Snapshot(), made)))
+
+    def round(self) -> Iterator[Waiting]:
+        """One round; yields what is overdue from it on, before anything starts."""
+        for wish in self.arrive(self.now, Counter(t.wish.bin for t in self.waiting.values())):
+            self.number += 1
+            task = Waiting(wish, TaskId(f"t{self.number:06d}"), self.now)
+            self.tasks[task.id] = self.waiting[task.id] = task
+        yield from (t for t in self.waiting.values() if t.since + self.config.max_wait_ms[t.wish.bin] == self.now)
+        for pool in self.pools:
+            for ends, placement in pool.running:
+                if ends <= self.now:
+                    pool.snapshot = finished(pool.snapshot, placement.place, placement.resources)
+            pool.running = [(ends, placement) for ends, placement in pool.running if ends > self.now]
+            self.look_and_start(pool)
+        self.now += 1
+
+    def look_and_start(self, pool: Pool) -> None:
+        """As Dispatcher._turns: look, decide, claim, until nothing more can start."""
+        while True:
+            lines, complete = self.look()
+            pool.snapshot = with_lines(pool.snapshot, lines, complete)
+            plan = decide(pool.snapshot, self.now, self.config)
+            pool.snapshot = planned(pool.snapshot, plan)
+            if not plan.placements:
+                return
+            for placement in plan.placements:
+                task = self.waiting.pop(placement.task, None)
+                if task is None:
+                    pool.snapshot = taken_back(pool.snapshot, placement)
+                else:
+                    task.started = self.now
+                    pool.running.append((self.now + task.wish.rounds, placement))
+
+    def look(self) -> tuple[list[Line], bool]:
+        by_line: dict[tuple[Bin, str, int], list[Waiting]] = {}
+        for task in self.waiting.values():
+            by_line.setdefault((task.wish.bin, task.wish.tenant, task.wish.cores), []).append(task)
+        keys = sorted(by_line)
+        self.most_lines = max(self.most_lines, len(keys))
+        if len(keys) > self.shown:
+            at = self.cursor % len(keys)
+            self.cursor = at + self.shown
+            keys = (keys + keys)[at : at + self.shown]
+        lines = []
+        for key in keys:
+            bin_, tenant, cores = key
+            tasks = sorted(by_line[key], key=lambda t: t.age)
+            needs = (Need(PlaceKind.CPU, Resources(cpu_milli=1000 * cores)),)
+            heads = tuple(Head(t.id, t.since, needs) for t in tasks[:HEADS])
+            lines.append(Line(bin_, tenant, f"transcode/-/cpu{cores}", len(tasks), heads[0].ready_ms, heads))
+        return lines, len(by_line) <= self.shown
+
+
+def saturating(seed: int, cores: int, most_rounds: int) -> Arrive:
+    """More urgent work than there is ever room for, and of every other bin now and then a task or a few at once."""
+    rng = random.Random(seed)
+
+    def wish(bin_: Bin) -> Wish:
+        return Wish(bin_, rng.choice(("ann", "bob")), rng.choice((1, cores)), rng.randint(1, most_rounds))
+
+    def arrive(now: int, waiting: Counter[Bin]) -> list[Wish]:
+        wishes = [wish(Bin.URGENT) for _ in range(2 * cores + 4 - waiting[Bin.URGENT])]
+        for bin_, most in ((Bin.HIGH, 3), (Bin.NORMAL, 3), (Bin.BULK, 2)):
+            if now == 0 or rng.random() < 0.2:
+                wishes += [wish(bin_) for _ in range(rng.randint(1, most)) if waiting[bin_] < most]
+        return wishes
+
+    return arrive
