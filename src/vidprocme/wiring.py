@@ -132,7 +132,12 @@ class House:
 
     @cached_property
     def control(self) -> Control:
-        return Control(self.queue, self.clock)
+        return Control(self.queue, self.clock, self.at)
+
+    @cached_property
+    def at(self) -> Callable[[str], None]:
+        """The named moments at which a test can stop this process."""
+        return failpoint(self.settings.failpoint)
 
     # -- wishes ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +242,7 @@ class House:
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
             policy=PolicyConfig(max_wait_ms=self.max_wait_ms),
             only=only,
-            at=failpoint(settings.failpoint),
+            at=self.at,
         )
         with self._scratch_lock(pool.id):
             try:

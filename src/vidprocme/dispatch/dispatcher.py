@@ -97,6 +97,7 @@ class Dispatcher:
             report=self._report,
             totals=self._decided.totals,
             rejoin=self._rejoin,
+            at=at,
         )
         self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -104,8 +105,11 @@ class Dispatcher:
 
     def start(self) -> None:
         self._executor.start()
+        self._at("executor-started")
         self._queue.join(self._pool, self._config.presence_ms)
+        self._at("joined")
         free_dead(self._queue)
+        self._at("dead-freed")
         self._beat.start()
         self._doorbell.start()
 
@@ -147,7 +151,9 @@ class Dispatcher:
                     self.step(0.2)
             if not self._away:
                 self._beat.stop()
+                self._at("handed-back")
                 self._queue.leave(self._pool.id)
+                self._at("left")
         except VidprocmeError:
             self._away = True
         finally:
@@ -178,6 +184,7 @@ class Dispatcher:
                 self._last_turn_s = time.monotonic()
                 self._away = False
                 self._housekeeper.step()
+                self._at("housekept")
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
@@ -189,6 +196,7 @@ class Dispatcher:
         if self._draining.is_set() and not self._told_draining:
             self._queue.join(replace(self._pool, draining=True), self._config.presence_ms)
             self._told_draining = True
+            self._at("draining-told")
 
     def _turns(self) -> None:
         """Settle, look, decide, claim: a round trip each, until nothing more can start."""
@@ -272,7 +280,9 @@ class Dispatcher:
                 self._executor.cancel(old.attempt, lost=True)
             self._running[claimed.attempt.id] = claimed
             self._beat.keep(claimed.lease)
+            self._at("claimed")
             self._executor.submit(claimed.attempt)
+            self._at("started")
 
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
