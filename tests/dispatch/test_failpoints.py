@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.dispatch.conftest import Connect
 from tests.dispatch.test_follower import a_mixed_house, content, everything
@@ -47,6 +48,16 @@ DRAINED = ("draining-told", "handed-back", "left")
 CONTROL = ("before-submit", "submitted", "rebound", "retried")
 INDEX = ("index-cleared", "reprojected", "reprojected:3", "projected", "projected:2", "followed")
 PLAN = {"planned", "enqueued-batch"}  # in the journeys
+# Of each sort one is in `make test`; all of them take half a minute.
+QUICK = {"joined", "claimed", "started", "beaten", "settled", "handed-back", "submitted", "retried", "projected"}
+
+
+def cases(*who_and_points: tuple[str, tuple[str, ...]]) -> list[ParameterSet]:
+    return [
+        pytest.param(who, point, id=f"{who}-{point}", marks=() if point in QUICK else pytest.mark.slow)
+        for who, points in who_and_points
+        for point in points
+    ]
 
 
 def strike(queue: RedisQueue, blobs_folder: Path, who: str, point: str) -> None:
@@ -64,10 +75,7 @@ def strike(queue: RedisQueue, blobs_folder: Path, who: str, point: str) -> None:
     assert done.returncode == -signal.SIGKILL, f"it never came to {point}: {done.stderr}"
 
 
-@pytest.mark.parametrize(
-    ("who", "point"),
-    [*(("pool", point) for point in POOL), *(("drained", point) for point in DRAINED), ("forgotten", "rejoined")],
-)
+@pytest.mark.parametrize(("who", "point"), cases(("pool", POOL), ("drained", DRAINED), ("forgotten", ("rejoined",))))
 def test_a_pool_killed_there_and_another_goes_on(
     queue: RedisQueue, blobs: BlobStore, tmp_path: Path, who: str, point: str
 ) -> None:
@@ -92,15 +100,15 @@ def test_a_pool_killed_there_and_another_goes_on(
     assert check(queue) == [] and queue.remembered_pools() == ()
 
 
-@pytest.mark.parametrize("point", CONTROL)
-def test_who_submits_is_killed_there_and_submits_again(queue: RedisQueue, tmp_path: Path, point: str) -> None:
+@pytest.mark.parametrize(("who", "point"), cases(("submit", CONTROL)))
+def test_who_submits_is_killed_there_and_submits_again(queue: RedisQueue, tmp_path: Path, who: str, point: str) -> None:
     source, recipe = wish()
     known = None
     if point in ("rebound", "retried"):  # a known job that failed, whose file was elsewhere
         known = Control(queue, CLOCK).submit(replace(source, uri="file:///old.mp4", mtime_ns=1), recipe).job
         fail(queue, queue.tasks(known)[0].task)
 
-    strike(queue, tmp_path, "submit", point)
+    strike(queue, tmp_path, who, point)
     assert check(queue) == []
     again = Control(queue, CLOCK).submit(source, recipe)
 
@@ -121,14 +129,14 @@ def test_who_wants_it_anew_is_killed_there_and_asks_again(queue: RedisQueue, tmp
     assert Control(queue, CLOCK).submit(source, recipe).job == again.job and check(queue) == []
 
 
-@pytest.mark.parametrize("point", INDEX)
+@pytest.mark.parametrize(("who", "point"), cases(("index", INDEX)))
 def test_the_follower_is_killed_there_and_the_index_is_as_if_it_were_not(
-    connect: Connect, blobs: BlobStore, tmp_path: Path, point: str
+    connect: Connect, blobs: BlobStore, tmp_path: Path, who: str, point: str
 ) -> None:
     queue = connect()
     a_mixed_house(queue, blobs, tmp_path)
 
-    strike(queue, tmp_path, "index", point)
+    strike(queue, tmp_path, who, point)
 
     with contextlib.closing(SqliteIndex(tmp_path / "index.sqlite")) as struck:
         with contextlib.closing(SqliteIndex(tmp_path / "other.sqlite")) as other:
