@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
     from vidprocme.queue.check import Report
+    from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
 
 AUTO = "auto"
@@ -219,7 +220,6 @@ class House:
         from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
-        from vidprocme.scheduler.policy import PolicyConfig
 
         settings = self.settings
         places = self.places() if executor is None else tuple(executor.places())
@@ -240,7 +240,7 @@ class House:
             clock=self.clock,
             rng=random.Random(),
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
-            policy=PolicyConfig(max_wait_ms=self.max_wait_ms),
+            policy=self.policy,
             only=only,
             at=self.at,
         )
@@ -283,6 +283,14 @@ class House:
             LOG.warning("unfinished blobs could not be swept: %s", error)
 
     @property
+    def policy(self) -> PolicyConfig:
+        """How this house's pools decide who is next."""
+        from vidprocme.scheduler.policy import PolicyConfig
+
+        bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
+        return PolicyConfig(max_wait_ms=bounds)
+
+    @property
     def keep(self) -> Keep:
         """How much of what has ended this house keeps."""
         settings = self.settings
@@ -305,11 +313,6 @@ class House:
         return local_places(
             socket.gethostname(), cpu_cores=self.cores, sim_gpus=self.settings.sim_gpus, server_slots=servers
         )
-
-    @property
-    def max_wait_ms(self) -> Mapping[Bin, int]:
-        """After how long in line a task of each bin is overdue."""
-        return {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
 
     @property
     def cores(self) -> int:

@@ -77,6 +77,15 @@ def test_more_jobs_than_one_page(house: House, tmp_path: Path) -> None:
         house.queue.submit(job, first_tasks(job))
     ids = [each.job.id for each in house.queue.each_job()]
     assert len(ids) == len(set(ids)) == 1203 and ids[0] == "job_1202" and ids[-1] == view.job.id
+    walk = house.queue.each_job()
+    seen = [next(walk).job.id]
+    house.queue.submit(
+        late := replace(view.job, id=JobId("job_late")), first_tasks(late)
+    )  # it pushes all others back by one
+    seen += [each.job.id for each in walk]
+    assert seen == ids
+    house.queue.cancel(late.id)
+    house.queue.forget(late.id)
     middle = house.queue.job(JobId("job_0700"))
     assert middle is not None
     older = [each.job.id for each in house.queue.each_job(until_ms=middle.submitted_ms)]
@@ -112,6 +121,7 @@ def test_a_filter_cancels_what_it_finds_and_nothing_else(house: House, tmp_path:
     done_ = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")
     assert done_ == [{"id": job, "state": "cancelled", "tasks": 0} for job in (second, first)]
     assert (state(house, other), state(house, done)) == ("queued", "succeeded")
+    assert "pool" not in said(capsys, "jobs", "cancel", other)[1]  # who cancels waits for none
     assert "No such jobs." in said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")[1]
 
 

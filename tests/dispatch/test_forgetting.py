@@ -9,6 +9,7 @@ import pytest
 from tests.dispatch.test_follower import everything, submitted
 from tests.dispatch.test_follower import index as index
 from tests.dispatch.things import live
+from vidprocme.core.job import Stage
 from vidprocme.dispatch.follower import forget_gone, record_of
 from vidprocme.dispatch.results import collect
 from vidprocme.library.blobs import BlobStore
@@ -72,3 +73,19 @@ def test_rows_whose_jobs_went_unseen_are_found(
 
     assert forget_gone(queue, index, blobs) == 1 and index.videos() == []
     assert forget_gone(queue, index, blobs) == 0
+
+
+def test_words_go_with_the_job_that_had_them(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    first, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, first, tasks, upto=Stage.JOIN)
+    newest, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, newest, tasks)
+    everything(queue, blobs, index)
+    assert index.search("goat")
+
+    queue.forget(newest.id)
+    everything(queue, blobs, index)
+
+    assert index.videos()[0].job == first.id and not index.search("goat")

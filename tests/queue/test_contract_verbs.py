@@ -235,6 +235,17 @@ def test_ended_jobs_are_trimmed_by_number_the_oldest_end_first(queue: RedisQueue
     assert {event.data["why"] for event in forgotten} == {"count"}
 
 
+@pytest.mark.parametrize("good_first", [True, False])
+def test_of_too_many_the_oldest_goes_whether_it_succeeded_or_failed(queue: RedisQueue, good_first: bool) -> None:
+    for good in (good_first, not good_first):
+        _, probe = submitted(queue, limits=Limits(tries=1))
+        run(queue, probe) if good else run(queue, probe, Next.RETRY, BROKEN)
+        time.sleep(0.002)
+    assert trim(queue, ALL, jobs=1) == (1, 0)
+    (left,) = queue.jobs()
+    assert left.state == (JobState.FAILED if good_first else JobState.SUCCEEDED)
+
+
 def test_what_failed_and_what_succeeded_have_ages_of_their_own(queue: RedisQueue) -> None:
     good, probe = submitted(queue)
     run(queue, probe)

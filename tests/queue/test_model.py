@@ -14,11 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.queue.things import BROKEN, CORE, LEASE_MS, OK, STOPPED, new_job, new_task
 from tests.servers import RedisServer
-from vidprocme.core.errors import LeaseLost
+from vidprocme.core.errors import Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import (
     TERMINAL,
     AfterRule,
+    Bin,
     Job,
     JobState,
     Lease,
@@ -225,6 +226,35 @@ class Story(RuleBasedStateMachine):
     def retry(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.jobs)).id
         assert self.queue.retry(job) == self.model.retry(job)
+
+    @precondition(lambda self: bool(self.jobs))
+    @rule(data=st.data(), bin_=st.sampled_from(Bin))
+    def move(self, data: st.DataObject, bin_: Bin) -> None:
+        job = data.draw(st.sampled_from(self.jobs)).id
+        if self.model.ending(job) not in (JobState.QUEUED, JobState.RUNNING):
+            with pytest.raises(Fatal, match="ended"):
+                self.queue.move(job, bin_)
+            return
+        self.queue.move(job, bin_)
+        for view in self.queue.tasks(job):
+            assert view.task.bin == bin_ or view.state == S.RUNNING
+
+    @precondition(lambda self: bool(self.jobs))
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.jobs))
+        if self.model.ending(job.id) in (JobState.QUEUED, JobState.RUNNING):
+            assert not self.queue.drop(job.id)
+        elif self.model.ending(job.id) == JobState.SUCCEEDED:
+            with pytest.raises(Fatal, match="succeeded"):
+                self.queue.drop(job.id)
+        else:
+            assert self.queue.drop(job.id) and self.queue.job(job.id) is None
+            gone = self.model.of(job.id)
+            self.jobs.remove(job)
+            self.old = [lease for lease in self.old if lease.task not in gone]
+            for id_ in gone:
+                del self.model.tasks[id_], self.model.state[id_]
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def beat(self, holder: str) -> None:

@@ -93,14 +93,15 @@ def _trouble(attempt: AttemptDocument) -> list[str]:
     )
 
 
-def evidence_lines(evidence: dict[str, object]) -> list[str]:
+def evidence_lines(evidence: dict[str, object], indent: str = "    ", most: int = 5) -> list[str]:
+    """What was seen, a name a line; of what an attempt said last the last `most` lines."""
     lines = []
     for name, value in evidence.items():
         if isinstance(value, list):
-            lines.append(f"    {name}:")
-            lines += [line for item in value[-5:] for line in folded(printable(str(item)), "      ")]
+            lines.append(f"{indent}{name}:")
+            lines += [line for item in value[-most:] for line in folded(printable(str(item)), f"{indent}  ")]
         else:
-            lines += folded(f"{name}: {printable(str(value))}", "    ")
+            lines += folded(f"{name}: {printable(str(value))}", indent)
     return lines
 
 

@@ -1,0 +1,134 @@
+"""`vidprocme logs`: a job's events with the last words of its attempts, once or followed to the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.things import attempt, documents, fail, kill, said, submit
+from vidprocme.core.errors import Fate
+from vidprocme.core.ids import JobId, task_id
+from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind
+from vidprocme.wiring import House
+
+Capsys = pytest.CaptureFixture[str]
+
+
+def test_what_happened_in_order_with_the_last_words(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    other, job = submit(house, tmp_path, "other.mp4"), submit(house, tmp_path)
+    kill(house, job)
+    house.control.retry(job)
+    house.control.move(job, Bin.HIGH)
+    house.control.cancel(job)
+    fail(house, other)
+
+    out, _ = said(capsys, "logs", job[-8:])
+
+    lines = out.splitlines()
+    told = [line[8:].strip() for line in lines if line[:1].isdigit()]
+    assert told[0] == "submitted" and told[-1] == "ended: cancelled"
+    assert [word for word in told if "started" in word] == ["probe:0         started on node/cpu"] * 4
+    assert told.index("probe:0         dead: no try is left") < told.index("moved to bin high")
+    assert out.count("FFMPEG_FAILED: ffmpeg exit 1: no room") == 4 and out.count("            no room") == 4
+    assert "NOT_MEDIA" not in out  # another job's
+
+
+def test_for_a_script_each_event_is_a_document(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = submit(house, tmp_path)
+    fail(house, job)
+
+    events = documents(capsys, "logs", job)
+
+    assert [event["kind"] for event in events] == [
+        "job.submitted",
+        "task.ready",
+        "task.running",
+        "task.failed",
+        "job.ended",
+    ]
+    assert events[3]["error"]["code"] == "NOT_MEDIA" and "error" not in events[2]
+    assert documents(capsys, "logs", job, "--after", events[3]["id"]) == events[4:]
+    assert "EVENT_UNREADABLE" in said(capsys, "logs", job, "--after", "yesterday", status=2)[1]
+    assert "JOB_UNKNOWN" in said(capsys, "logs", "job_no", status=5)[1]
+
+
+def test_more_events_than_one_look(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = submit(house, tmp_path)
+    for _ in range(150):
+        house.control.cancel(job)
+        house.control.retry(job)
+    fail(house, job)
+    assert len(documents(capsys, "logs", job)) == 2 + 150 * 5 + 3
+
+
+def test_when_the_beginning_is_no_longer_kept_that_is_said(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = submit(house, tmp_path)
+    time.sleep(0.01)
+    fail(house, job)
+    stream = house.queue.keys.of("ev")  # type: ignore[attr-defined]
+    house.queue.client.hset(house.queue.keys.job(job), "submitted", 1)  # type: ignore[attr-defined]
+    house.queue.client.xtrim(stream, maxlen=2, approximate=False)  # type: ignore[attr-defined]
+
+    out, err = said(capsys, "logs", job)
+
+    assert "no longer kept" in err and len([line for line in out.splitlines() if line[:1].isdigit()]) == 2
+
+
+# -- followed, as a process --------------------------------------------------------------------------------------------
+
+
+def following(house: House, *words: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VIDPROCME_")}
+    environment |= {"VIDPROCME_DATA": str(house.data), "VIDPROCME_REDIS_URL": house.settings.redis_url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "vidprocme", "logs", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def until_line(process: subprocess.Popen[str], word: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return line
+    raise AssertionError(f"it ended and never said {word!r}")
+
+
+def succeed(house: House, job: JobId) -> None:
+    attempt(house, task_id(job, "probe", 0), Next.SUCCEED, Outcome(OutcomeKind.OK, {"degraded": []}))
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_it_follows_until_the_job_has_ended(house: House, tmp_path: Path, good: bool) -> None:
+    job = submit(house, tmp_path)
+    with following(house, job, "-f") as process:
+        until_line(process, "in line")
+        succeed(house, job) if good else fail(house, job)
+        until_line(process, f"ended: {'succeeded' if good else 'failed'}")
+        assert process.wait(20) == (0 if good else 1)
+
+
+def test_ctrl_c_is_clean_and_it_goes_on_after_the_last_event(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = submit(house, tmp_path)
+    with following(house, job, "-f") as process:
+        until_line(process, "in line")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in err
+    words: list[Any] = err.split()
+    assert words[:3] == ["Go", "on", "with:"] and words[-2] == "--after"
+    fail(house, job, Next.RETRY, Fate.RETRY)
+
+    kinds = [event["kind"] for event in documents(capsys, "logs", job, "--after", words[-1])]
+
+    assert kinds == ["task.running", "task.delayed"]
