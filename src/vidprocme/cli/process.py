@@ -125,7 +125,11 @@ class Run:
         with ExitStack() as stack:
             workers = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="process"))
             follower = Follower(
-                lambda: queue, lambda: self._house.blobs, self._house.open_index, self._house.follower_lock
+                lambda: queue,
+                lambda: self._house.blobs,
+                self._house.open_index,
+                self._house.follower_lock,
+                self._house.at,
             )
             follower.start()
             stack.callback(follower.stop)

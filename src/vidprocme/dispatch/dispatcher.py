@@ -106,6 +106,7 @@ class Dispatcher:
             report=self._report,
             totals=self._decided.totals,
             rejoin=self._rejoin,
+            at=at,
         )
         self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -113,8 +114,11 @@ class Dispatcher:
 
     def start(self) -> None:
         self._executor.start()
+        self._at("executor-started")
         self._queue.join(self._pool, self._config.presence_ms)
+        self._at("joined")
         free_dead(self._queue)
+        self._at("dead-freed")
         self._beat.start()
         self._doorbell.start()
 
@@ -156,7 +160,9 @@ class Dispatcher:
                     self.step(0.2)
             if not self._away:
                 self._beat.stop()
+                self._at("handed-back")
                 self._queue.leave(self._pool.id)
+                self._at("left")
         except VidprocmeError:
             self._away = True
         finally:
@@ -190,6 +196,7 @@ class Dispatcher:
                 self._last_turn_s = time.monotonic()
                 self._away = False
                 self._housekeeper.step()
+                self._at("housekept")
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
@@ -201,6 +208,7 @@ class Dispatcher:
         if self._draining.is_set() and not self._told_draining:
             self._queue.join(replace(self._pool, draining=True), self._config.presence_ms)
             self._told_draining = True
+            self._at("draining-told")
 
     def _turns(self, ahead: bool) -> None:
         """Settle, look, decide, claim: a round trip each, until nothing more can start.
@@ -299,7 +307,9 @@ class Dispatcher:
             self._running[claimed.attempt.id] = claimed
             self._runs[claimed.lease.task] = claimed.attempt.id
             self._beat.keep(claimed.lease)
+            self._at("claimed")
             self._executor.submit(claimed.attempt)
+            self._at("started")
 
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""

@@ -20,8 +20,10 @@ ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
 POISON = 2  # deaths of its attempts' own making that set a task aside
+# A swept task waits this long: its pool's files and processes may still be going away. With a presence of 3 s and a turn
+# each second the tasks of a machine that died run elsewhere after 4.5 s at most.
+LOST_DELAY_MS = 500
 AVOID_MOST = 8  # places that one task had better not go to
-LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 
