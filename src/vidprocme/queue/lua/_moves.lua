@@ -52,6 +52,7 @@ local function enter(task, state, info, sets)
   elseif state == 'delayed' then
     place(P .. 'delayed', task.id, info.due)
     sets[n + 1] = 'due' sets[n + 2] = info.due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
+    sets[n + 5] = 'since' sets[n + 6] = NOW
   elseif state == 'running' then
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)
