@@ -8,7 +8,7 @@
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
 --                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
---                             since (ms: when it became ready last),
+--                             since (ms: when it became ready or delayed last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
 --                             rebin (running: the bin it goes to when it stops running)

@@ -55,6 +55,7 @@ local function enter(task, state, info, sets)
     local due = whole(info.due)
     place(P .. 'delayed', task.id, due)
     sets[n + 1] = 'due' sets[n + 2] = due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
+    sets[n + 5] = 'since' sets[n + 6] = NOW_WORD
   elseif state == 'running' then
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)

@@ -52,6 +52,15 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 
     if stopping(task.job) then move(task, 'cancelled', {code = stop_code(task.job)}) else move(task, 'ready') end
   end
 end
+-- What was delayed in the future: the server's clock has gone back since. It would wait until that has caught up.
+local LONG_MS = 60000
+local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+if last[2] and tonumber(last[2]) > NOW + LONG_MS then
+  for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, PROMOTE - 1)) do
+    local task = load(id)
+    if task.state == 'delayed' and (tonumber(task.since) or 0) > NOW then move(task, 'ready') end
+  end
+end
 release()
 go_on()
 release()
