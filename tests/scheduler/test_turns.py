@@ -68,6 +68,14 @@ def test_a_turn_is_the_oldest_tasks_whoever_has_used_least_and_whichever_job_was
     assert plan.placements[0].reason == "OVERDUE in bulk, alternative 1 of 1: 1 core"
 
 
+def test_a_place_that_just_failed_a_task_has_no_turn_for_it() -> None:
+    late = line({"late": 3_600_000 - 59_999}, CORE, bin_=Bin.BULK)
+    failed = replace(late, heads=tuple(replace(head, avoid=("p",)) for head in late.heads))
+
+    assert where(turn_at(7, late, EVERY_BIN[0])) == [("late", "p")]
+    assert where(turn_at(7, failed, EVERY_BIN[0])) == [("urgent", "p")]
+
+
 def test_the_place_is_held_for_the_task_whose_turn_it_is_until_it_fits() -> None:
     big, small = line({"big": 1}, BIG, bin_=Bin.BULK), EVERY_BIN[0]
 
