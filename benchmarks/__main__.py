@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import pipeline, queue
+from benchmarks import fairness, pipeline, queue
 
-BENCHMARKS = {"pipeline": pipeline.main, "queue": queue.main}
+BENCHMARKS = {"fairness": fairness.main, "pipeline": pipeline.main, "queue": queue.main}
 
 
 def main(argv: list[str]) -> int:
