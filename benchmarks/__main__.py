@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import fairness, pipeline, queue
+from benchmarks import fairness, kills, pipeline, queue, soak
 
-BENCHMARKS = {"fairness": fairness.main, "pipeline": pipeline.main, "queue": queue.main}
+BENCHMARKS = {
+    "pipeline": pipeline.main,
+    "queue": queue.main,
+    "kills": kills.main,
+    "soak": soak.main,
+    "fairness": fairness.main,
+}
 
 
 def main(argv: list[str]) -> int:

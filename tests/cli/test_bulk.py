@@ -65,34 +65,6 @@ def test_the_list_can_be_narrowed(house: House, tmp_path: Path, capsys: Capsys) 
     assert "TIME_UNREADABLE" in said(capsys, "jobs", "ls", "--since", "soon", status=2)[1]
 
 
-def test_more_jobs_than_one_page(house: House, tmp_path: Path) -> None:
-    view = house.queue.job(submit(house, tmp_path))
-    assert view is not None
-    from dataclasses import replace
-
-    from vidprocme.planner.graph import first_tasks
-
-    for number in range(1, 1203):
-        job = replace(view.job, id=JobId(f"job_{number:04d}"))
-        house.queue.submit(job, first_tasks(job))
-    ids = [each.job.id for each in house.queue.each_job()]
-    assert len(ids) == len(set(ids)) == 1203 and ids[0] == "job_1202" and ids[-1] == view.job.id
-    walk = house.queue.each_job()
-    seen = [next(walk).job.id]
-    house.queue.submit(
-        late := replace(view.job, id=JobId("job_late")), first_tasks(late)
-    )  # it pushes all others back by one
-    seen += [each.job.id for each in walk]
-    assert seen == ids
-    house.queue.cancel(late.id)
-    house.queue.forget(late.id)
-    middle = house.queue.job(JobId("job_0700"))
-    assert middle is not None
-    older = [each.job.id for each in house.queue.each_job(until_ms=middle.submitted_ms)]
-    newer = [each.job.id for each in house.queue.each_job(since_ms=middle.submitted_ms)]
-    assert "job_0700" not in older and "job_0700" in newer and len(older) + len(newer) == 1203
-
-
 def test_words_for_times() -> None:
     now_ms = 1_000_000_000_000
     assert moment_ms("10m", now_ms) == now_ms - 600_000 == moment_ms("10 min", now_ms)
@@ -189,6 +161,7 @@ def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(house: House, 
     assert house.queue.dead() == () and check(house.queue) == []  # type: ignore[arg-type]
     assert "JOB_UNKNOWN" in said(capsys, "jobs", "drop", job, status=5)[1]
     assert submit(house, tmp_path, "a.mp4") != job
+    assert documents(capsys, "jobs", "drop", done, "--succeeded") == [{"id": done, "state": "gone"}]
 
 
 # -- dead letters ------------------------------------------------------------------------------------------------------

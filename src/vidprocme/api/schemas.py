@@ -290,7 +290,8 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
     position = queue.position(job)
     if position is None:
         return None
-    at_work = [pool for pool in queue.fleet() if not pool.info.own_jobs_only and not pool.info.draining]
+    fleet = queue.fleet()
+    at_work = [pool for pool in fleet if not pool.info.own_jobs_only and not pool.info.draining]
     slots = sum(place.slots for pool in at_work if pool.report for place in pool.report.places)
     eta = start_eta(
         position,
@@ -298,6 +299,7 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
         queue.lately(WINDOW_MIN),
         slots=slots or len(at_work),  # one that has just joined has not said yet what it offers
         paused=position.bin in queue.paused(),
+        private=any(pool.info.own_jobs_only for pool in fleet),
     )
     return LineDocument(
         task=position.task,

@@ -34,18 +34,25 @@ def mean_s(counters: Mapping[str, int], stage: Stage) -> float | None:
 
 
 def start_eta(
-    position: Position, counters: Mapping[str, int], lately: Lately, *, slots: int, paused: bool = False
+    position: Position,
+    counters: Mapping[str, int],
+    lately: Lately,
+    *,
+    slots: int,
+    paused: bool = False,
+    private: bool = False,
 ) -> Eta:
     """When the task at this position will start.
 
     Args:
         slots: attempts that the places of all pools at work can run at once.
         paused: nothing of its bin is begun.
+        private: there are pools that serve their own jobs only; this may be one of them.
     """
     if paused:
         return Eta(None, f"bin {position.bin} is paused")
     if slots == 0:
-        return Eta(None, "no pool is at work")
+        return Eta(None, "only pools for their own jobs are at work" if private else "no pool is at work")
     ahead = Counter(position.ahead) + Counter(position.more_urgent)
     if not ahead:
         return Eta(0.0, "nothing is ahead of it: it starts when a place is free")

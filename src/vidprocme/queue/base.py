@@ -181,6 +181,10 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def admit(self) -> None:
+        """Raises Retryable QUEUE_FULL when `submit` takes nothing new now: for those who have much to do before they submit."""
+        ...
+
     def job_by_key(self, key: str) -> JobId | None: ...
 
     def cancel(self, job: JobId) -> bool:
@@ -315,7 +319,7 @@ class Queue(Rules, Protocol):
     ) -> Iterator[JobView]:
         """Every job, newest first, read in pages: those submitted in [since_ms, until_ms), `active` only those not ended.
 
-        A job that comes or goes meanwhile may be among them or not; none comes twice.
+        A job that comes or goes meanwhile may be among them or not; each other one is, once.
         """
         ...
 

@@ -75,18 +75,22 @@ class QueueReader:
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
     ) -> Iterator[JobView]:
         key = self._keys.of("active" if active else "jobs")
-        at = 0 if until_ms is None else int(self.command("ZCOUNT", key, until_ms * 1000, "+inf"))
+        upper = "+inf" if until_ms is None else f"({until_ms * 1000}"
+        lower = "-inf" if since_ms is None else str(since_ms * 1000)
+        # By score, not by rank: a job that goes meanwhile must not push another one out of sight. The next page begins with
+        # the last score, and those that were seen there.
         seen: set[str] = set()
-        while ids := self.command("ZREVRANGE", key, at, at + PAGE - 1):
-            at += len(ids)
-            new = [JobId(id_) for id_ in ids if id_ not in seen]  # one that came meanwhile pushes the others back
-            seen.update(ids)
+        while True:
+            flat = self.command("ZREVRANGEBYSCORE", key, upper, lower, "WITHSCORES", "LIMIT", 0, PAGE + len(seen))
+            pairs = [(str(id_), str(score)) for id_, score in zip(flat[::2], flat[1::2], strict=True)]
+            new = [JobId(id_) for id_, _ in pairs if id_ not in seen]
+            if not new:
+                return
+            last = pairs[-1][1]
+            seen = {id_ for id_, score in pairs if score == last} | (seen if last == upper else set())
+            upper = last
             rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in new)
-            for view in (found for row in rows if (found := codec.job_view(row))):
-                if since_ms is not None and view.submitted_ms < since_ms:
-                    return
-                if until_ms is None or view.submitted_ms < until_ms:
-                    yield view
+            yield from (view for row in rows if (view := codec.job_view(row)))
 
     def contents(self) -> Iterator[str]:
         # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
