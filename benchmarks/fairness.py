@@ -30,7 +30,7 @@ from vidprocme.wiring import House
 
 CLOCK = SystemClock()
 CLAIMS = 200
-FEW, CROWD = 160, 16_000  # tasks of the two tenants: 1:100
+FEW, CROWD = 200, 20_000  # tasks of the two tenants: 1:100
 CORES = 4
 ATTEMPT_S = 0.05
 # Seconds after which a task is overdue, so short that a run of half a minute shows many.
