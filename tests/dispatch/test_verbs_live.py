@@ -25,7 +25,9 @@ REFUSALS = {"JOB_UNKNOWN", "JOB_ENDED", "JOB_SUCCEEDED"}
 def submit(queue: Queue) -> JobId:
     job = new_job(bin=Bin.NORMAL)
     tasks = waiting(job, TASKS, 0.04)
-    last = replace(tasks[-1], id=TaskId(f"{tasks[-1].id}:end"), stage=Stage.JOIN, after=tuple(task.id for task in tasks))
+    last = replace(
+        tasks[-1], id=TaskId(f"{tasks[-1].id}:end"), stage=Stage.JOIN, after=tuple(task.id for task in tasks)
+    )
     assert queue.submit(job, [*tasks, last]).created
     return job.id
 
