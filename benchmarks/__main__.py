@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import pipeline, queue
+from benchmarks import kills, pipeline, queue, soak
 
-BENCHMARKS = {"pipeline": pipeline.main, "queue": queue.main}
+BENCHMARKS = {
+    "pipeline": pipeline.main,
+    "queue": queue.main,
+    "kills": kills.main,
+    "soak": soak.main,
+}
 
 
 def main(argv: list[str]) -> int:

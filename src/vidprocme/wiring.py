@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vidprocme.dispatch.dispatcher import Dispatcher
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
+    from vidprocme.queue.check import Report
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
 
@@ -98,6 +99,15 @@ class House:
         self._exits.callback(queue.close)
         return queue
 
+    def examine_queue(self) -> Report:
+        """A walk over all keys of the queue, for the doctor."""
+        from vidprocme.queue.check import examine
+        from vidprocme.queue.redis import RedisQueue
+
+        queue = self.queue
+        assert isinstance(queue, RedisQueue)
+        return examine(queue)
+
     @cached_property
     def blobs(self) -> BlobStore:
         return open_blobs(self.blobs_url)
@@ -123,7 +133,12 @@ class House:
 
     @cached_property
     def control(self) -> Control:
-        return Control(self.queue, self.clock)
+        return Control(self.queue, self.clock, self.at)
+
+    @cached_property
+    def at(self) -> Callable[[str], None]:
+        """The named moments at which a test can stop this process."""
+        return failpoint(self.settings.failpoint)
 
     # -- wishes ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +242,7 @@ class House:
             config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
             policy=self.policy,
             only=only,
-            at=failpoint(settings.failpoint),
+            at=self.at,
         )
         with self._scratch_lock(pool.id):
             try:

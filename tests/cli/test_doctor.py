@@ -13,6 +13,7 @@ from tests.cli.test_models import model_server, nobody
 from vidprocme.cli.main import main
 from vidprocme.queue import embedded
 from vidprocme.queue.binaries import from_wheel
+from vidprocme.queue.redis import RedisQueue
 
 
 @pytest.fixture(autouse=True)
@@ -148,3 +149,32 @@ def test_a_data_folder_that_cannot_be_made(
 
     assert status == 8
     assert levels(findings, "data") == ["fail"]
+
+
+def test_the_queues_keys_are_walked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setenv("VIDPROCME_REDIS_URL", redis_url)
+
+    def asked(*words: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["doctor", "--queue", *words])
+        return stop.value.code, capsys.readouterr().out
+
+    assert asked() == (0, "0 jobs, 0 tasks, 1 keys: sound\n")
+    queue = RedisQueue.connect(redis_url, ours=True)
+    try:
+        queue.command("SET", queue.keys.of("nobody:knows"), "x")
+        queue.command("HSET", queue.keys.of("keys"), "wish", "job_gone")
+        status, out = asked()
+        assert status == 1 and "1 keys" not in out and max(map(len, out.splitlines())) <= 80
+        assert "nobody:knows" in out and "job_gone" in out and "2 wrong" in out
+        status, out = asked("--json")
+        found = json.loads(out)["findings"]
+        assert status == 1 and {finding["key"]: finding["kind"] for finding in found} == {
+            "nobody:knows": "unknown-key",
+            "keys": "key-of-nothing",
+        }
+    finally:
+        queue.command("DEL", queue.keys.of("nobody:knows"), queue.keys.of("keys"))
+        queue.close()

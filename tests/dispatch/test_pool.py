@@ -7,15 +7,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
-from tests.dispatch.things import FAST, started, step_until, submit_waiting
+from tests.dispatch.things import FAST, started, state, step_until, submit_waiting
+from tests.servers import RedisServer
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.counts import DECIDE
+from vidprocme.core.job import JobState
 from vidprocme.dispatch.pool import free_dead, is_alive, this_pool
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.base import PoolInfo
+from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
+ROOT = Path(__file__).parents[2]
 HOUR_MS, SHORT_MS = 3_600_000, 1
 
 
@@ -77,3 +82,27 @@ def test_a_pool_that_was_taken_for_dead_joins_again_and_counts_on(queue: RedisQu
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert queue.pools()[0].draining
+
+
+def test_a_pool_killed_beside_a_living_one_is_not_waited_for(server: RedisServer, blobs: BlobStore) -> None:
+    """Leases and presence of the killed one hold for an hour: the living one looks who has died."""
+    prefix = f"{{beside{os.getpid()}}}:"
+    queue = RedisQueue.connect(server.url, prefix=prefix)
+    job = submit_waiting(queue, 2, 1.0)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.dispatch.pool", server.url, prefix],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"busy\n"
+        with started(queue, blobs) as pool:
+            pool.step(0)
+            assert len(queue.pools()) == 2
+            process.kill()
+            process.wait()
+            pool.run(lambda: state(queue, job) is JobState.SUCCEEDED)
+
+    assert [view.lost for view in queue.tasks(job.id)] == [1, 1]
+    assert check(queue) == []
+    queue.close()

@@ -42,7 +42,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
-        follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock)
+        follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         marking = asyncio.create_task(_mark(house))
         try:

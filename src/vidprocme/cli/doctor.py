@@ -6,11 +6,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from vidprocme.cli.options import house_of
+from vidprocme.cli.wrap import wrapped
 from vidprocme.core.errors import VidprocmeError, describe_exception
 from vidprocme.monitor.doctor import (
     Finding,
@@ -26,7 +28,7 @@ from vidprocme.monitor.doctor import (
 from vidprocme.monitor.health import standing
 from vidprocme.wiring import House
 
-EXIT_FAULTS = 8
+EXIT_FAULTS, EXIT_QUEUE = 8, 1
 OLDEST_PYTHON = (3, 11)
 # Redis 6.2 before 6.2.20: Lua scripts can break out of the interpreter (CVE-2025-49844, -46817, -46818; before 6.2.17 also
 # CVE-2024-46981 and -31449). Distributions mend theirs under the old number, so only the wheel's binary is judged by it.
@@ -35,16 +37,42 @@ LUA_SAFE = (6, 2, 20)
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--queue", "queue", is_flag=True, help="Walk the queue's keys instead: is anything lost, doubled or stuck?"
+)
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> int:
-    """Check this machine, each line with its fix. Exit status 8 when something must be mended."""
+def doctor(ctx: click.Context, as_json: bool, queue: bool) -> int:
+    """Check this machine, each line with its fix. Exit status 8 when something must be mended.
+
+    With --queue: every key of the queue is read, also while pools work. Exit status 1 when something is wrong.
+    """
     with house_of(ctx) as house:
+        if queue:
+            return _queue(house, as_json)
         findings = list(diagnose(house))
     if as_json:
         click.echo(json.dumps(to_json(findings), ensure_ascii=False))
     else:
         click.echo(render_text(findings), nl=False)
     return EXIT_FAULTS if worst(findings) is Level.FAIL else 0
+
+
+def _queue(house: House, as_json: bool) -> int:
+    report = house.examine_queue()
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return EXIT_QUEUE if report.findings else 0
+    for finding in report.findings:
+        click.echo("\n".join(wrapped(f"wrong  {finding.key}: {finding.text} ({finding.kind})", "")))
+    for what in report.unjudged:
+        click.echo("\n".join(wrapped(f"not judged  {what}", "")))
+    count = len(report.findings)
+    seen = f"{report.jobs} jobs, {report.tasks} tasks, {report.keys} keys"
+    click.echo(f"{seen}: {f'{count} wrong' if count else 'sound'}")
+    if count:
+        advice = "This is a fault of vidprocme, or somebody changed its keys. Please report it with these lines."
+        click.echo("\n".join(wrapped(advice, "")))
+    return EXIT_QUEUE if count else 0
 
 
 def diagnose(house: House) -> Iterator[Finding]:

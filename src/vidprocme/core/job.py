@@ -29,6 +29,9 @@ class Stage(StrEnum):
     INDEX = "index"
 
 
+DEFAULT_TENANT = "default"  # whose jobs are nobody's in particular
+
+
 class Bin(StrEnum):
     """One priority's lines of tasks, most urgent first."""
 
@@ -160,7 +163,7 @@ class Job:
     source: Source
     recipe: Recipe
     bin: Bin = Bin.NORMAL
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     created_ms: int = 0
     reuses: JobId | None = None  # a describe job takes its frames from this finished job
 
@@ -186,7 +189,7 @@ class Task:
     fatal_to_job: bool = True
     model: str | None = None
     bin: Bin = Bin.NORMAL
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
 
     @property
     def shape(self) -> str:

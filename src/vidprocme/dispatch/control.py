@@ -6,12 +6,14 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 from vidprocme.core import wire
 from vidprocme.core.clock import Clock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId, new_job_id
-from vidprocme.core.job import TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import DEFAULT_TENANT, TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.dispatch.advance import Failpoint
 from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
 
@@ -29,11 +31,18 @@ class Submission:
     retried: int = 0
 
 
+class Whose(TypedDict, total=False):
+    """How urgent a wish is, and for whom."""
+
+    bin_: Bin
+    tenant: str
+
+
 class Control:
     """The verbs, over the queue. The recipe is checked before it comes here."""
 
-    def __init__(self, queue: Queue, clock: Clock) -> None:
-        self._queue, self._clock = queue, clock
+    def __init__(self, queue: Queue, clock: Clock, at: Failpoint = lambda _name: None) -> None:
+        self._queue, self._clock, self._at = queue, clock, at
 
     def submit(
         self,
@@ -41,7 +50,7 @@ class Control:
         recipe: Recipe,
         *,
         bin_: Bin = Bin.NORMAL,
-        tenant: str = "default",
+        tenant: str = DEFAULT_TENANT,
     ) -> Submission:
         """A job for this content and recipe: a new one, or the one there is.
 
@@ -51,10 +60,11 @@ class Control:
         job = self._job(source, recipe, bin_, tenant)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
-    def anew(self, source: Source, recipe: Recipe) -> Submission:
+    def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:
         """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
         self._queue.forget_key(_key("process", source.sha256, recipe))
-        return self.submit(source, recipe)
+        self._at("key-freed")
+        return self.submit(source, recipe, **whose)
 
     def describe(self, job: JobId, recipe: Recipe) -> Submission:
         """A job that captions the frames an earlier job kept, with another model or prompt.
@@ -110,17 +120,22 @@ class Control:
         return Job(new_job_id(now_ms, os.urandom(10)), source, recipe, bin_, tenant, now_ms)
 
     def _enter(self, job: Job, tasks: Sequence[Task], key: str) -> Submission:
+        self._at("before-submit")
         submitted = self._queue.submit(job, tasks, key=key)
+        self._at("submitted")
         if submitted.created:
             return Submission(submitted.job, True, job.bin)
         view = self._queue.job(submitted.job)
         if view is None:  # trimmed by retention: the key is free for a new one
             self._queue.forget_key(key)
+            self._at("key-freed")
             return Submission(self._queue.submit(job, tasks, key=key).job, True, job.bin)
         self._rebind(view, job.source)
+        self._at("rebound")
         retried = 0
         if view.state in (JobState.FAILED, JobState.CANCELLED):
             retried = self._queue.retry(submitted.job)
+            self._at("retried")
         return Submission(submitted.job, False, view.job.bin, retried)
 
     def _rebind(self, view: JobView, source: Source) -> None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
-from vidprocme.core.ids import AttemptId, JobId
+from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
+from vidprocme.core.resources import Resources
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
@@ -26,12 +27,15 @@ from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places, with_shares
+from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 # How long the doorbell listens at a time; closing a pool waits for the end of it.
 DOORBELL_S = 0.3
 DUE_AGAIN_MS = 20
+# What was seen so short a time ago is good enough to claim by, in the same call that settles. Tasks of seconds never come back
+# so soon; with tasks of milliseconds it halves the calls.
+AHEAD_S = 0.05
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
@@ -74,6 +78,7 @@ class Dispatcher:
         self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
         self._only = only
         self._running: dict[AttemptId, Claimed] = {}
+        self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
@@ -85,6 +90,10 @@ class Dispatcher:
         self._over = threading.Event()
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
+        self._seen_s, self._seen_ms = (
+            float("-inf"),
+            0,
+        )  # when a turn last showed the lines: on our clock, and the queue's
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
@@ -97,6 +106,7 @@ class Dispatcher:
             report=self._report,
             totals=self._decided.totals,
             rejoin=self._rejoin,
+            at=at,
         )
         self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -104,8 +114,11 @@ class Dispatcher:
 
     def start(self) -> None:
         self._executor.start()
+        self._at("executor-started")
         self._queue.join(self._pool, self._config.presence_ms)
+        self._at("joined")
         free_dead(self._queue)
+        self._at("dead-freed")
         self._beat.start()
         self._doorbell.start()
 
@@ -147,7 +160,9 @@ class Dispatcher:
                     self.step(0.2)
             if not self._away:
                 self._beat.stop()
+                self._at("handed-back")
                 self._queue.leave(self._pool.id)
+                self._at("left")
         except VidprocmeError:
             self._away = True
         finally:
@@ -160,24 +175,28 @@ class Dispatcher:
 
     def step(self, timeout_s: float) -> None:
         """Wait for something to happen, take it in, and give out what can start."""
+        finished: list[Finished] = []
         for report in self._executor.poll(self._wait_s(timeout_s)):
             match report:
                 case Progress(attempt, fraction):
                     if attempt in self._running:
                         self._beat.progress(self._running[attempt].lease.task, fraction)
-                case Finished(attempt, outcome):
-                    self._take_in(attempt, outcome)
+                case Finished():
+                    finished.append(report)
+        self._take_in(finished)
         self._obey()
         now = time.monotonic()
         late = now - self._last_turn_s >= self._config.turn_every_s
-        if self._ended or self._rung.is_set() or late or self._is_due():
+        rung = self._rung.is_set()
+        if self._ended or rung or late or self._is_due():
             self._rung.clear()
             try:
                 self._tell_draining()
-                self._turns()
+                self._turns(ahead=not rung)
                 self._last_turn_s = time.monotonic()
                 self._away = False
                 self._housekeeper.step()
+                self._at("housekept")
             except VidprocmeError as error:
                 if error.fate != "retry":
                     raise
@@ -189,11 +208,17 @@ class Dispatcher:
         if self._draining.is_set() and not self._told_draining:
             self._queue.join(replace(self._pool, draining=True), self._config.presence_ms)
             self._told_draining = True
+            self._at("draining-told")
 
-    def _turns(self) -> None:
-        """Settle, look, decide, claim: a round trip each, until nothing more can start."""
+    def _turns(self, ahead: bool) -> None:
+        """Settle, look, decide, claim: a round trip each, until nothing more can start.
+
+        Args:
+            ahead: nothing rang since the lines were seen, so that the first call may claim by them, if that was just now.
+        """
         settlements = self._settlements()
-        claims: tuple[Placement, ...] = ()
+        ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
+        claims = self._decide() if ahead else ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
@@ -202,7 +227,7 @@ class Dispatcher:
                 self._take_back(claims)
                 if not settlements:
                     raise
-                turn = self._settle_apart(settlements)
+                claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
                 self._take_back(claims)  # a lease that was granted all the same ends by itself
                 raise
@@ -218,18 +243,26 @@ class Dispatcher:
             self._see(turn)
             if self._draining.is_set():
                 return
-            began_s = time.perf_counter()
-            # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
-            self.plan = decide(self._snapshot, turn.now_ms, self._policy)
-            self._decided.add(time.perf_counter() - began_s)
-            self._snapshot = planned(self._snapshot, self.plan)
-            claims = self.plan.placements
+            claims = self._decide()
             if not claims:
                 return
 
+    def _decide(self) -> tuple[Placement, ...]:
+        """What can start by what is known now; its places are taken."""
+        began_s = time.perf_counter()
+        # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
+        now_ms = self._seen_ms + round(1000 * (time.monotonic() - self._seen_s))
+        self.plan = decide(self._snapshot, now_ms, self._policy)
+        self._decided.add(time.perf_counter() - began_s)
+        self._snapshot = planned(self._snapshot, self.plan)
+        return self.plan.placements
+
     def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
         jobs = self._only and self._only()
-        return self._queue.turn(self._pool.id, settlements, claims, lease_ms=self._config.lease_ms, jobs=jobs)
+        # As many heads of a line as could start at once: the next turn may claim them all.
+        slots = sum(load.place.slots for load in self._snapshot.places.values())
+        lease_ms = self._config.lease_ms
+        return self._queue.turn(self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=slots)
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
         """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
@@ -267,12 +300,16 @@ class Dispatcher:
         self._take_back([placement for placement in claims if placement.task not in granted])
         for claimed in turn.claimed:
             # The lease was lost and is ours again before the beat could hear of it: the old attempt is of no use.
-            for old in [other.lease for other in self._running.values() if other.lease.task == claimed.lease.task]:
-                telling.lease_lost(old)
-                self._executor.cancel(old.attempt, lost=True)
+            old = self._runs.get(claimed.lease.task)
+            if old is not None:
+                telling.lease_lost(self._running[old].lease)
+                self._executor.cancel(old, lost=True)
             self._running[claimed.attempt.id] = claimed
+            self._runs[claimed.lease.task] = claimed.attempt.id
             self._beat.keep(claimed.lease)
+            self._at("claimed")
             self._executor.submit(claimed.attempt)
+            self._at("started")
 
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
@@ -286,12 +323,18 @@ class Dispatcher:
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
+        self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
-    def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:
-        claimed = self._running.pop(attempt, None)
-        if claimed is not None:
-            self._snapshot = finished(self._snapshot, claimed.attempt.place, claimed.attempt.resources)
-            self._ended.append((claimed, outcome))
+    def _take_in(self, reports: Sequence[Finished]) -> None:
+        freed: list[tuple[str, Resources]] = []
+        for report in reports:
+            claimed = self._running.pop(report.attempt, None)
+            if claimed is not None:
+                if self._runs.get(claimed.lease.task) == report.attempt:
+                    del self._runs[claimed.lease.task]
+                freed.append((claimed.attempt.place, claimed.attempt.resources))
+                self._ended.append((claimed, report.outcome))
+        self._snapshot = finished_all(self._snapshot, freed)
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, video_id
+from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.results import JobResult, collect, media_document
 from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
 from vidprocme.queue.base import Queue
@@ -36,12 +37,14 @@ class Follower:
         blobs: Callable[[], Blobs],
         open_index: Callable[[], SearchIndex],
         lock: Path,
+        at: Failpoint = lambda _name: None,
     ) -> None:
         """
         Args:
             queue, blobs: asked on the thread, again after an error: either may be out of reach for now.
         """
         self._queue, self._blobs, self._open_index, self._lock = queue, blobs, open_index, lock
+        self._at = at
         self._over = threading.Event()
         self._told = ""  # the trouble that was last logged
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -79,7 +82,7 @@ class Follower:
                 return
             with contextlib.closing(self._open_index()) as index:
                 while not self._over.is_set():
-                    follow(self._queue(), self._blobs(), index, block_ms=500)
+                    follow(self._queue(), self._blobs(), index, block_ms=500, at=self._at)
                     if self._told:
                         LOG.info("the search index follows again")
                         self._told = ""
@@ -98,46 +101,56 @@ def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], 
                 pass
 
 
-def follow(queue: Queue, blobs: Blobs, index: SearchIndex, *, block_ms: int) -> bool:
+def follow(
+    queue: Queue, blobs: Blobs, index: SearchIndex, *, block_ms: int, at: Failpoint = lambda _name: None
+) -> bool:
     """Project one batch of events. False when there was none.
 
     A damaged index, and one that is behind a trimmed stream (a new one too), is made again from everything there is.
     """
     try:
-        return _follow(queue, blobs, index, block_ms)
+        return _follow(queue, blobs, index, block_ms, at)
     except VidprocmeError as error:
         if error.code != "INDEX_DAMAGED":
             raise
-        rebuild(queue, blobs, index)
+        rebuild(queue, blobs, index, at=at)
         return True
 
 
-def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int) -> bool:
+def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int, at: Failpoint) -> bool:
     after = index.last_event()
     oldest = queue.oldest_event()
     if oldest is not None and (after == NOTHING_YET or _before(after, oldest)):
-        rebuild(queue, blobs, index)
+        rebuild(queue, blobs, index, at=at)
         return True
     events = queue.events(after, 500, block_ms)
     if not events:
         return False
     for job in _jobs_of(events):
         _project(queue, blobs, index, job, after)
+        at("projected")
     index.set_last_event(events[-1].id)
+    at("followed")
     return True
 
 
 def rebuild(
-    queue: Queue, blobs: Blobs, index: SearchIndex, on_progress: Callable[[int, int], None] | None = None
+    queue: Queue,
+    blobs: Blobs,
+    index: SearchIndex,
+    on_progress: Callable[[int, int], None] | None = None,
+    at: Failpoint = lambda _name: None,
 ) -> int:
     """Make the index again from what the queue and the blobs hold. Returns how many videos."""
     # The mark is read first: what happens during the rebuild is projected again afterwards, which changes nothing.
     mark = queue.newest_event() or NOTHING_YET
     index.clear()
+    at("index-cleared")
     jobs = queue.jobs(limit=1_000_000)
     for number, view in enumerate(reversed(jobs)):
         # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
         _project(queue, blobs, index, view.job.id, NOTHING_YET)
+        at("reprojected")
         if on_progress is not None:
             on_progress(number + 1, len(jobs))
     index.set_last_event(mark)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Lease
+from vidprocme.dispatch.advance import Failpoint
 from vidprocme.queue.base import PoolReport, Queue
 
 LOG = logging.getLogger("vidprocme.dispatch.leases")
@@ -33,13 +34,14 @@ class LeaseKeeper:
         report: Callable[[], PoolReport],
         totals: Callable[[], Mapping[str, int]],
         rejoin: Callable[[], None],
+        at: Failpoint = lambda _name: None,
     ) -> None:
         """
         Args:
             report, totals: asked for each beat, from the beat's thread; see Queue.beat.
             rejoin: called, from that thread too, when the queue has forgotten this pool; may raise as the queue does.
         """
-        self._report, self._totals, self._rejoin = report, totals, rejoin
+        self._report, self._totals, self._rejoin, self._at = report, totals, rejoin, at
         self._queue, self._holder, self._wake = queue, holder, wake
         self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
         self._lock = threading.Lock()
@@ -108,9 +110,11 @@ class LeaseKeeper:
             report=self._report(),
             totals=self._totals(),
         )
+        self._at("beaten")
         if not answer.known:
             LOG.warning("this pool was taken for dead; it joins again", extra={"pool": self._holder})
             self._rejoin()
+            self._at("rejoined")
         if answer.lost or answer.cancel:
             with self._lock:
                 self._lost += answer.lost

@@ -1,193 +1,218 @@
-"""A walk over all keys that says what is wrong: for tests, for doctor, and for the night when something is stuck.
+"""A walk over all keys that says what is wrong: for tests, for `vidprocme doctor --queue`, and for the night when something
+is stuck.
 
-It reads without stopping the world: run it while pools work, and a task on its way between two places can look wrong.
+It changes nothing and stops nobody. On a queue at work it gives no false alarm: what it judges together it has read at one
+moment (check_job.py), and what it finds it looks at a second time.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import TERMINAL, AfterRule, TaskState
+from vidprocme.core.errors import Fatal
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import TaskState
+from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job
+from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.redis import RedisQueue
 
-FIELDS = (
-    "state",
-    "job",
-    "bin",
-    "line",
-    "rule",
-    "after",
-    "missing",
-    "holder",
-    "token",
-    "tries",
-    "max_tries",
-    "outcome",
-    "fatal",
-    "rate",
-)
+LEASES_AT_ONCE = 2_000  # running tasks that one script looks at
+JOBS_AT_ONCE = 2_000  # jobs whose counts one script adds up
+PAGE = 500
+MOVES_MOST = 5  # times that the sum over more jobs is tried again
+
+
+@dataclass(slots=True)
+class Report:
+    """What a walk found. `unjudged`: what never stood still for long enough to be judged; no fault by itself."""
+
+    findings: list[Finding] = field(default_factory=list)
+    unjudged: list[str] = field(default_factory=list)
+    jobs: int = 0
+    tasks: int = 0
+    keys: int = 0
 
 
 def check(queue: RedisQueue) -> list[str]:
     """Every broken invariant as a sentence; an empty list is a sound queue."""
-    keys, command = queue.keys, queue.command
-    problems: list[str] = []
-    jobs = [JobId(id_) for name in ("jobs", "going") for id_ in command("ZRANGE", keys.of(name), 0, -1)]
-    tasks: dict[str, dict[str, str | None]] = {}
-    for job in jobs:
-        ids = command("LRANGE", keys.job_tasks(job), 0, -1)
-        if len(set(ids)) != len(ids):
-            problems.append(f"{job} names a task twice")
-        rows = queue.commands([("HMGET", keys.task(TaskId(id_)), *FIELDS) for id_ in ids])
-        tasks.update({id_: dict(zip(FIELDS, row, strict=True)) for id_, row in zip(ids, rows, strict=True)})
-    problems += _places(queue, tasks)
-    problems += _waiting(tasks)
-    problems += _counts(queue, jobs, tasks)
-    problems += _trimmable(queue, jobs)
-    problems += _running(queue, tasks)
-    return problems
+    return [str(finding) for finding in examine(queue).findings]
 
 
-def _places(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[str]:
-    """Each task is in the one place its state names, and in no other."""
-    keys, command = queue.keys, queue.command
-    places: dict[str, list[str]] = defaultdict(list)
-    problems = []
-    lines = command("ZRANGE", keys.of("lines"), 0, -1)
-    for line in lines:
-        members = command("ZRANGE", keys.line(line), 0, -1)
-        if not members:
-            problems.append(f"line {line} is empty but listed")
-        for id_ in members:
-            places[id_].append(f"line {line}")
-    written = {
-        name[len(keys.line("")) :] for name in queue.client.scan_iter(match=_literal(keys.line("")) + "*", count=1000)
-    }
-    problems += [f"line {line} holds tasks but is not listed" for line in written - set(lines)]
-    by_job: dict[str, set[str]] = defaultdict(set)
-    for id_, row in tasks.items():
-        if row["state"] == TaskState.READY:
-            by_job[str(row["job"])].add(id_)
-    for job in {str(row["job"]) for row in tasks.values()}:
-        if set(command("ZRANGE", keys.of(f"ready:{job}"), 0, -1)) != by_job[job]:
-            problems.append(f"the set of ready tasks of {job} says otherwise than its tasks")
-    for name in ("delayed", "leases", "dead"):
-        for id_ in command("ZRANGE", keys.of(name), 0, -1):
-            places[id_].append(name)
-    held: dict[str, list[str]] = defaultdict(list)
-    for holder in command("SMEMBERS", keys.of("holders")):
-        for id_ in command("SMEMBERS", keys.of(f"held:{holder}")):
-            held[id_].append(holder)
-    for id_, row in tasks.items():
-        state = row["state"]
-        wanted = {
-            TaskState.READY: [f"line {row['line']}"],
-            TaskState.DELAYED: ["delayed"],
-            TaskState.RUNNING: ["leases"],
-            TaskState.DEAD: ["dead"],
-        }.get(TaskState(state or ""), [])
-        if places.pop(id_, []) != wanted:
-            problems.append(f"{id_} is {state} but not in exactly {wanted or 'no place'}")
-        if held.pop(id_, []) != ([row["holder"]] if state == TaskState.RUNNING else []):
-            problems.append(f"{id_} is {state} but its holder's set says otherwise")
-        if row["line"] and split_line(row["line"])[0] != row["bin"]:
-            problems.append(f"{id_} is in a line of another bin")
-    problems += [f"{id_} is in {where} but does not exist" for id_, where in places.items()]
-    problems += [f"{id_} is held by {who} but does not exist" for id_, who in held.items()]
-    return problems
+def examine(queue: RedisQueue) -> Report:
+    """Walk everything; look at what was found a second time, and report what is still so."""
+    report = walk(queue)
+    if report.findings:
+        again = {(finding.kind, finding.key) for finding in walk(queue).findings}
+        # A scan may show a key twice.
+        report.findings = [f for f in dict.fromkeys(report.findings) if (f.kind, f.key) in again]
+    return report
 
 
-def _waiting(tasks: dict[str, dict[str, str | None]]) -> list[str]:
-    """A blocked task waits for something that can still come, and counts it right."""
-    problems = []
-    for id_, row in tasks.items():
-        if row["state"] != TaskState.BLOCKED:
+def walk(queue: RedisQueue) -> Report:
+    """One walk. Each finding was so at some moment."""
+    report = Report()
+    listed: set[str] = set()  # tasks that a job names
+    tokens: dict[str, str] = {}  # token -> the task that has it; of ended tasks only the largest is of interest
+    steps: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("the jobs", lambda: _jobs(queue, listed, tokens, report)),
+        ("the places", lambda: _strays(queue)),
+        ("the keys", lambda: _keys(queue, listed, report)),
+        ("the lists", lambda: judge_lists(queue)),
+        ("the counter of tokens, and the doorbell", lambda: _whole(queue, max(map(int, tokens), default=0))),
+        ("what bins and tenants run", lambda: _running(queue, report)),
+        ("the count of tasks by state", lambda: _totals(queue, report)),
+    )
+    for what, step in steps:
+        try:
+            report.findings += step()
+        except Fatal as error:  # a key of a wrong type, which the walk over the keys names
+            report.unjudged.append(f"{what}: {error.message}")
+    return report
+
+
+def _jobs(queue: RedisQueue, listed: set[str], tokens: dict[str, str], report: Report) -> Iterator[Finding]:
+    newest = 0
+    for job in _members(queue, *LISTS):
+        try:
+            seen = read_job(queue, JobId(job))
+        except Fatal as error:
+            report.unjudged.append(f"job {job}: {error.message}")
             continue
-        before = [tasks.get(other, {}).get("state") for other in json.loads(row["after"] or "[]")]
-        ended = [state for state in before if state in TERMINAL]
-        met = ended if row["rule"] == AfterRule.SETTLED else [s for s in ended if s == TaskState.SUCCEEDED]
-        if len(before) - len(met) != int(row["missing"] or 0):
-            problems.append(f"{id_} counts {row['missing']} missing of {before}")
-        if len(before) == len(met):
-            problems.append(f"{id_} is blocked though everything it waited for has come")
-        if row["rule"] == AfterRule.SUCCEEDED and len(ended) > len(met):
-            problems.append(f"{id_} is blocked by something that will never succeed")
-        if None in before:
-            problems.append(f"{id_} waits for a task that does not exist")
-    return problems
+        if seen is None:
+            report.unjudged.append(f"job {job} moved all the time")
+            continue
+        report.jobs += 1
+        report.tasks += len(seen.tasks)
+        yield from judge(seen)
+        listed.update(seen.listed)
+        for task in seen.tasks.values():
+            token = task.row.get("token") if task.row else None
+            newest = max(newest, int(token or 0))
+            if token and task.state == TaskState.RUNNING and tokens.setdefault(token, task.id) != task.id:
+                yield Finding("token-twice", f"task:{task.id}", f"runs under token {token}; so does {tokens[token]}")
+    if newest:
+        tokens.setdefault(str(newest), "")
 
 
-def _counts(queue: RedisQueue, jobs: list[JobId], tasks: dict[str, dict[str, str | None]]) -> list[str]:
-    """Counts agree with the tasks; an unfinished job can move; an ended one is said to have ended."""
-    keys, command = queue.keys, queue.command
-    problems = []
-    total: Counter[str] = Counter()
-    active = set(command("ZRANGE", keys.of("active"), 0, -1))
-    for job in jobs:
-        real = Counter(str(row["state"]) for row in tasks.values() if row["job"] == job)
-        total += real
-        row: dict[str, Any] = command("HGETALL", keys.job(job))
-        told = {state.value: int(row.get(f"n.{state}", 0)) for state in TaskState}
-        if {state: n for state, n in told.items() if n} != dict(real):
-            problems.append(f"{job} counts {told}, but has {dict(real)}")
-        live = sum(n for state, n in real.items() if state not in TERMINAL)
-        if live != int(row["live"]):
-            problems.append(f"{job} has {live} tasks that have not ended, but counts {row['live']}")
-        if (live > 0) != (job in active) or (live > 0) == ("ended" in row):
-            problems.append(f"{job} has {live} tasks to go; active: {job in active}, ended: {row.get('ended')}")
-        moving = real[TaskState.READY] + real[TaskState.RUNNING] + real[TaskState.DELAYED]
-        if live and not moving:
-            problems.append(f"{job} is stuck: nothing in it is ready, running or delayed")
-    told_total = {state: int(n) for state, n in command("HGETALL", keys.of("states")).items() if int(n)}
-    if told_total != dict(total):
-        problems.append(f"the queue counts {told_total}, but has {dict(total)}")
-    if command("LLEN", keys.of("wake")) > 64:
-        problems.append("the doorbell has more than 64 tokens")
-    return problems
+def _members(queue: RedisQueue, *sets: str) -> Iterator[str]:
+    """Members of sorted sets, each once, in pages: what is there all the time is never missed."""
+    given: set[str] = set()
+    for name in sets:
+        for page in scan(queue, "ZSCAN", name):
+            for member, _ in page:
+                if member not in given:
+                    given.add(member)
+                    yield member
 
 
-def _trimmable(queue: RedisQueue, jobs: list[JobId]) -> list[str]:
-    """Each ended job whose frames nobody reuses is in the one set it can be trimmed from, and no other is."""
-    keys, command = queue.keys, queue.command
-    there = {kind: set(command("ZRANGE", keys.of(f"ended:{kind}"), 0, -1)) for kind in ("succeeded", "failed")}
-    problems = []
-    for job in jobs:
-        row: dict[str, str] = command("HGETALL", keys.job(job))
-        wanted = set()
-        if "ended" in row and "used" not in row and "going" not in row:
-            bad = sum(
-                int(row.get(f"n.{state}", 0)) for state in (TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED)
-            )
-            wanted = {"failed" if bad else "succeeded"}
-        found = {kind for kind, members in there.items() if job in members}
-        if found != wanted:
-            problems.append(f"{job} can be trimmed from {sorted(found)}, and should be from {sorted(wanted)}")
-    strangers = set().union(*there.values()) - set(jobs)
-    return problems + [f"{job} can be trimmed and does not exist" for job in strangers]
+def _strays(queue: RedisQueue) -> Iterator[Finding]:
+    """Members of the places (lines, delayed, leases ...) that are no tasks, or tasks that belong elsewhere."""
+    lines = [f"line:{name}" for name in _members(queue, "lines")]
+    for place in (*lines, "delayed", "leases", "dead"):
+        for page in scan(queue, "ZSCAN", place):
+            yield from _stray(queue, place, [member for member, _ in page])
+    for holders in scan(queue, "SSCAN", "holders"):
+        for place in (f"held:{holder}" for holder in holders):
+            for page in scan(queue, "SSCAN", place):
+                yield from _stray(queue, place, page)
 
 
-def _running(queue: RedisQueue, tasks: dict[str, dict[str, str | None]]) -> list[str]:
+def _stray(queue: RedisQueue, place: str, ids: Sequence[str]) -> Iterator[Finding]:
+    for seen in look(queue, ids, place):
+        if seen.asked is None:
+            continue  # it has gone on meanwhile
+        if not seen.row:
+            yield Finding("stray-nothing", place, f"has {seen.id}, which does not exist")
+            continue
+        yield from judge_task(seen)
+        elsewhere = place.startswith("line:") and place != f"line:{seen.row['line']}"
+        if elsewhere or (place.startswith("held:") and place != f"held:{seen.row['holder']}"):
+            yield Finding("stray-task", place, f"has {seen.id}, which is {seen.state} and belongs elsewhere")
+
+
+def _keys(queue: RedisQueue, listed: set[str], report: Report) -> Iterator[Finding]:
+    """Every key under the prefix: known, of its type, and with somebody it belongs to."""
+    prefix = queue.keys.prefix
+    for page in _pages(queue):
+        names = [key[len(prefix) :] for key in page]
+        report.keys += len(names)
+        yield from judge_keys(queue, names, listed)
+
+
+def _pages(queue: RedisQueue) -> Iterator[list[str]]:
+    cursor: Any = 0
+    while True:
+        cursor, page = queue.command("SCAN", cursor, "MATCH", _literal(queue.keys.prefix) + "*", "COUNT", 1000)
+        yield list(dict.fromkeys(page))
+        if int(cursor) == 0:
+            return
+
+
+def _whole(queue: RedisQueue, newest: int) -> Iterator[Finding]:
+    """What belongs to no job: the counter of tokens, the doorbell, and the lists."""
+    of = queue.keys.of
+    fence, wake = queue.commands((("GET", of("fence")), ("LLEN", of("wake"))))
+    if newest > int(fence or 0):
+        yield Finding("fence", "fence", f"stands at {fence}, and a task has token {newest}: it would be given again")
+    if wake > 64:
+        yield Finding("wake", "wake", f"has {wake} tokens; more than 64 are of no use")
+
+
+def _running(queue: RedisQueue, report: Report) -> Iterator[Finding]:
     """What bins and tenants are said to run is what runs."""
+    reply = queue.run("runs", LEASES_AT_ONCE)
+    if not reply:
+        report.unjudged.append(f"what bins and tenants run: more than {LEASES_AT_ONCE} tasks do")
+        return
+    told, usage = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in reply[:2])
     running: Counter[str] = Counter()
     rates: Counter[str] = Counter()
-    for row in tasks.values():
-        if row["state"] == TaskState.RUNNING:
-            bin_, tenant, _ = split_line(row["line"] or "")
-            running.update((f"bin|{bin_}", f"tenant|{tenant}"))
-            rates[tenant] += int(row["rate"] or 0)
-    told = {name: int(n) for name, n in queue.command("HGETALL", queue.keys.of("running")).items()}
-    problems = [] if told == dict(running) else [f"{told} are said to run, but {dict(running)} do"]
-    for tenant, text in queue.command("HGETALL", queue.keys.of("usage")).items():
-        used, rate, _ = map(int, text.split())
-        if used < 0 or rate != rates.pop(tenant, 0):
-            problems.append(f"tenant {tenant} is said to use {text!r}, which is not what its tasks cost")
-    return problems + [
-        f"tenant {tenant} runs tasks, but its use is not counted" for tenant, rate in rates.items() if rate
-    ]
+    for line, rate in reply[2]:
+        if line.count("|") < 2:
+            continue  # damaged; its job's walk says so
+        bin_, tenant, _ = split_line(line)
+        running.update((f"bin|{bin_}", f"tenant|{tenant}"))
+        rates[tenant] += int(rate)
+    for name in sorted({*told, *running}):
+        if int(told.get(name, 0)) != running[name]:
+            yield Finding("running", "running", f"counts {told.get(name, 0)} for {name}; {running[name]} run")
+    for tenant in sorted({*usage, *rates}):
+        used, rate, _ = map(int, usage.get(tenant, "0 0 0").split())
+        if used < 0 or rate != rates[tenant]:
+            text = f"has {usage.get(tenant)!r} of tenant {tenant}, whose tasks cost {rates[tenant]}"
+            yield Finding("usage", "usage", text)
+
+
+def _totals(queue: RedisQueue, report: Report) -> Iterator[Finding]:
+    """The queue counts its tasks as its jobs do."""
+    states = [state.value for state in TaskState]
+    told = queue.run("tally", JOBS_AT_ONCE, *states) or _tally_slowly(queue, states)
+    if told is None:
+        report.unjudged.append("the count of tasks by state: tasks moved all the time")
+        return
+    for state, (counted, real) in zip(states, told, strict=True):
+        if counted != real:
+            yield Finding("states", "states", f"counts {counted} tasks that are {state}; the jobs have {real}")
+
+
+def _tally_slowly(queue: RedisQueue, states: Sequence[str]) -> list[tuple[int, int]] | None:
+    """The same for so many jobs that no script may add them up: good when nothing moved meanwhile."""
+    for _ in range(MOVES_MOST):
+        mark = queue.newest_event() or "0"
+        jobs = list(_members(queue, "jobs", "going"))
+        sums = [0] * len(states)
+        for at in range(0, len(jobs), PAGE):
+            page = [queue.keys.job(JobId(job)) for job in jobs[at : at + PAGE]]
+            for row in queue.commands(("HMGET", key, *(f"n.{state}" for state in states)) for key in page):
+                sums = [total + int(n or 0) for total, n in zip(sums, row, strict=True)]
+        counted = [int(n or 0) for n in queue.command("HMGET", queue.keys.of("states"), *states)]
+        if not moved_since(queue, mark):
+            return list(zip(counted, sums, strict=True))
+    return None
 
 
 def _literal(text: str) -> str:

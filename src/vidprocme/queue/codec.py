@@ -133,8 +133,8 @@ def _sort(
             "head": _compact([model, wire.to_wire(needs)]),
             "rule": AfterRule(rule),
             "fatal": str(int(fatal)),
-            "tries": tries,
-            "lost": lost,
+            "tries": str(tries),
+            "lost": str(lost),
         }
     )
 
@@ -293,7 +293,8 @@ def attempt_record(task: TaskId, text: str) -> AttemptRecord:
         started_ms=int(row["started"]),
         ended_ms=int(row["ended"]),
         next=row["next"],
-        outcome=wire.loads(Outcome, row["outcome"]),
+        # A text in records of older scripts.
+        outcome=wire.loads(Outcome, row["outcome"] if isinstance(row["outcome"], str) else json.dumps(row["outcome"])),
     )
 
 

@@ -20,13 +20,14 @@ ATTEMPTS_KEPT = 50  # of each task
 WAKE_TOKENS = 64  # doorbell tokens: more than pools that could sleep at once
 SERIES_KEPT_S = 48 * 3600
 POISON = 2  # deaths of its attempts' own making that set a task aside
+# A swept task waits this long: its pool's files and processes may still be going away. With a presence of 3 s and a turn
+# each second the tasks of a machine that died run elsewhere after 4.5 s at most.
+LOST_DELAY_MS = 500
 AVOID_MOST = 8  # places that one task had better not go to
-LOST_DELAY_MS = 1000  # a swept task waits this long: its pool's files and processes may still be going away
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 
-JOB_COUNTS = ("live", *(f"n.{state}" for state in TaskState))
-JOB_FIELDS = ("cancel", "doom", "ended", "job", "uri", "mtime", "bin", "used", *JOB_COUNTS)
+JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", *(f"n.{state}" for state in TaskState))
 PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
@@ -68,7 +69,7 @@ def script(name: str) -> Script:
     first = body.partition("\n")[0]
     parts = first.split()[2:] if first.startswith("-- with ") else []
     before = [prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)]
-    text = "\n".join([*before, BODY, body, END])
+    text = "\n".join([*before, BODY, _filled(body), END])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -77,19 +78,30 @@ def prelude() -> str:
     """What is in front of every script, with its marks replaced."""
     folder = resources.files("vidprocme.queue") / "lua"
     text = "\n".join((folder / part).read_text(encoding="utf-8") for part in PRELUDE)
+    return _filled(text)
+
+
+def _filled(text: str) -> str:
     for mark, value in _marks().items():
         text = text.replace(f"@{mark}@", value)
     return text
 
 
+@cache
 def _marks() -> dict[str, str]:
     return {
         "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
         "START_MS": str(shares.START_MS),
         "TAU_MS": str(shares.TAU_MS),
         "TENANTS": str(shares.TENANTS_MOST),
-        "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
-        "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
+        "TRANSITIONS": _quote(f" {' '.join(f'{s}>{t}' for s, to in sorted(TRANSITIONS.items()) for t in sorted(to))} "),
+        "JOB_FIELDS": ", ".join(map(_quote, JOB_FIELDS)),
+        "JOB_COUNTS": ", ".join(
+            f"[{_quote(field)}] = tonumber(got[{at}]) or 0"
+            for at, field in enumerate(JOB_FIELDS, 1)
+            if field.startswith("n.")
+        ),
+        "JOB_TEXT": str(len(JOB_FIELDS) + 1),
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
         "EVENTS": str(EVENTS_KEPT),

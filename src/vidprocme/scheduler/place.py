@@ -38,10 +38,11 @@ class FirstFit(Generic[Ask]):
         """The position of the first room that holds the ask now; None when none does."""
         rooms = self._rooms
         end = len(rooms)
-        at = self._passed.get(ask, 0)
+        begin = at = self._passed.get(ask, 0)
         while at < end and not rooms[at].holds(ask):
             at += 1
-        self._passed[ask] = at
+        if at != begin:
+            self._passed[ask] = at
         return at if at < end else None
 
 

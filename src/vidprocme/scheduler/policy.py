@@ -77,6 +77,7 @@ class _Decision:
         self._placements: dict[TaskId, Placement] = {}
         self._held: dict[TaskId, tuple[OpenPlace, Waiter]] = {}
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
+        self._ways: dict[tuple[int, int], str] = {}  # by identity: the snapshot keeps them alive
 
     def keep_reservations(self, snapshot: Snapshot) -> None:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue."""
@@ -100,7 +101,7 @@ class _Decision:
                     continue
                 spot = self._find(waiter.head)
                 if spot is not None:
-                    self._start(waiter, spot, _because(waiter, spot))
+                    self._start(waiter, spot, self._because(waiter, spot))
                     self._take_turns(spot.place)
             if bin_ is self._config.bins[0]:
                 self._hold_for_most_urgent(bin_)
@@ -154,7 +155,7 @@ class _Decision:
         if need is None:
             self._hold(place, waiter)
         else:
-            reason = f"OVERDUE in {waiter.line.bin}, {_way(head, need)}"
+            reason = f"OVERDUE in {waiter.line.bin}, {self._way(head, need)}"
             self._start(waiter, self._places.spot(place, need, head.model), reason)
 
     def _hold_for_most_urgent(self, bin_: Bin) -> None:
@@ -178,7 +179,7 @@ class _Decision:
         place.take(spot.need, counted=counted)
         self._ledger.start(waiter.line.bin, waiter.line.tenant, spot.need.resources)
         self._placements[head.task] = Placement(head.task, place.load.place.id, spot.need.resources, reason, counted)
-        for task, (_, other) in list(self._held.items()):
+        for task, (_, other) in list(self._held.items()) if self._held else ():
             if not self._ledger.allows(
                 other.line.bin, other.line.tenant
             ):  # this start was the last that its limit allows
@@ -209,13 +210,15 @@ class _Decision:
             self._overdue[bin_] = [] if bound is None else order.overdue(waiters, self._now_ms - bound)
         return self._overdue[bin_]
 
+    def _because(self, waiter: Waiter, spot: Spot) -> str:
+        way = self._way(waiter.head, spot.need)
+        if spot.warm is None:
+            return f"FIRST_FIT {way}"
+        return f"{'WARM' if spot.warm else 'COLD'} {waiter.head.model}, {way}"
 
-def _because(waiter: Waiter, spot: Spot) -> str:
-    way = _way(waiter.head, spot.need)
-    if spot.warm is None:
-        return f"FIRST_FIT {way}"
-    return f"{'WARM' if spot.warm else 'COLD'} {waiter.head.model}, {way}"
-
-
-def _way(head: Head, need: Need) -> str:
-    return f"alternative {head.needs.index(need) + 1} of {len(head.needs)}: {amount(need.resources)}"
+    def _way(self, head: Head, need: Need) -> str:
+        known = self._ways.get((id(head.needs), id(need)))
+        if known is None:
+            known = f"alternative {head.needs.index(need) + 1} of {len(head.needs)}: {amount(need.resources)}"
+            self._ways[id(head.needs), id(need)] = known
+        return known

@@ -23,7 +23,7 @@ local is_fresh = {}
 for _, task in ipairs(fresh) do is_fresh[task.id] = true end
 local function still_missing(task)
   local missing = 0
-  for _, id in ipairs(cjson.decode(task.after)) do
+  for _, id in ipairs(cjson.decode(task.after or call('HGET', task.key, 'after'))) do
     if is_fresh[id] or met(task.rule, load(id)) ~= 'yes' then missing = missing + 1 end
   end
   return missing

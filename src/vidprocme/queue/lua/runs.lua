@@ -1,0 +1,10 @@
+-- What runs, beside what bins and tenants are said to run and to use, at one moment. Changes nothing.
+-- ARGV: 1 most leases (with more nothing is read: it would hold the server).
+-- Reply: {} when there are more leases; else {<p>running flat, <p>usage flat, {{line, rate} ...}}.
+if call('ZCARD', P .. 'leases') > tonumber(ARGV[1]) then return {} end
+local rows = {}
+for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
+  local row = call('HMGET', P .. 'task:' .. id, 'line', 'rate', 'state')
+  if row[3] == 'running' then rows[#rows + 1] = {row[1] or '', row[2] or '0'} end
+end
+return {call('HGETALL', P .. 'running'), call('HGETALL', P .. 'usage'), rows}
