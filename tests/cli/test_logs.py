@@ -144,8 +144,9 @@ def test_it_goes_on_when_redis_was_killed_and_came_back(tmp_path: Path, monkeypa
             job = submit(house, tmp_path)
             with following(house, job, "-f") as process:
                 until_line(process, "in line")
+                time.sleep(0.5)  # by now it waits for news
                 server.kill()
-                time.sleep(0.3)  # it asks, and nobody answers
+                time.sleep(0.3)  # it asks again, and nobody answers
                 server.start()
                 succeed(house, job)
                 until_line(process, "ended: succeeded")
