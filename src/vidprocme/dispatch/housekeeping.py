@@ -15,6 +15,7 @@ EVERY_S = 5.0
 LOOK_FOR_DEAD_S = 1.0
 # After a step that left more to do: about 4,000 tasks a second, each step 2 to 4 ms of the server's time.
 AGAIN_S = 0.05
+FAULT_S = 300.0
 
 LOG = logging.getLogger("vidprocme.dispatch.housekeeping")
 
