@@ -41,6 +41,8 @@ from vidprocme.queue.views import (
 __all__ = [
     "ENQUEUE_BATCH",
     "HEADS",
+    "HEADS_MOST",
+    "JOBS_BATCH",
     "LINES",
     "TEXT_MOST",
     "AttemptRecord",
@@ -51,6 +53,7 @@ __all__ = [
     "JobView",
     "Keep",
     "Lately",
+    "NewJob",
     "PlaceReport",
     "PoolInfo",
     "PoolReport",
@@ -63,11 +66,10 @@ __all__ = [
     "TaskView",
     "Trimmed",
     "Turn",
+    "TurnSent",
 ]
 
-JOBS_BATCH = (
-    200  # jobs in one script of submit_many; their tasks together are at most ENQUEUE_BATCH, or those of one job
-)
+JOBS_BATCH = 200  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line
@@ -134,6 +136,7 @@ class Turn:
 
     stale: settlements that were refused because the lease was no longer theirs.
     claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
+    granted: the tasks of `claimed`, which are made into nouns only when that is looked at.
     lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
@@ -142,7 +145,8 @@ class Turn:
     """
 
     stale: tuple[Lease, ...] = ()
-    claimed: tuple[Claimed, ...] = ()
+    claimed: Sequence[Claimed] = ()
+    granted: frozenset[TaskId] = frozenset()
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
@@ -161,6 +165,12 @@ class BeatAnswer:
     lost: tuple[Lease, ...] = ()
     cancel: tuple[Lease, ...] = ()
     known: bool = True
+
+
+class TurnSent(Protocol):
+    """A turn on its way."""
+
+    def answer(self) -> Turn: ...
 
 
 class Queue(Rules, Protocol):
@@ -272,6 +282,21 @@ class Queue(Rules, Protocol):
         see them behind any number of others', so they come from each job's own set of ready tasks, not from a walk along
         the lines); None shows all. Everything else the turn does is for all jobs.
         `heads`: so many heads of a line are wished for. HEADS are always shown; more, up to HEADS_MOST, while few lines wait.
+        """
+        ...
+
+    def begin_turn(
+        self,
+        holder: str,
+        settle: Sequence[Settlement],
+        claims: Sequence[Claim],
+        *,
+        lease_ms: int,
+        jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
+    ) -> TurnSent:
+        """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
+        in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.
         """
         ...
 
