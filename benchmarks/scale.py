@@ -34,6 +34,7 @@ from vidprocme.queue.redis import RedisQueue
 TENANTS, JOBS_OF_ONE, HUGE = 20, 0.1, 100_000
 SLOW_MS = 10.0
 LEASE_MS = 600_000
+DELAY_MS = 3_600_000  # none is due before the end
 OK = Outcome(OutcomeKind.OK)
 BROKEN = Outcome(OutcomeKind.FAILED, error=ErrorInfo("FFMPEG_FAILED", "ffmpeg exit 1"))
 NOTHING = "return 1"
@@ -206,7 +207,7 @@ def _fill(queue: RedisQueue, waiting: int, delayed: int) -> None:
         for begin in range(0, len(tasks), 100):
             page = tasks[begin : begin + 100]
             claimed = queue.turn("scale", [], [_claim(task) for task in page], lease_ms=LEASE_MS).claimed
-            later = [Settlement(one.lease, Next.RETRY, BROKEN, 86_400_000) for one in claimed]
+            later = [Settlement(one.lease, Next.RETRY, BROKEN, DELAY_MS) for one in claimed]
             queue.turn("scale", later, [], lease_ms=LEASE_MS)
 
 
