@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
@@ -67,7 +67,7 @@ class Peer:
     """The bench's Adapter (adapter.py there says what each of these is)."""
 
     name = "vidprocme"
-    variants = {
+    variants: ClassVar = {
         "jobs": "one task a job, a place with 128 slots",
         "tasks": "one job with all the tasks, a place with 128 slots",
         "k32": "one task a job, a place with 32 slots",
@@ -75,7 +75,7 @@ class Peer:
     }
     bulk_kind = "api"
     enqueue_n = 6000
-    drain_n = {"": 20_000, "k1": 6000}
+    drain_n: ClassVar = {"": 20_000, "k1": 6000}
 
     def __init__(self) -> None:
         self._variant = os.environ.get("BENCH_VARIANT", "")

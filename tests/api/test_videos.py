@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from httpx import Client, Response
 
+from tests.api.serving import serving
 from tests.library.disks import own_mounts, run_on_small_disk
+from vidprocme.api.server import create_app
 from vidprocme.api.uploads import LEFT_OVER_S, sweep
+from vidprocme.config import Settings
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.wiring import House
@@ -249,3 +252,19 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path_factory: pytest.
     lines = run_on_small_disk(prefix, tmp_path_factory.mktemp("disk"), "1m", FULL)
 
     assert lines == ["DISK_FULL 28 []"]
+
+
+def test_an_upload_is_refused_before_its_bytes_when_redis_is_nearly_full(
+    house: House, client: Client, tmp_path: Path
+) -> None:
+    with House(Settings(data=tmp_path / "full", redis_url=house.settings.redis_url, memory_percent=1)) as full:
+        redis = full.queue.client  # type: ignore[attr-defined]
+        redis.config_set("maxmemory", "50mb")
+        try:
+            with serving(create_app(full)) as other:
+                answer = other.post("/v1/videos", files={"file": ("goat.mp4", b"x" * 1000)})
+        finally:
+            redis.config_set("maxmemory", "0")
+    assert_problem(answer, 503, "QUEUE_FULL")
+    assert list((tmp_path / "full" / "uploads").glob("*")) == []
+    assert client.post("/v1/videos", files={"file": ("goat.mp4", b"no film")}).status_code == 202

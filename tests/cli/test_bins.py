@@ -45,3 +45,13 @@ def test_pause_and_resume(house: House, capsys: Capsys) -> None:
     ]
     assert documents(capsys, "bins", "resume", "bulk") == [{"paused": ["normal"]}]
     assert "BIN_UNKNOWN" in said(capsys, "bins", "pause", "nosuch", status=2)[1]
+
+
+def test_a_bin_has_a_limit_until_it_has_none(house: House, capsys: Capsys) -> None:
+    assert said(capsys, "bins", "limit", "bulk", "2")[0] == "bulk: at most 2 at once.\n"
+    assert house.queue.bins()[Bin.BULK].limit == 2
+    assert documents(capsys, "bins", "limit", "bulk", "none") == [{"bin": "bulk", "limit": None}]
+    assert house.queue.bins()[Bin.BULK].limit is None
+    for wrong in ("0", "-1", "many"):
+        assert "LIMIT_BAD" in said(capsys, "bins", "limit", "--", "bulk", wrong, status=2)[1]
+    assert "BIN_UNKNOWN" in said(capsys, "bins", "limit", "nosuch", "2", status=2)[1]

@@ -47,7 +47,7 @@ def publish(house: House, job: JobId, sha256: str) -> None:
 
 def test_only_old_blobs_that_nobody_names_go(house: House, capsys: Capsys) -> None:
     job, source = upload(house, b"a film", "film.mp4")
-    published, orphan, young = blob(house, b"published"), blob(house, b"orphan"), blob(house, b"young", age_s=60)
+    published, orphan, young = blob(house, b"published"), blob(house, b"orphan"), blob(house, b"young", age_s=7200)
     publish(house, job, published)
     blob(house, b"published")  # named, and old
 
@@ -58,8 +58,9 @@ def test_only_old_blobs_that_nobody_names_go(house: House, capsys: Capsys) -> No
     (document,) = documents(capsys, "gc")
     assert document["blobs"] == {"count": 1, "bytes": 6} and document["bytes"] == 6 and not document["dry_run"]
     assert [house.blobs.has(sha256) for sha256 in (source, published, young, orphan)] == [True, True, True, False]
-    said(capsys, "gc", "--older", "30s")
+    said(capsys, "gc", "--older", "1h")
     assert not house.blobs.has(young) and house.blobs.has(published)
+    assert "TIME_TOO_SHORT" in said(capsys, "gc", "--older", "30m", status=2)[1]
     assert "TIME_UNREADABLE" in said(capsys, "gc", "--older", "soon", status=2)[1]
 
 

@@ -1,11 +1,33 @@
-"""Bins that are paused, as pools see them."""
+"""Bins and tenants as pools see them: pauses, limits, and shares by weight, through the real queue."""
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
 from tests.dispatch.conftest import Connect
-from tests.dispatch.things import started, state, step_until, submit_waiting
-from vidprocme.core.job import Bin, JobState
+from tests.dispatch.things import new_job, started, state, step_until, submit_waiting, waiting
+from vidprocme.core.job import Bin, Job, JobState
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.follower import follow
 from vidprocme.library.blobs import BlobStore
+from vidprocme.library.index import SqliteIndex
+from vidprocme.queue.base import Queue
+from vidprocme.queue.check import check
+from vidprocme.queue.redis import RedisQueue
+
+CLAIMS = 200
+
+
+def both_until(one: Dispatcher, two: Dispatcher, queue: Queue, job: Job, wanted: JobState) -> None:
+    def there() -> bool:
+        two.step(0.01)
+        return state(queue, job) is wanted
+
+    step_until(one, there)
 
 
 def test_two_pools_leave_a_paused_bin_alone_and_go_on_when_it_is_resumed(connect: Connect, blobs: BlobStore) -> None:
@@ -14,13 +36,80 @@ def test_two_pools_leave_a_paused_bin_alone_and_go_on_when_it_is_resumed(connect
         queue.pause(Bin.BULK)
         bulk, normal = submit_waiting(queue, 3, bin_=Bin.BULK), submit_waiting(queue, 3)
 
-        def both_until(job: object, wanted: JobState) -> None:
-            step_until(one, lambda: two.step(0.01) or state(queue, job) is wanted)  # type: ignore[func-returns-value, arg-type]
-
-        both_until(normal.id, JobState.SUCCEEDED)
+        both_until(one, two, queue, normal, JobState.SUCCEEDED)
         one.step(0.3)
         assert state(queue, bulk) is JobState.QUEUED
         assert {reason.code for reason in one.plan.reasons.values()} == {"BIN_PAUSED"}
 
         queue.resume(Bin.BULK)
-        both_until(bulk.id, JobState.SUCCEEDED)
+        both_until(one, two, queue, bulk, JobState.SUCCEEDED)
+
+
+def test_the_search_index_goes_past_events_of_bins(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
+    queue.pause(Bin.BULK)
+    queue.resume(Bin.BULK)
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        index.set_last_event(queue.oldest_event() or "")
+        assert follow(queue, blobs, index, block_ms=0) and not follow(queue, blobs, index, block_ms=0)
+        assert index.last_event() == queue.newest_event()
+
+
+def test_two_pools_together_run_no_more_than_a_limit_allows(connect: Connect, blobs: BlobStore) -> None:
+    queue = connect()
+    queue.limit_bin(Bin.BULK, 3)
+    most = 0
+    with started(connect(), blobs) as one, started(connect(), blobs) as two:
+        bulk = submit_waiting(queue, 24, bin_=Bin.BULK, wait_s=0.03)
+
+        def ended() -> bool:
+            nonlocal most
+            two.step(0.005)
+            most = max(most, one.busy + two.busy, queue.bins()[Bin.BULK].running)
+            return state(queue, bulk) is JobState.SUCCEEDED
+
+        step_until(one, ended)
+    assert most == 3, "eight places, and all three that may run did"
+    assert check(queue) == []
+
+
+def submit_many(queue: Queue, tenant: str, count: int) -> set[str]:
+    """Tasks of one tenant, in jobs of at most 200."""
+    jobs = []
+    for at in range(0, count, CLAIMS):
+        job = new_job(tenant=tenant)
+        assert queue.submit(job, waiting(job, min(CLAIMS, count - at), 0.002)).created
+        jobs.append(job.id)
+    return set(jobs)
+
+
+def first_claims(queue: Queue, after: str) -> list[str]:
+    """The jobs of the first CLAIMS tasks that started since an event."""
+    found: list[str] = []
+    while len(found) < CLAIMS and (events := queue.events(after, 2000)):
+        found += [event.job for event in events if event.kind == "task.running"]
+        after = events[-1].id
+    return found[:CLAIMS]
+
+
+@pytest.mark.parametrize(("weights", "pools"), [((1, 1), 1), ((3, 1), 1), ((3, 1), 2)])
+def test_backlogs_of_one_to_a_hundred_get_shares_by_weight(
+    connect: Connect, blobs: BlobStore, weights: tuple[int, int], pools: int
+) -> None:
+    """Within 10 % over 200 claims. The one with the hundredfold backlog was there first."""
+    queue: RedisQueue = connect()
+    submit_many(queue, "crowd", 16_000)
+    few = submit_many(queue, "few", 160)
+    for tenant, weight in zip(("few", "crowd"), weights, strict=True):
+        queue.set_tenant(tenant, weight)
+    mark = queue.newest_event()
+    assert mark is not None
+
+    with ExitStack() as stack:
+        running = [stack.enter_context(started(connect(), blobs)) for _ in range(pools)]
+        while len(got := first_claims(queue, mark)) < CLAIMS:
+            for pool in running:
+                pool.step(0.002)
+
+    share = Counter(job in few for job in got)[True]
+    wanted = CLAIMS * weights[0] // sum(weights)
+    assert abs(share - wanted) <= wanted // 10, f"{share} of {CLAIMS}, and {wanted} by weight"

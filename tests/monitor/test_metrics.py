@@ -27,6 +27,9 @@ COUNTERS = {
     "task.probe.ok": 7,
     "task.describe.failed": 2,
     "job.submitted": 9,
+    "job.forgotten": 6,
+    "dead.given_up": 5,
+    "dead.warned": 1,
     "job.failed": 1,
     "took.transcode.0": 1,  # up to 0.05 s
     "took.transcode.2": 2,  # up to 0.25 s
@@ -94,6 +97,9 @@ def test_every_fact_arrives() -> None:
         key("vidprocme_jobs_active"): 2,
         key("vidprocme_jobs_total", state="submitted"): 9,
         key("vidprocme_jobs_total", state="cancelled"): 0,
+        key("vidprocme_jobs_forgotten_total"): 6,
+        key("vidprocme_dead_letters_given_up_total"): 5,
+        key("vidprocme_dead_letters_warnings_total"): 1,
         key("vidprocme_attempts_total", stage="probe", outcome="ok"): 7,
         key("vidprocme_attempts_total", stage="describe", outcome="failed"): 2,
         key("vidprocme_attempt_duration_seconds_bucket", stage="transcode", le="0.05"): 1,

@@ -171,11 +171,10 @@ def test_a_report_is_shown_as_long_as_its_pool_is_there(queue: RedisQueue) -> No
 
 def test_the_same_report_again_extends_the_presence(queue: RedisQueue) -> None:
     queue.join(pool("p"), 60_000)
-    queue.beat("p", [], lease_ms=LEASE_MS, presence_ms=300, report=REPORT)
-    time.sleep(0.2)
-    queue.beat("p", [], lease_ms=LEASE_MS, presence_ms=300, report=REPORT)
-    time.sleep(0.2)
+    queue.beat("p", [], lease_ms=LEASE_MS, presence_ms=60_000, report=REPORT)
+    queue.beat("p", [], lease_ms=LEASE_MS, presence_ms=120_000, report=REPORT)
 
+    assert int(queue.command("PTTL", queue.keys.presence("p"))) > 60_000
     assert [view.report for view in queue.fleet()] == [REPORT]
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import zip_longest
+
 from hypothesis import strategies as st
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
+from vidprocme.core.shares import BinShare, Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Snapshot
 
 MODELS = ("ant", "bee", "cat")
+TENANTS = ("ann", "bob", "cy")
 
 
 def amounts(most: int = 4) -> st.SearchStrategy[Resources]:
@@ -41,7 +46,8 @@ def loads(draw: st.DrawFn, id_: str) -> PlaceLoad:
         tuple(draw(st.lists(st.sampled_from(MODELS), max_size=2, unique=True))),
         draw(st.booleans()),
     )
-    return PlaceLoad(place, free, draw(st.integers(0, slots)))
+    # Far enough that every bin's turn comes up.
+    return PlaceLoad(place, free, draw(st.integers(0, slots)), draw(st.integers(0, 40)))
 
 
 @st.composite
@@ -53,7 +59,7 @@ def lines(draw: st.DrawFn, number: int) -> Line:
     length = count + draw(st.integers(0, 5))
     return Line(
         draw(st.sampled_from(Bin)),
-        draw(st.sampled_from(("ann", "bob", "cy"))),
+        draw(st.sampled_from(TENANTS)),
         f"shape-{number}",
         length,
         ready[0] if ready else 0,
@@ -61,8 +67,26 @@ def lines(draw: st.DrawFn, number: int) -> Line:
     )
 
 
+def limits() -> st.SearchStrategy[int | None]:
+    return st.none() | st.integers(1, 4)
+
+
+bin_shares = st.builds(BinShare, st.booleans(), limits(), st.integers(0, 4))
+tenant_shares = st.builds(TenantShare, st.integers(0, 5_000), st.integers(1, 5), limits(), st.integers(0, 4))
+shares = st.builds(
+    Shares,
+    st.dictionaries(st.sampled_from(Bin), bin_shares, max_size=2),
+    st.dictionaries(st.sampled_from(TENANTS), tenant_shares),
+)
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Some places are held for some task: one that is there, or one that is gone."""
     all_lines = [draw(lines(number)) for number in range(draw(st.integers(0, 6)))]
     all_loads = [draw(loads(f"place-{number}")) for number in range(draw(st.integers(0, 6)))]
-    return Snapshot({line.key: line for line in all_lines}, {load.place.id: load for load in all_loads})
+    tasks = [head.task for line in all_lines for head in line.heads]
+    held = draw(st.lists(st.sampled_from([*tasks, TaskId("gone")]), unique=True, max_size=len(all_loads)))
+    all_loads = [replace(load, held_for=task) for load, task in zip_longest(all_loads, held)]
+    rules = draw(st.just(Shares()) | shares)
+    return Snapshot({line.key: line for line in all_lines}, {load.place.id: load for load in all_loads}, rules)

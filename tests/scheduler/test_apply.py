@@ -11,8 +11,18 @@ from tests.scheduler.strategies import snapshots
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, PlaceKind, Resources
+from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
 from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
-from vidprocme.scheduler.apply import finished, placed, placed_all, with_lines, with_places
+from vidprocme.scheduler.apply import (
+    finished,
+    placed,
+    placed_all,
+    planned,
+    taken_back,
+    with_lines,
+    with_places,
+    with_shares,
+)
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 PLACE = Place("p", "node", PlaceKind.GPU, Resources(cpu_milli=4000, gpu_milli=1000), slots=2)
@@ -74,9 +84,50 @@ def test_what_was_placed_and_finished_is_free_again(snapshot: Snapshot) -> None:
     for placement in plan.placements:
         after = finished(after, placement.place, placement.resources)
 
-    assert {id_: replace(load, starts=0) for id_, load in after.places.items()} == snapshot.places
+    assert {
+        id_: replace(load, starts=snapshot.places[id_].starts) for id_, load in after.places.items()
+    } == snapshot.places
     waiting = sum(one.length for one in snapshot.lines.values())
     assert sum(one.length for one in after.lines.values()) == waiting - len(plan.placements)
+
+
+@given(snapshots())
+def test_what_was_not_granted_leaves_the_places_as_if_it_had_never_been_asked_for(snapshot: Snapshot) -> None:
+    plan = decide(snapshot, 30, PolicyConfig(max_wait_ms=dict.fromkeys(Bin, 10)))
+    after = placed_all(snapshot, plan.placements)
+    for placement in plan.placements:
+        after = taken_back(after, placement)
+
+    assert after.places == snapshot.places
+
+
+@given(snapshots())
+def test_what_starts_is_added_to_its_tenants_use_and_to_what_runs(snapshot: Snapshot) -> None:
+    """Never negative, and nothing is charged twice or to somebody else: the sums are those of the plan."""
+    plan = decide(snapshot, 0, PolicyConfig())
+    after = planned(snapshot, plan)
+
+    def total(what: str, shares: Shares) -> int:
+        return sum(getattr(share, what) for share in shares.tenants.values())
+
+    costs = sum(start_cost(placement.resources) for placement in plan.placements)
+    assert total("used", after.shares) - total("used", snapshot.shares) == costs
+    assert total("running", after.shares) - total("running", snapshot.shares) == len(plan.placements)
+    bins = sum(share.running for share in after.shares.bins.values())
+    assert bins - sum(share.running for share in snapshot.shares.bins.values()) == len(plan.placements)
+    assert all(
+        share.used >= snapshot.shares.tenants.get(name, share).used for name, share in after.shares.tenants.items()
+    )
+
+
+def test_tenants_that_a_turn_did_not_show_are_remembered_while_they_have_a_line() -> None:
+    seen = with_lines(Snapshot(), [line("a", 1), replace(line("b", 1), tenant="bob")], complete=True)
+    told = Shares(
+        {Bin.HIGH: BinShare(paused=True)}, {"ann": TenantShare(5), "bob": TenantShare(6), "cy": TenantShare(7)}
+    )
+
+    after = with_shares(with_shares(seen, told), Shares({}, {"ann": TenantShare(9)}))
+    assert after.shares == Shares({}, {"ann": TenantShare(9), "bob": TenantShare(6)})
 
 
 @given(snapshots())

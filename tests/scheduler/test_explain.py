@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.scheduler.strategies import snapshots
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
-from vidprocme.core.shares import BinShare, Shares
-from vidprocme.core.snapshot import Head, Line, Reason, Snapshot
+from vidprocme.core.shares import BinShare, Shares, TenantShare
+from vidprocme.core.snapshot import Head, Line, Plan, Reason, Snapshot
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 CONFIG = PolicyConfig()
@@ -106,6 +107,86 @@ def test_a_paused_bin_waits_beside_a_free_place_and_is_in_nobodys_way() -> None:
 
     full = replace(both, places={"p": FULL})
     assert decide(full, 0, CONFIG).reasons[TaskId("u")].code == "NO_PLACE_FREE", "not behind a bin that is paused"
+
+
+def test_a_limit_is_told_with_what_runs() -> None:
+    free = PlaceLoad(PLACE, PLACE.resources, 4)
+    waits = [line("t1", NEED), line("t2", NEED)]
+    of_tenant = Shares(tenants={"ann": TenantShare(limit=3, running=2)})
+    of_bin = Shares({Bin.NORMAL: BinShare(limit=1, running=0)})
+    snapshot = Snapshot({one.key: one for one in waits}, {"p": free})
+
+    plan = decide(replace(snapshot, shares=of_tenant), 0, CONFIG)
+    assert plan.reasons == {TaskId("t2"): Reason("QUOTA", "Tenant ann runs 3 tasks; its limit is 3.")}
+    plan = decide(replace(snapshot, shares=of_bin), 0, CONFIG)
+    assert plan.reasons == {TaskId("t2"): Reason("QUOTA", "The normal bin runs 1 task; its limit is 1.")}
+
+
+def test_a_tenant_over_its_share_is_told_what_it_and_the_next_have_used() -> None:
+    mine, theirs = line("t", NEED), replace(line("u", NEED), tenant="bob")
+    used = Shares(tenants={"ann": TenantShare(used=90_000_000, weight=2), "bob": TenantShare(used=30_000_000)})
+    snapshot = Snapshot({one.key: one for one in (mine, theirs)}, {"p": FULL}, used)
+
+    reasons = decide(snapshot, 0, CONFIG).reasons
+    assert reasons[TaskId("t")] == Reason(
+        "TENANT_OVER_SHARE",
+        "Tenant ann has used 1.5 core-minutes at weight 2; 1 tenant with less for its weight first, such as bob with 0.5 "
+        "core-minutes at weight 1.",
+    )
+    assert reasons[TaskId("u")].code == "NO_PLACE_FREE"
+
+
+def without_cause(snapshot: Snapshot, plan: Plan, one: Line, code: str) -> Snapshot:
+    """The snapshot without what this reason of this line's heads names."""
+    match code:
+        case "BIN_PAUSED" | "QUOTA":
+            bins, tenants = dict(snapshot.shares.bins), dict(snapshot.shares.tenants)
+            bins[one.bin], tenants[one.tenant] = BinShare(), replace(tenants.get(one.tenant, TenantShare()), limit=None)
+            return replace(snapshot, shares=Shares(bins, tenants))
+        case "RESERVED_FOR":
+            held = set(plan.reserved.values())
+            lines = {
+                key: replace(other, heads=tuple(head for head in other.heads if head.task not in held))
+                for key, other in snapshot.lines.items()
+            }
+            return replace(snapshot, lines=lines)
+        case "TENANT_OVER_SHARE":
+            lines = {
+                key: other
+                for key, other in snapshot.lines.items()
+                if other.tenant == one.tenant or other.bin is not one.bin
+            }
+            return replace(snapshot, lines=lines)
+        case _:
+            raise ValueError(code)
+
+
+@given(snapshots(), st.integers(-5, 40))
+def test_without_the_cause_the_decision_is_another(snapshot: Snapshot, now_ms: int) -> None:
+    """For the codes that name something to take away: then this reason is not given again, and some head's fate changes."""
+    config = PolicyConfig(max_wait_ms=dict.fromkeys(Bin, 10))
+    plan = decide(snapshot, now_ms, config)
+    for one in snapshot.lines.values():
+        for head in one.heads:
+            reason = plan.reasons.get(head.task)
+            if reason is None or reason.code in ("NO_SUCH_PLACE", "DRAINING", "BIN_BEHIND", "NO_PLACE_FREE"):
+                continue
+            other = decide(without_cause(snapshot, plan, one, reason.code), now_ms, config)
+            new = other.reasons.get(head.task)
+            assert new != reason
+            assert (other.placements, other.reserved) != (plan.placements, plan.reserved) or new is not None
+
+
+def test_the_next_place_that_comes_free_is_not_for_the_tenant_over_its_share() -> None:
+    """What TENANT_OVER_SHARE says is what happens: with one place more the other starts; without it, this one does."""
+    mine, theirs = line("t", NEED), replace(line("u", NEED), tenant="bob")
+    used = Shares(tenants={"ann": TenantShare(used=9)})
+    one_more = {"p": FULL, "q": PlaceLoad(replace(PLACE, id="q", slots=1), PLACE.resources, 1)}
+
+    both = Snapshot({one.key: one for one in (mine, theirs)}, one_more, used)
+    assert [placement.task for placement in decide(both, 0, CONFIG).placements] == ["u"]
+    alone = replace(both, lines={mine.key: mine})
+    assert [placement.task for placement in decide(alone, 0, CONFIG).placements] == ["t"]
 
 
 @given(snapshots())

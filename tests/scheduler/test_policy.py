@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import permutations
 
 from hypothesis import given
@@ -13,11 +13,18 @@ from tests.scheduler.strategies import snapshots
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
+from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan, Snapshot
-from vidprocme.scheduler.apply import placed_all, with_places
+from vidprocme.scheduler.apply import placed_all, planned, with_places
+from vidprocme.scheduler.explain import CODES
+from vidprocme.scheduler.place import OpenPlace
 from vidprocme.scheduler.policy import PolicyConfig, decide
+from vidprocme.scheduler.turns import turn_of
 
-CONFIG = PolicyConfig()
+# Tasks of the strategies are ready from 0 to 20: at these moments some bins have overdue tasks, and others none yet.
+CONFIG = PolicyConfig(max_wait_ms={Bin.URGENT: 0, Bin.HIGH: 5, Bin.NORMAL: 10, Bin.BULK: 15})
+PATIENT = PolicyConfig(max_wait_ms={})  # nothing is ever overdue
+moments = st.integers(-5, 40)
 CORE = Need(PlaceKind.CPU, Resources(cpu_milli=1000))
 GPU = Need(PlaceKind.GPU, Resources(gpu_milli=1000))
 CPU_MODEL = Need(PlaceKind.CPU_MODEL, Resources(cpu_milli=2000))
@@ -34,9 +41,16 @@ def can_start(load: PlaceLoad, head: Head) -> bool:
     return any(need.kind is load.place.kind and need.resources.fits(load.free) for need in head.needs)
 
 
-@given(snapshots())
-def test_never_gives_away_more_than_there_is(snapshot: Snapshot) -> None:
-    plan = decide(snapshot, 0, CONFIG)
+def may_start(snapshot: Snapshot, line: Line) -> bool:
+    """No pause and no limit keeps it back, in this snapshot."""
+    mine, its_bin = snapshot.shares.tenants.get(line.tenant), snapshot.shares.bins.get(line.bin)
+    full = [share for share in (mine, its_bin) if share and share.limit is not None and share.running >= share.limit]
+    return not full and not (its_bin and its_bin.paused)
+
+
+@given(snapshots(), moments)
+def test_never_gives_away_more_than_there_is(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
 
     after = placed_all(snapshot, plan.placements)
     nothing = Resources()
@@ -49,40 +63,120 @@ def test_never_gives_away_more_than_there_is(snapshot: Snapshot) -> None:
         assert Need(kind, placement.resources) in heads[placement.task].needs
 
 
-@given(snapshots())
-def test_every_head_is_placed_once_or_has_one_reason(snapshot: Snapshot) -> None:
-    plan = decide(snapshot, 0, CONFIG)
+@given(snapshots(), moments)
+def test_every_head_is_placed_once_or_has_one_reason(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
 
     placed = [placement.task for placement in plan.placements]
     assert len(set(placed)) == len(placed)
     assert set(placed) | set(plan.reasons) == set(heads_of(snapshot))
     assert not set(placed) & set(plan.reasons)
-    assert all(reason.code and reason.text.endswith(".") for reason in plan.reasons.values())
+    assert all(reason.code in CODES and reason.text.endswith(".") for reason in plan.reasons.values())
 
 
-@given(snapshots())
-def test_no_head_waits_beside_a_place_that_would_take_it(snapshot: Snapshot) -> None:
-    plan = decide(snapshot, 0, CONFIG)
+@given(snapshots(), moments)
+def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_or_a_rule(
+    snapshot: Snapshot, now_ms: int
+) -> None:
+    """Work conserving as far as reservations, pauses and limits allow: what could start and does not has one of these reasons."""
+    plan = decide(snapshot, now_ms, CONFIG)
 
-    after = placed_all(snapshot, plan.placements)
-    for head in heads_of(after).values():
-        assert not any(can_start(load, head) for load in after.places.values()), head
+    after = planned(snapshot, plan)
+    for line in after.lines.values():
+        for head in line.heads:
+            there = [id_ for id_, load in after.places.items() if can_start(load, head)]
+            if there:
+                code = plan.reasons[head.task].code
+                assert code in ("BIN_PAUSED", "QUOTA") or (code == "RESERVED_FOR" and set(there) <= set(plan.reserved))
+                assert (code != "RESERVED_FOR") == (not may_start(after, line))
 
 
-@given(snapshots())
-def test_a_draining_place_gets_nothing(snapshot: Snapshot) -> None:
-    plan = decide(snapshot, 0, CONFIG)
+@given(snapshots(), moments)
+def test_a_reservation_is_for_one_overdue_head_that_waits_and_could_fit(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
 
-    assert not any(snapshot.places[placement.place].place.draining for placement in plan.placements)
+    after = planned(snapshot, plan)
+    lines = {head.task: (line, head) for line in after.lines.values() for head in line.heads}
+    assert len(set(plan.reserved.values())) == len(plan.reserved)
+    assert {id_: load.held_for for id_, load in after.places.items() if load.held_for} == plan.reserved
+    for id_, task in plan.reserved.items():
+        line, head = lines[task]
+        load = after.places[id_]
+        assert head.ready_ms + CONFIG.max_wait_ms[line.bin] <= now_ms and may_start(after, line)
+        assert not can_start(load, head) and can_start(PlaceLoad(load.place, load.place.resources, 1), head)
+        assert plan.reasons[task].code == "NO_PLACE_FREE" and id_ in plan.reasons[task].text
 
 
-@given(snapshots(), st.randoms(use_true_random=False))
-def test_the_order_of_lines_places_and_heads_does_not_matter(snapshot: Snapshot, rng: random.Random) -> None:
+@given(snapshots(), moments)
+def test_beside_a_reservation_nothing_takes_what_the_task_lacks_there(snapshot: Snapshot, now_ms: int) -> None:
+    """What is started at a place that stays held leaves its task no further from fitting."""
+    before = decide(snapshot, now_ms, CONFIG).reserved
+    snapshot = planned(snapshot, Plan(reserved=before))
+    plan = decide(snapshot, now_ms, CONFIG)
+
+    heads, after = heads_of(snapshot), planned(snapshot, plan)
+    for id_, task in plan.reserved.items():
+        if before.get(id_) != task:
+            continue
+        old, new = snapshot.places[id_], after.places[id_]
+        need = next(need for need in heads[task].needs if OpenPlace(old).could_hold([need]))
+        for axis in fields(Resources):
+            had, has, needs = (getattr(amount, axis.name) for amount in (old.free, new.free, need.resources))
+            assert has >= min(had, needs)
+        assert new.free_slots >= 1 and new.starts == old.starts
+
+
+@given(snapshots(), moments)
+def test_what_goes_before_the_order_is_overdue_and_it_is_its_bins_turn(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
+
+    heads = heads_of(snapshot)
+    bins = {head.task: line.bin for line in snapshot.lines.values() for head in line.heads}
+    starts = {id_: load.starts for id_, load in snapshot.places.items()}
+    for placement in plan.placements:
+        starts[placement.place] += placement.counted
+        if placement.reason.startswith("OVERDUE"):
+            bin_, load = bins[placement.task], snapshot.places[placement.place]
+            assert heads[placement.task].ready_ms + CONFIG.max_wait_ms[bin_] <= now_ms
+            assert turn_of(starts[placement.place], list(Bin)) is bin_ or load.held_for == placement.task
+            assert placement.counted
+
+
+@given(snapshots(), moments)
+def test_no_more_start_than_the_limits_allow_and_nothing_of_a_paused_bin(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
+
+    lines = {head.task: line for line in snapshot.lines.values() for head in line.heads}
+    started = [lines[placement.task] for placement in plan.placements]
+    for bin_, share in snapshot.shares.bins.items():
+        mine = sum(1 for line in started if line.bin is bin_)
+        assert not mine or not share.paused
+        assert not mine or share.limit is None or share.running + mine <= share.limit
+    for tenant, its in snapshot.shares.tenants.items():
+        mine = sum(1 for line in started if line.tenant == tenant)
+        assert not mine or its.limit is None or its.running + mine <= its.limit
+
+
+@given(snapshots(), moments)
+def test_a_draining_place_gets_nothing(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
+
+    used = {placement.place for placement in plan.placements} | set(plan.reserved)
+    assert not any(snapshot.places[id_].place.draining for id_ in used)
+
+
+@given(snapshots(), moments, st.randoms(use_true_random=False))
+def test_the_order_of_lines_places_and_heads_does_not_matter(
+    snapshot: Snapshot, now_ms: int, rng: random.Random
+) -> None:
     lines, places = list(snapshot.lines.items()), list(snapshot.places.items())
+    tenants = list(snapshot.shares.tenants.items())
     rng.shuffle(lines)
     rng.shuffle(places)
+    rng.shuffle(tenants)
+    other = Snapshot(dict(lines), dict(places), replace(snapshot.shares, tenants=dict(tenants)))
 
-    assert decide(Snapshot(dict(lines), dict(places)), 0, CONFIG) == decide(snapshot, 0, CONFIG)
+    assert decide(other, now_ms, CONFIG) == decide(snapshot, now_ms, CONFIG)
 
 
 def test_ties_go_by_name_whatever_comes_first() -> None:
@@ -99,23 +193,26 @@ def test_ties_go_by_name_whatever_comes_first() -> None:
             assert where(plan_for(list(places), *lines)) == [("a1", "p"), ("b1", "q"), ("a2", "r")]
 
 
-@given(snapshots())
-def test_nothing_more_to_place_right_after_a_plan(snapshot: Snapshot) -> None:
-    plan = decide(snapshot, 0, CONFIG)
+@given(snapshots(), moments)
+def test_nothing_more_to_do_right_after_a_plan(snapshot: Snapshot, now_ms: int) -> None:
+    plan = decide(snapshot, now_ms, CONFIG)
+    again = decide(planned(snapshot, plan), now_ms, CONFIG)
 
-    assert decide(placed_all(snapshot, plan.placements), 0, CONFIG).placements == ()
+    assert again.placements == () and again.reserved == plan.reserved
 
 
-@given(snapshots())
-def test_a_more_urgent_bin_never_loses_to_a_less_urgent_one(snapshot: Snapshot) -> None:
+@given(snapshots(), moments)
+def test_while_nothing_is_overdue_a_more_urgent_bin_never_loses_to_a_less_urgent_one(
+    snapshot: Snapshot, now_ms: int
+) -> None:
     """What the more urgent bins get is what they would get if the others were not there."""
-    whole = decide(snapshot, 0, CONFIG)
+    whole = decide(snapshot, now_ms, PATIENT)
     task_bins = {head.task: line.bin for line in snapshot.lines.values() for head in line.heads}
     for rank in range(1, len(Bin)):
         urgent = set(list(Bin)[:rank])
-        alone = Snapshot({key: line for key, line in snapshot.lines.items() if line.bin in urgent}, snapshot.places)
+        lines = {key: line for key, line in snapshot.lines.items() if line.bin in urgent}
         expected = tuple(placement for placement in whole.placements if task_bins[placement.task] in urgent)
-        assert decide(alone, 0, CONFIG).placements == expected
+        assert decide(replace(snapshot, lines=lines), now_ms, PATIENT).placements == expected
 
 
 def place(id_: str, kind: PlaceKind = PlaceKind.CPU, *, slots: int = 1, warm: tuple[str, ...] = ()) -> Place:
@@ -148,6 +245,29 @@ def test_bins_go_in_order_then_tenants_in_rounds_then_age() -> None:
     )
 
     assert [task for task, _ in where(plan)] == ["now", "a0", "b1", "a1", "b2", "a2", "a3", "bulk"]
+
+
+def test_the_tenant_that_has_used_less_for_its_weight_goes_first() -> None:
+    """cy has used most, and least for its weight; what is started counts at once."""
+    lines = [line({f"{name}{i}": i for i in range(4)}, CORE, tenant=name) for name in ("ann", "bob", "cy")]
+    used = {"ann": TenantShare(used=2_500_000), "bob": TenantShare(used=1_500_000), "cy": TenantShare(3_000_000, 4)}
+    snapshot = with_places(
+        Snapshot({one.key: one for one in lines}, shares=Shares(tenants=used)), [place("p", slots=8)]
+    )
+
+    plan = decide(snapshot, 0, PATIENT)
+    # By millions for a weight: cy 0.75, 1, 1.25, 1.5; bob 1.5, 2.5; ann 2.5.
+    assert [task for task, _ in where(plan)] == ["cy0", "cy1", "cy2", "bob0", "cy3", "ann0", "bob1", "ann1"]
+
+
+def test_what_a_tenant_starts_in_one_bin_counts_in_the_next() -> None:
+    lines = [
+        line({"a1": 1}, CORE, bin_=Bin.HIGH),
+        line({"a2": 1}, CORE, tenant="ann"),
+        line({"b1": 2}, CORE, tenant="bob"),
+    ]
+
+    assert where(plan_for([place("p", slots=2)], *lines)) == [("a1", "p"), ("b1", "p")]
 
 
 def test_with_one_place_free_the_tenant_who_waits_longest_gets_it() -> None:

@@ -73,9 +73,10 @@ class Desk:
         return usage.free, usage.total
 
     def queue_error(self) -> VidprocmeError | None:
-        """Why the queue cannot be asked; None when it answers."""
+        """Why the queue takes nothing new: it does not answer, or is full; None when it does."""
         try:
             self.queue.pools()
+            self.queue.admit()
         except VidprocmeError as error:
             return error
         return None

@@ -1,6 +1,8 @@
-"""`vidprocme bins`: how much waits in each, and pausing them."""
+"""`vidprocme bins`: how much waits in each, pausing them, and how much of each may run at once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import click
 
@@ -16,7 +18,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One document on std
 
 @click.group()
 def bins() -> None:
-    """The bins that tasks wait in, most urgent first: list them, pause and resume some."""
+    """The bins that tasks wait in, most urgent first: list them, pause, resume or limit some."""
 
 
 @bins.command("ls")
@@ -61,17 +63,41 @@ def resume(ctx: click.Context, bins: tuple[str, ...], as_json: bool) -> int:
     return _set(ctx, bins, as_json, paused=False)
 
 
-def _set(ctx: click.Context, names: tuple[str, ...], as_json: bool, *, paused: bool) -> int:
-    """Said twice it is no error: the bin is as it should be.
-
-    Raises:
-        BadWish: BIN_UNKNOWN.
-    """
-    wrong = [name for name in names if name not in list(Bin)]
-    if wrong:
-        raise BadWish("BIN_UNKNOWN", f"There is no bin {wrong[0]!r}.", f"Bins: {', '.join(Bin)}.")
+@bins.command()
+@click.argument("bin_", metavar="BIN")
+@click.argument("limit", metavar="N|none")
+@JSON
+@click.pass_context
+def limit(ctx: click.Context, bin_: str, limit: str, as_json: bool) -> int:
+    """Let at most N tasks of a bin run at once, over all pools. What runs already goes on."""
+    (wanted,) = _named((bin_,))
+    most = limit_of(limit)
     with house_of(ctx) as house:
-        for bin_ in dict.fromkeys(map(Bin, names)):
+        house.queue.limit_bin(wanted, most)
+    if as_json:
+        print_json({"bin": wanted.value, "limit": most})
+    else:
+        click.echo(f"{wanted}: {'no limit' if most is None else f'at most {most} at once'}.")
+    return 0
+
+
+def limit_of(text: str) -> int | None:
+    """
+    Raises:
+        BadWish: LIMIT_BAD.
+    """
+    if text == "none":
+        return None
+    if not text.isdecimal():
+        raise BadWish("LIMIT_BAD", f"A limit is a whole number, or none, not {text!r}.")
+    return int(text)
+
+
+def _set(ctx: click.Context, names: tuple[str, ...], as_json: bool, *, paused: bool) -> int:
+    """Said twice it is no error: the bin is as it should be."""
+    wanted = _named(names)
+    with house_of(ctx) as house:
+        for bin_ in wanted:
             changed = house.queue.pause(bin_) if paused else house.queue.resume(bin_)
             if not as_json:
                 word = "paused" if paused else "open"
@@ -79,6 +105,17 @@ def _set(ctx: click.Context, names: tuple[str, ...], as_json: bool, *, paused: b
         if as_json:
             print_json({"paused": [bin_.value for bin_ in Bin if bin_ in house.queue.paused()]})
     return 0
+
+
+def _named(names: Sequence[str]) -> tuple[Bin, ...]:
+    """
+    Raises:
+        BadWish: BIN_UNKNOWN.
+    """
+    wrong = [name for name in names if name not in list(Bin)]
+    if wrong:
+        raise BadWish("BIN_UNKNOWN", f"There is no bin {wrong[0]!r}.", f"Bins: {', '.join(Bin)}.")
+    return tuple(dict.fromkeys(map(Bin, names)))
 
 
 def _rows(house: House) -> list[dict[str, object]]:

@@ -104,13 +104,23 @@ def move(ctx: click.Context, /, to: str, **options: Any) -> int:
 
 @click.command()
 @with_options(BULK_OPTIONS)
+@click.option("--succeeded", is_flag=True, help="Also jobs that succeeded: their videos are no longer found.")
 @click.pass_context
-def drop(ctx: click.Context, /, **options: Any) -> int:
+def drop(ctx: click.Context, /, succeeded: bool, **options: Any) -> int:
     """Give up jobs that failed or were cancelled: they are forgotten, with their dead letters.
 
     The same video with the same wishes then makes a new job. Files already written to --out stay; `vidprocme gc` frees the rest.
     """
-    return _run(ctx, Verb("drop", "dropped", BROKEN, _not_broken, _drop, final=True), **options)
+
+    def refusal(view: JobView) -> Fatal | None:
+        return None if succeeded and view.state is JobState.SUCCEEDED else _not_broken(view)
+
+    def act(house: House, view: JobView) -> tuple[dict[str, object], str]:
+        house.control.drop(view.job.id, succeeded=succeeded)
+        return {}, "dropped."
+
+    states = BROKEN | {JobState.SUCCEEDED} if succeeded else BROKEN
+    return _run(ctx, Verb("drop", "dropped", states, refusal, act, final=True), **options)
 
 
 VERBS = (cancel, retry, move, drop)
@@ -150,13 +160,10 @@ def _not_broken(view: JobView) -> Fatal | None:
             "JOB_UNFINISHED", f"Job {view.job.id} has not ended.", f"`vidprocme jobs cancel {view.job.id}` first."
         )
     if view.state is JobState.SUCCEEDED:
-        return Fatal("JOB_SUCCEEDED", f"Job {view.job.id} succeeded; only failed and cancelled jobs are dropped.")
+        return Fatal(
+            "JOB_SUCCEEDED", f"Job {view.job.id} succeeded.", "--succeeded drops such jobs too, with their videos."
+        )
     return None
-
-
-def _drop(house: House, view: JobView) -> tuple[dict[str, object], str]:
-    house.control.drop(view.job.id)
-    return {}, "dropped."
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 
 from vidprocme.cli.options import house_of
-from vidprocme.cli.picking import UNITS_S
 from vidprocme.cli.words import print_json
 from vidprocme.core.errors import BadWish
+from vidprocme.core.when import UNITS_S
 from vidprocme.dispatch.follower import forget_gone
 from vidprocme.dispatch.sweeping import Sum, unneeded
 from vidprocme.wiring import House
 
+LEAST_S = 3600.0  # --older: an attempt puts its outputs and an upload its file seconds before they are named; a slow disk is slower
 ASIDE_S = 3600.0  # of unfinished files: as long as nobody wrote to them
 WORDS = {
     "blobs": ("blob", "that no job names"),
@@ -30,7 +31,11 @@ WORDS = {
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be freed, and free nothing.")
 @click.option(
-    "--older", metavar="TIME", default="24h", show_default=True, help="Only blobs that nobody has put for so long."
+    "--older",
+    metavar="TIME",
+    default="24h",
+    show_default=True,
+    help="Only blobs that nobody has put for so long; at least 1h.",
 )
 @click.option("--no-jobs", is_flag=True, help="Free all blobs, although the queue has not one job.")
 @click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
@@ -135,13 +140,20 @@ def _size(folder: Path) -> int:
 def _seconds(text: str) -> float:
     """
     Raises:
-        BadWish: TIME_UNREADABLE.
+        BadWish: TIME_UNREADABLE, TIME_TOO_SHORT.
     """
     number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = text[len(number) :].strip()
     if not number.isdigit() or unit not in UNITS_S:
         raise BadWish("TIME_UNREADABLE", f"{text!r} is no length of time.", "Say 90m, 24h or 7d.")
-    return float(int(number) * UNITS_S[unit])
+    seconds = float(int(number) * UNITS_S[unit])
+    if seconds < LEAST_S:
+        raise BadWish(
+            "TIME_TOO_SHORT",
+            f"{text} is too short: what was put and is not published yet may be that old.",
+            f"Say {LEAST_S / 3600:.0f}h or more.",
+        )
+    return seconds
 
 
 def size_text(size: int) -> str:

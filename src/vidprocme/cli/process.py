@@ -27,7 +27,10 @@ from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.summary import batch_line, leftovers_line, summary
 from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState, Recipe, Source
+from vidprocme.core.job import DEFAULT_TENANT, Bin, JobState, Recipe, Source
+from vidprocme.core.shares import tenant_named
+from vidprocme.core.when import AHEAD, deadline_ms
+from vidprocme.dispatch.control import Whose
 from vidprocme.dispatch.follower import Follower, catch_up
 from vidprocme.dispatch.results import NO_MODEL, collect
 from vidprocme.dispatch.watch import progress_of
@@ -43,10 +46,29 @@ ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 @click.option("--out", "out", required=True, type=click.Path(path_type=Path), help="Folder for what comes out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each input on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--bin",
+    "bin_",
+    type=click.Choice([one.value for one in Bin]),
+    default=Bin.NORMAL.value,
+    show_default=True,
+    help="How urgent.",
+)
+@click.option("--tenant", default=DEFAULT_TENANT, metavar="NAME", help="For whom; see `vidprocme tenants`.")
+@click.option("--deadline", metavar="WHEN", help=f"Cancel what has not ended by then: {AHEAD}.")
 @with_options(RECIPE_OPTIONS)
 @click.pass_context
 def process(
-    ctx: click.Context, /, files: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **wish: str | None
+    ctx: click.Context,
+    /,
+    files: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+    bin_: str,
+    tenant: str,
+    deadline: str | None,
+    **wish: str | None,
 ) -> int:
     """Take videos through the whole pipeline here and now, without a server.
 
@@ -56,7 +78,10 @@ def process(
     with house_of(ctx) as house:
         recipe = house.recipe({key: value for key, value in wish.items() if value is not None})
         prepare_out(out)
-        return Run(house, recipe, out, as_json=as_json, quiet=quiet).run(expand(files))
+        whose: Whose = {"bin_": Bin(bin_), "tenant": tenant_named(tenant)}
+        if deadline is not None:
+            whose["deadline_ms"] = deadline_ms(deadline, house.clock.now_ms())
+        return Run(house, recipe, out, whose, as_json=as_json, quiet=quiet).run(expand(files))
 
 
 @dataclass
@@ -77,8 +102,18 @@ class _Item:
 class Run:
     """One call of the verb, from the first submit to the last file."""
 
-    def __init__(self, house: House, recipe: Recipe, out: Path, *, as_json: bool, quiet: bool) -> None:
+    def __init__(
+        self,
+        house: House,
+        recipe: Recipe,
+        out: Path,
+        whose: Whose,
+        *,
+        as_json: bool,
+        quiet: bool,
+    ) -> None:
         self._house, self._recipe, self._out, self._as_json = house, recipe, out, as_json
+        self._whose = whose
         self._lines = ProgressLines(quiet=quiet)
         self._items: list[_Item] = []
         self._jobs: set[JobId] = set()
@@ -185,7 +220,7 @@ class Run:
                 source = self._house.source_of(item.input.path, partial(self._reading, item.input.path))
                 item.source = source
                 item.folder = claim(self._out, item.input.folder, source.sha256)
-                submission = patiently(partial(self._house.control.submit, source, self._recipe))
+                submission = patiently(partial(self._house.control.submit, source, self._recipe, **self._whose))
             except Cancelled:
                 return
             except VidprocmeError as error:
@@ -209,7 +244,7 @@ class Run:
             for artifact in view.outcome.manifest if view.outcome else ():
                 if self._house.blobs.has(artifact.sha256) and not self._house.blobs.verify(artifact.sha256):
                     self._house.blobs.delete(artifact.sha256)  # else it would be taken for the new one
-        item.job = self._house.control.anew(item.source, self._recipe).job
+        item.job = self._house.control.anew(item.source, self._recipe, **self._whose).job
         item.known, item.delivery, item.started_s = False, None, time.monotonic()
         self._jobs.add(item.job)
 

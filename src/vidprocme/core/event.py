@@ -12,7 +12,8 @@ from vidprocme.core.ids import JobId, TaskId
 class Event:
     """One line of the house's diary.
 
-    kind: `job.submitted`, `job.ended`, `job.cancelled`, `job.retried`, `task.<state>` (`task.ready`, `task.running` ...), or
+    kind: `job.submitted`, `job.ended`, `job.cancelled`, `job.retried`, `job.moved` (`bin`), `job.forgotten` (`why`:
+        asked, dropped, age, count), `dead.warning` (dead letters will soon be given up; of the oldest one's job), `task.<state>` (`task.ready`, `task.running` ...), or
         `bin.paused`, `bin.resumed`: these are of no job (`job` is ""), and `data` says which `bin`.
     id: the stream's id (`<ms>-<n>`); resume with it. `data` holds what a reader needs without asking: `stage`, `holder`,
     `token`, `outcome`, `code`.

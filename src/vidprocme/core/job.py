@@ -29,6 +29,9 @@ class Stage(StrEnum):
     INDEX = "index"
 
 
+DEFAULT_TENANT = "default"  # whose jobs are nobody's in particular
+
+
 class Bin(StrEnum):
     """One priority's lines of tasks, most urgent first."""
 
@@ -160,9 +163,10 @@ class Job:
     source: Source
     recipe: Recipe
     bin: Bin = Bin.NORMAL
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     created_ms: int = 0
     reuses: JobId | None = None  # a describe job takes its frames from this finished job
+    deadline_ms: int = 0  # what has not ended by then (since the epoch) is cancelled; 0: it has all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,7 @@ class Task:
     fatal_to_job: bool = True
     model: str | None = None
     bin: Bin = Bin.NORMAL
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
 
     @property
     def shape(self) -> str:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Resources
 
@@ -23,6 +24,7 @@ TAU_MS = round(HALF_MS / math.log(2))
 # A whole GPU is as dear as this many cores: the machines of the openb trace mostly have 96 cores beside 8 GPUs.
 GPU_CORES = 12
 WEIGHT_MOST = 1_000
+TENANT_CHARS_MOST = 100
 TENANTS_MOST = 1_000  # tenants whose use is kept; and of whom anything may be set
 
 
@@ -51,6 +53,22 @@ class Shares:
 
     bins: Mapping[Bin, BinShare] = field(default_factory=dict)
     tenants: Mapping[str, TenantShare] = field(default_factory=dict)
+
+
+def tenant_named(name: str) -> str:
+    """A tenant's name, as it was given.
+
+    Raises:
+        BadWish: TENANT_BAD. Its lines are named after it, with '|' between the parts.
+    """
+    if not name or len(name) > TENANT_CHARS_MOST or "|" in name or not name.isprintable():
+        raise BadWish(
+            "TENANT_BAD",
+            f"{name[:TENANT_CHARS_MOST]!r} cannot be a tenant's name.",
+            f"Use 1 to {TENANT_CHARS_MOST} printable characters, without '|'.",
+            {"field": "tenant"},
+        )
+    return name
 
 
 def cost_milli(resources: Resources) -> int:

@@ -213,16 +213,41 @@ def _enum_decoder(kind: type[Enum]) -> Decoder:
 
 
 def _noun_decoder(kind: type) -> Decoder:
-    fields: list[tuple[str, Decoder]] = []  # filled at the first use: a noun may hold nouns of its own kind
+    made: list[Decoder] = []  # at the first use: a noun may hold nouns of its own kind
 
     def decode(data: Any) -> Any:
-        _expected(dict, data)
-        if not fields:
+        if not made:
             hints = typing.get_type_hints(kind)
-            fields.extend((field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind))
-        return kind(**{name: decoder(data[name]) for name, decoder in fields if name in data})
+            made.extend(_noun_decoders(kind, {field.name: hints[field.name] for field in dataclasses.fields(kind)}))
+        quick, careful = made
+        try:
+            return quick(data)
+        except Exception:  # a field is left out or wrong: find out which
+            return careful(data)
 
     return decode
+
+
+def _noun_decoders(kind: type, hints: Mapping[str, Any]) -> tuple[Decoder, Decoder]:
+    """A decoder for what has every field, written out as one expression as dataclasses writes its `__init__`; and one for all."""
+    decoders = {name: _decoder(hint) for name, hint in hints.items()}
+    names: dict[str, Any] = {"kind": kind, **{f"d_{name}": decoder for name, decoder in decoders.items()}}
+    values = []
+    for name, hint in hints.items():
+        plain = getattr(hint, "__supertype__", hint)
+        if plain in (str, int, bool, float):
+            values.append(f"x if type(x := data[{name!r}]) is {plain.__name__} else d_{name}(x)")
+        elif plain is Any:
+            values.append(f"data[{name!r}]")
+        else:
+            values.append(f"d_{name}(data[{name!r}])")
+    quick: Decoder = eval(f"lambda data: kind({', '.join(values)})", names)
+
+    def careful(data: Any) -> Any:
+        _expected(dict, data)
+        return kind(**{name: decoder(data[name]) for name, decoder in decoders.items() if name in data})
+
+    return quick, careful
 
 
 def _union_decoder(options: tuple[Any, ...]) -> Decoder:

@@ -57,6 +57,8 @@ def advance(
 def that_can_be_kept(outcome: Outcome) -> Outcome:
     """The outcome, or in place of one too large for the queue a failed one that says so; it ends as it did, without its
     evidence, when it was no success."""
+    if not outcome.result and not outcome.manifest and outcome.error is None:
+        return outcome
     size = len(dumps(outcome))
     if size <= TEXT_MOST:
         return outcome

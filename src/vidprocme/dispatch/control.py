@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 from vidprocme.core import wire
 from vidprocme.core.clock import Clock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId, new_job_id
-from vidprocme.core.job import TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import DEFAULT_TENANT, TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
@@ -30,6 +31,14 @@ class Submission:
     retried: int = 0
 
 
+class Whose(TypedDict, total=False):
+    """How urgent a wish is, and for whom."""
+
+    bin_: Bin
+    tenant: str
+    deadline_ms: int
+
+
 class Control:
     """The verbs, over the queue. The recipe is checked before it comes here."""
 
@@ -42,21 +51,25 @@ class Control:
         recipe: Recipe,
         *,
         bin_: Bin = Bin.NORMAL,
-        tenant: str = "default",
+        tenant: str = DEFAULT_TENANT,
+        deadline_ms: int = 0,
     ) -> Submission:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin and tenant.
+        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
+
+        Args:
+            deadline_ms: see Job.deadline_ms.
         """
-        job = self._job(source, recipe, bin_, tenant)
+        job = replace(self._job(source, recipe, bin_, tenant), deadline_ms=deadline_ms)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
-    def anew(self, source: Source, recipe: Recipe) -> Submission:
+    def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:
         """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
         self._queue.forget_key(_key("process", source.sha256, recipe))
         self._at("key-freed")
-        return self.submit(source, recipe)
+        return self.submit(source, recipe, **whose)
 
     def describe(self, job: JobId, recipe: Recipe) -> Submission:
         """A job that captions the frames an earlier job kept, with another model or prompt.
@@ -95,13 +108,16 @@ class Control:
         """
         return self._queue.move(job, bin_)
 
-    def drop(self, job: JobId) -> None:
+    def drop(self, job: JobId, *, succeeded: bool = False) -> None:
         """Give up a job that failed or was cancelled: it is forgotten, and the same wish makes a new one.
+
+        Args:
+            succeeded: also one that succeeded; its video is then no longer found, and its blobs are free.
 
         Raises:
             Fatal: JOB_UNKNOWN, JOB_UNFINISHED, JOB_SUCCEEDED, JOB_IN_USE.
         """
-        if not self._queue.drop(job):
+        if not (self._queue.forget if succeeded else self._queue.drop)(job):
             raise Fatal("JOB_UNFINISHED", f"Job {job} has not ended.", f"`vidprocme jobs cancel {job}` first.")
 
     def _job(self, source: Source, recipe: Recipe, bin_: Bin, tenant: str) -> Job:

@@ -6,6 +6,7 @@ ready) and by the beat (a lease was lost, a person cancelled). The deciding is p
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,11 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
-from vidprocme.core.ids import AttemptId, JobId
+from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
+from vidprocme.core.resources import Resources
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
+from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pool import free_dead
@@ -26,12 +29,16 @@ from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places, with_shares
+from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
-# How long the doorbell listens at a time; closing a pool waits for the end of it.
-DOORBELL_S = 0.3
 DUE_AGAIN_MS = 20
+# What was seen so short a time ago is good enough to claim by, in the same call that settles. Tasks of seconds never come back
+# so soon; with tasks of milliseconds it halves the calls.
+AHEAD_S = 0.05
+# One call claims at most half of the slots, if there are more than a few: while the queue settles and grants one half, the
+# other half's attempts are started and taken in.
+HALVES_FROM = 16
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
@@ -74,7 +81,10 @@ class Dispatcher:
         self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
         self._only = only
         self._running: dict[AttemptId, Claimed] = {}
+        self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
+        self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
+        self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
@@ -85,6 +95,7 @@ class Dispatcher:
         self._over = threading.Event()
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
+        self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
@@ -99,7 +110,7 @@ class Dispatcher:
             rejoin=self._rejoin,
             at=at,
         )
-        self._doorbell = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+        self._doorbell = doorbell(queue, self._ring, self._over, self._config.pause_s)
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
@@ -115,7 +126,7 @@ class Dispatcher:
 
     def run(self, done: Callable[[], bool]) -> None:
         """Step until `done()` says so, or a drain has finished."""
-        while not done() and not (self._draining.is_set() and not self._running and not self._ended):
+        while not done() and not (self._draining.is_set() and not (self._running or self._ended or self._granted)):
             self.step(self._config.turn_every_s)
 
     def drain(self) -> None:
@@ -144,6 +155,7 @@ class Dispatcher:
         self._over.set()
         self._draining.set()
         try:
+            self._start_granted()
             if (self._running or self._ended) and not self._away:
                 self.hand_back()
                 deadline = time.monotonic() + 5
@@ -166,21 +178,16 @@ class Dispatcher:
 
     def step(self, timeout_s: float) -> None:
         """Wait for something to happen, take it in, and give out what can start."""
-        for report in self._executor.poll(self._wait_s(timeout_s)):
-            match report:
-                case Progress(attempt, fraction):
-                    if attempt in self._running:
-                        self._beat.progress(self._running[attempt].lease.task, fraction)
-                case Finished(attempt, outcome):
-                    self._take_in(attempt, outcome)
+        self._hear(self._wait_s(timeout_s))
         self._obey()
         now = time.monotonic()
         late = now - self._last_turn_s >= self._config.turn_every_s
-        if self._ended or self._rung.is_set() or late or self._is_due():
+        rung = self._rung.is_set()
+        if self._ended or rung or late or self._is_due():
             self._rung.clear()
             try:
                 self._tell_draining()
-                self._turns()
+                self._turns(ahead=not rung)
                 self._last_turn_s = time.monotonic()
                 self._away = False
                 self._housekeeper.step()
@@ -189,7 +196,19 @@ class Dispatcher:
                 if error.fate != "retry":
                     raise
                 self._away = True
+                self._start_granted()
                 self._over.wait(self._config.pause_s)
+
+    def _hear(self, timeout_s: float) -> None:
+        finished: list[Finished] = []
+        for report in self._executor.poll(timeout_s):
+            match report:
+                case Progress(attempt, fraction):
+                    if attempt in self._running:
+                        self._beat.progress(self._running[attempt].lease.task, fraction)
+                case Finished():
+                    finished.append(report)
+        self._take_in(finished)
 
     def _tell_draining(self) -> None:
         """Who waits for a pool must not wait for this one."""
@@ -198,10 +217,15 @@ class Dispatcher:
             self._told_draining = True
             self._at("draining-told")
 
-    def _turns(self) -> None:
-        """Settle, look, decide, claim: a round trip each, until nothing more can start."""
+    def _turns(self, ahead: bool) -> None:
+        """Settle, look, decide, claim: a round trip each, until nothing more can start.
+
+        Args:
+            ahead: nothing rang since the lines were seen, so that the first call may claim by them, if that was just now.
+        """
         settlements = self._settlements()
-        claims: tuple[Placement, ...] = ()
+        ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
+        claims = self._decide() if ahead else ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
@@ -210,7 +234,7 @@ class Dispatcher:
                 self._take_back(claims)
                 if not settlements:
                     raise
-                turn = self._settle_apart(settlements)
+                claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
                 self._take_back(claims)  # a lease that was granted all the same ends by itself
                 raise
@@ -220,24 +244,55 @@ class Dispatcher:
                 self._at("settled")
             for settlement in settlements:
                 self._beat.drop(settlement.lease)
+                self._said.pop(settlement.lease.attempt, None)
             self._ended = self._ended[len(settlements) :]
             settlements = []
-            self._start(turn, claims)
+            self._granted = turn.claimed
+            self._take_back([placement for placement in claims if placement.task not in turn.granted])
             self._see(turn)
-            if self._draining.is_set():
-                return
-            began_s = time.perf_counter()
-            # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
-            self.plan = decide(self._snapshot, turn.now_ms, self._policy)
-            self._decided.add(time.perf_counter() - began_s)
-            self._snapshot = planned(self._snapshot, self.plan)
-            claims = self.plan.placements
+            if self._ended and not self._draining.is_set():
+                return  # the next step goes on at once, and starts what was granted on the way
+            claims = () if self._draining.is_set() else self._decide()
             if not claims:
+                self._start_granted()
                 return
+
+    def _decide(self) -> tuple[Placement, ...]:
+        """What can start by what is known now; its places are taken."""
+        began_s = time.perf_counter()
+        # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
+        now_ms = self._seen_ms + round(1000 * (time.monotonic() - self._seen_s))
+        self.plan = decide(self._snapshot, now_ms, self._policy)
+        self._decided.add(time.perf_counter() - began_s)
+        most = max(HALVES_FROM, -(-self._slots() // 2))
+        if len(self.plan.placements) > most:
+            self.plan = replace(self.plan, placements=self.plan.placements[:most])
+        self._snapshot = planned(self._snapshot, self.plan)
+        return self.plan.placements
+
+    def _slots(self) -> int:
+        return sum(load.place.slots for load in self._snapshot.places.values())
 
     def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
         jobs = self._only and self._only()
-        return self._queue.turn(self._pool.id, settlements, claims, lease_ms=self._config.lease_ms, jobs=jobs)
+        # As many heads of a line as could start at once: the next turns may claim them all.
+        heads, lease_ms = self._slots(), self._config.lease_ms
+        sent = self._queue.begin_turn(self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads)
+        self._meanwhile()
+        return sent.answer()
+
+    def _meanwhile(self) -> None:
+        """While the queue works: start what it granted before, take in what ended, and plan what follows from that."""
+        if not self._granted:
+            return
+        self._start_granted()
+        known = len(self._ended)
+        self._hear(0.0)
+        with contextlib.suppress(VidprocmeError):  # the queue is away: what it has to say comes with the turn's answer
+            for claimed, outcome in self._ended[known:]:
+                settlement = self._say(claimed, outcome)
+                if settlement is not None:
+                    self._said[claimed.attempt.id] = settlement
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
         """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
@@ -257,28 +312,32 @@ class Dispatcher:
 
     def _settlements(self) -> list[Settlement]:
         """Plan and enqueue what follows from the ended attempts, then say how to settle them."""
-        settlements = []
-        for claimed, outcome in list(self._ended):
-            if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
-                settlements.append(Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)))
-                continue
-            settlement = advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
+        settlements, going_on = [], []
+        for claimed, outcome in self._ended:
+            settlement = self._said.get(claimed.attempt.id) or self._say(claimed, outcome)
             if settlement is None:
-                self._ended.remove((claimed, outcome))
                 self._beat.drop(claimed.lease)
             else:
                 settlements.append(settlement)
+                going_on.append((claimed, outcome))
+        self._ended = going_on
         return settlements
 
-    def _start(self, turn: Turn, claims: Collection[Placement]) -> None:
-        granted = {claimed.lease.task for claimed in turn.claimed}
-        self._take_back([placement for placement in claims if placement.task not in granted])
-        for claimed in turn.claimed:
+    def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
+        if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
+            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome))
+        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
+
+    def _start_granted(self) -> None:
+        granted, self._granted = self._granted, ()
+        for claimed in granted:
             # The lease was lost and is ours again before the beat could hear of it: the old attempt is of no use.
-            for old in [other.lease for other in self._running.values() if other.lease.task == claimed.lease.task]:
-                telling.lease_lost(old)
-                self._executor.cancel(old.attempt, lost=True)
+            old = self._runs.get(claimed.lease.task)
+            if old is not None:
+                telling.lease_lost(self._running[old].lease)
+                self._executor.cancel(old, lost=True)
             self._running[claimed.attempt.id] = claimed
+            self._runs[claimed.lease.task] = claimed.attempt.id
             self._beat.keep(claimed.lease)
             self._at("claimed")
             self._executor.submit(claimed.attempt)
@@ -297,12 +356,18 @@ class Dispatcher:
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
+        self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
-    def _take_in(self, attempt: AttemptId, outcome: Outcome) -> None:
-        claimed = self._running.pop(attempt, None)
-        if claimed is not None:
-            self._snapshot = finished(self._snapshot, claimed.attempt.place, claimed.attempt.resources)
-            self._ended.append((claimed, outcome))
+    def _take_in(self, reports: Sequence[Finished]) -> None:
+        freed: list[tuple[str, Resources]] = []
+        for report in reports:
+            claimed = self._running.pop(report.attempt, None)
+            if claimed is not None:
+                if self._runs.get(claimed.lease.task) == report.attempt:
+                    del self._runs[claimed.lease.task]
+                freed.append((claimed.attempt.place, claimed.attempt.resources))
+                self._ended.append((claimed, report.outcome))
+        self._snapshot = finished_all(self._snapshot, freed)
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""
@@ -310,13 +375,9 @@ class Dispatcher:
         for lease in lost:
             telling.lease_lost(lease)
             self._executor.cancel(lease.attempt, lost=True)
-            self._forget(lease)
+            self._beat.drop(lease)  # its attempt's end will be refused as stale
         for lease in cancel:
             self._executor.cancel(lease.attempt)
-
-    def _forget(self, lease: Lease) -> None:
-        """A lost lease is not beaten for any more; its attempt's end will be refused as stale."""
-        self._beat.drop(lease)
 
     def _wait_s(self, timeout_s: float) -> float:
         if self._rung.is_set() or self._ended:
@@ -340,14 +401,3 @@ class Dispatcher:
     def _ring(self) -> None:
         self._rung.set()
         self._executor.wake()
-
-    def _listen(self) -> None:
-        """The doorbell: wait for work on a connection of its own."""
-        while not self._over.is_set():
-            try:
-                if self._queue.await_work(DOORBELL_S) and not self._over.is_set():
-                    self._ring()
-            except Exception as error:  # without this thread new work would wait for the next look
-                if not isinstance(error, VidprocmeError):  # of a queue that is away the beat tells
-                    LOG.warning("the doorbell is broken: %s", error, exc_info=error)
-                self._over.wait(self._config.pause_s)

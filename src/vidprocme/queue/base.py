@@ -41,6 +41,8 @@ from vidprocme.queue.views import (
 __all__ = [
     "ENQUEUE_BATCH",
     "HEADS",
+    "HEADS_MOST",
+    "JOBS_BATCH",
     "LINES",
     "TEXT_MOST",
     "AttemptRecord",
@@ -51,6 +53,7 @@ __all__ = [
     "JobView",
     "Keep",
     "Lately",
+    "NewJob",
     "PlaceReport",
     "PoolInfo",
     "PoolReport",
@@ -63,11 +66,10 @@ __all__ = [
     "TaskView",
     "Trimmed",
     "Turn",
+    "TurnSent",
 ]
 
-JOBS_BATCH = (
-    200  # jobs in one script of submit_many; their tasks together are at most ENQUEUE_BATCH, or those of one job
-)
+JOBS_BATCH = 200  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line
@@ -134,6 +136,7 @@ class Turn:
 
     stale: settlements that were refused because the lease was no longer theirs.
     claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
+    granted: the tasks of `claimed`, which are made into nouns only when that is looked at.
     lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None when none is delayed.
@@ -142,7 +145,8 @@ class Turn:
     """
 
     stale: tuple[Lease, ...] = ()
-    claimed: tuple[Claimed, ...] = ()
+    claimed: Sequence[Claimed] = ()
+    granted: frozenset[TaskId] = frozenset()
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
@@ -163,6 +167,12 @@ class BeatAnswer:
     known: bool = True
 
 
+class TurnSent(Protocol):
+    """A turn on its way."""
+
+    def answer(self) -> Turn: ...
+
+
 class Queue(Rules, Protocol):
     """Tasks that survive a crash. Every method may raise Retryable QUEUE_UNREACHABLE."""
 
@@ -179,6 +189,10 @@ class Queue(Rules, Protocol):
 
         Raises what `submit` raises; others of these jobs may be in then, before the bad one or after it. All may be said again.
         """
+        ...
+
+    def admit(self) -> None:
+        """Raises Retryable QUEUE_FULL when `submit` takes nothing new now: for those who have much to do before they submit."""
         ...
 
     def job_by_key(self, key: str) -> JobId | None: ...
@@ -271,6 +285,21 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def begin_turn(
+        self,
+        holder: str,
+        settle: Sequence[Settlement],
+        claims: Sequence[Claim],
+        *,
+        lease_ms: int,
+        jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
+    ) -> TurnSent:
+        """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
+        in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.
+        """
+        ...
+
     def beat(
         self,
         holder: str,
@@ -315,7 +344,7 @@ class Queue(Rules, Protocol):
     ) -> Iterator[JobView]:
         """Every job, newest first, read in pages: those submitted in [since_ms, until_ms), `active` only those not ended.
 
-        A job that comes or goes meanwhile may be among them or not; none comes twice.
+        A job that comes or goes meanwhile may be among them or not; each other one is, once.
         """
         ...
 

@@ -56,6 +56,7 @@ JOB_FIELDS = (
     "mtime",
     "bin",
     "going",
+    "late",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -133,8 +134,8 @@ def _sort(
             "head": _compact([model, wire.to_wire(needs)]),
             "rule": AfterRule(rule),
             "fatal": str(int(fatal)),
-            "tries": tries,
-            "lost": lost,
+            "tries": str(tries),
+            "lost": str(lost),
         }
     )
 
@@ -279,6 +280,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         submitted_ms=int(row["submitted"] or 0),
         ended_ms=_whole(row["ended"]),
         cancel_asked=row["cancel"] is not None,
+        late=row["late"] is not None,
     )
 
 
@@ -293,7 +295,8 @@ def attempt_record(task: TaskId, text: str) -> AttemptRecord:
         started_ms=int(row["started"]),
         ended_ms=int(row["ended"]),
         next=row["next"],
-        outcome=wire.loads(Outcome, row["outcome"]),
+        # A text in records of older scripts.
+        outcome=wire.loads(Outcome, row["outcome"] if isinstance(row["outcome"], str) else json.dumps(row["outcome"])),
     )
 
 

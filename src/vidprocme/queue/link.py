@@ -37,6 +37,7 @@ class Link:
 
         Raises: redis-py's exceptions.
         """
+        self._collect()
         packed = self._packed(script, words)
         try:
             return self._ask(packed)
@@ -45,6 +46,37 @@ class Link:
         except AWAY:
             self._connection().disconnect()
             return self._again(script, words)
+
+    def begin(self, script: Script, words: Words) -> Sent:
+        """Send a call, and ask for its answer later, from this thread: meanwhile the server works and the caller may, too."""
+        self._collect()
+        sent = Sent(self, script, words)
+        try:
+            self._connection().send_packed_command([self._packed(script, words)])
+        except AWAY:
+            pass  # asking for the answer says it again
+        else:
+            self._mine.sent = sent
+        return sent
+
+    def hear(self, sent: Sent) -> Any:
+        """What the server says to a call that was begun. For Sent."""
+        if getattr(self._mine, "sent", None) is not sent:
+            return self.run(sent.script, sent.words)
+        self._mine.sent = None
+        try:
+            return self._read(self._connection())
+        except redis.exceptions.NoScriptError:
+            return self._ask(_pack("EVAL", sent.script.text, 1, self._prefix, *sent.words))
+        except AWAY:
+            self._connection().disconnect()
+            return self._again(sent.script, sent.words)
+
+    def _collect(self) -> None:
+        """Another call of this thread has to wait for the one that was begun: answers come in order."""
+        sent = getattr(self._mine, "sent", None)
+        if sent is not None:
+            sent.collect()
 
     def run_each(self, script: Script, calls: Iterator[Words]) -> Iterator[Any]:
         """The replies to several calls in order, the next one sent while the server works on the one before."""
@@ -92,6 +124,13 @@ class Link:
         connection = self._connection()
         try:
             connection.send_packed_command([packed])
+        except BaseException:
+            connection.disconnect()
+            raise
+        return self._read(connection)
+
+    def _read(self, connection: Any) -> Any:
+        try:
             return connection.read_response()
         except redis.ResponseError:
             raise
@@ -106,6 +145,32 @@ class Link:
             connection = self._mine.connection = self._pool.make_connection()
             self._all.add(connection)
         return connection
+
+
+class Sent:
+    """A call on its way."""
+
+    def __init__(self, link: Link, script: Script, words: Words) -> None:
+        self.script, self.words = script, words
+        self._link, self._heard = link, False
+        self._reply: Any = None
+        self._error: Exception | None = None
+
+    def collect(self) -> None:
+        """Wait for the answer, and keep it, or what went wrong, for `answer`."""
+        if not self._heard:
+            self._heard = True
+            try:
+                self._reply = self._link.hear(self)
+            except Exception as error:
+                self._error = error
+
+    def answer(self) -> Any:
+        """The server's reply. Raises: redis-py's exceptions."""
+        self.collect()
+        if self._error is not None:
+            raise self._error
+        return self._reply
 
 
 def _pack(*words: str | int | float) -> bytes:

@@ -75,18 +75,22 @@ class QueueReader:
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
     ) -> Iterator[JobView]:
         key = self._keys.of("active" if active else "jobs")
-        at = 0 if until_ms is None else int(self.command("ZCOUNT", key, until_ms * 1000, "+inf"))
+        upper = "+inf" if until_ms is None else f"({until_ms * 1000}"
+        lower = "-inf" if since_ms is None else str(since_ms * 1000)
+        # By score, not by rank: a job that goes meanwhile must not push another one out of sight. The next page begins with
+        # the last score, and those that were seen there.
         seen: set[str] = set()
-        while ids := self.command("ZREVRANGE", key, at, at + PAGE - 1):
-            at += len(ids)
-            new = [JobId(id_) for id_ in ids if id_ not in seen]  # one that came meanwhile pushes the others back
-            seen.update(ids)
+        while True:
+            flat = self.command("ZREVRANGEBYSCORE", key, upper, lower, "WITHSCORES", "LIMIT", 0, PAGE + len(seen))
+            pairs = [(str(id_), str(score)) for id_, score in zip(flat[::2], flat[1::2], strict=True)]
+            new = [JobId(id_) for id_, _ in pairs if id_ not in seen]
+            if not new:
+                return
+            last = pairs[-1][1]
+            seen = {id_ for id_, score in pairs if score == last} | (seen if last == upper else set())
+            upper = last
             rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in new)
-            for view in (found for row in rows if (found := codec.job_view(row))):
-                if since_ms is not None and view.submitted_ms < since_ms:
-                    return
-                if until_ms is None or view.submitted_ms < until_ms:
-                    yield view
+            yield from (view for row in rows if (view := codec.job_view(row)))
 
     def contents(self) -> Iterator[str]:
         # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
@@ -203,13 +207,14 @@ class QueueReader:
         return Position(task, mine, +ahead, +more_urgent)
 
     def lately(self, minutes: int) -> Lately:
-        now_ms = int(self.command("TIME")[0]) * 1000
-        counts = series.read(self, now_ms - minutes * series.MINUTE_MS, now_ms + 1)
+        now_s = int(self.command("TIME")[0])
+        counts = series.read(self, (now_s - minutes * 60) * 1000, now_s * 1000 + 1)
         mine = [count for count in counts if count.kind in (OutcomeKind.OK, OutcomeKind.FAILED, OutcomeKind.TIMEOUT)]
         ended: Counter[Stage] = Counter()
         for count in mine:
             ended[count.stage] += count.count
-        return Lately(len({count.minute_ms for count in mine}), ended)
+        busy = {count.minute_ms // 1000 for count in mine}
+        return Lately(sum(min(60, now_s - minute_s + 1) for minute_s in busy), ended)
 
     def bins(self) -> Mapping[Bin, BinShare]:
         said, running = map(_pairs, self.commands(("HGETALL", self._keys.of(name)) for name in ("ctl", "running")))

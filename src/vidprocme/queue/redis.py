@@ -8,9 +8,9 @@ come from a pool.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import redis as redis_py
@@ -19,13 +19,12 @@ from vidprocme.core import wire
 from vidprocme.core.errors import BadWish, Fatal, LeaseLost
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
-from vidprocme.core.shares import TENANTS_MOST, cost_milli
-from vidprocme.queue import codec, connect, submitting, terms
+from vidprocme.core.shares import TENANTS_MOST
+from vidprocme.queue import codec, connect, submitting, terms, turning
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
     HEADS_MOST,
-    LINES,
     BeatAnswer,
     Claim,
     Keep,
@@ -37,6 +36,7 @@ from vidprocme.queue.base import (
     Submitted,
     Trimmed,
     Turn,
+    TurnSent,
 )
 from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
 from vidprocme.queue.link import Link
@@ -44,7 +44,7 @@ from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
 from vidprocme.queue.watermark import Watermark
 
-STEP = 200  # tasks that one call of move, forget or trim looks at
+STEP = 200  # tasks that one call of move, forget or trim looks at: 2 to 4 ms of the server (a virtual machine with 2 busy cores)
 TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 
 
@@ -106,8 +106,15 @@ class RedisQueue(QueueReader):
             raise connect.translate(error, self._where) from error
         return submitting.answers(jobs, [word for reply in replies for word in reply])
 
+    def admit(self) -> None:
+        self._watermark.check()
+
     def cancel(self, job: JobId) -> bool:
-        return bool(self._known(job, self.run("cancel", job)))
+        # Said again, of a job that ended meanwhile, it answers 0: the first answer tells.
+        first = answer = self._known(job, self.run("cancel", job))
+        while answer == 2:
+            answer = self._known(job, self.run("cancel", job))
+        return bool(first)
 
     def retry(self, job: JobId) -> int:
         return int(self._known(job, self.run("retry", job)))
@@ -223,26 +230,24 @@ class RedisQueue(QueueReader):
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
     ) -> Turn:
+        turn = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads).answer()
+        return replace(turn, claimed=tuple(turn.claimed))
+
+    def begin_turn(
+        self,
+        holder: str,
+        settle: Sequence[Settlement],
+        claims: Sequence[Claim],
+        *,
+        lease_ms: int,
+        jobs: Collection[JobId] | None = None,
+        heads: int = HEADS,
+    ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
-        args: list[str | int] = [holder, lease_ms, self._cursors.get(holder, 0), LINES, deep, secrets.token_hex(8)]
-        shown = sorted(jobs) if jobs is not None else []
-        args += [len(settle), -1 if jobs is None else len(shown), *shown]
-        for settlement in settle:
-            args += codec.settlement_args(settlement)
-        for claim in claims:
-            args += [claim.task, claim.place, cost_milli(claim.resources)]
-        stale, claimed, lines, total, due, cursor, shares_said, jobs_said = self.run("turn", *args)
-        known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs_said, 5)}
-        self._cursors[holder] = int(cursor)
-        return Turn(
-            stale=tuple(settle[position - 1].lease for position in stale),
-            claimed=tuple(codec.claimed_from(row, claims, holder, known) for row in claimed),
-            lines=tuple(codec.line_from(row) for row in lines),
-            lines_total=int(total),
-            next_due_ms=int(float(due)) if due else None,
-            shares=terms.shares_from(shares_said),
-            now_ms=int(shares_said[0]),
-        )
+        cursor = self._cursors.get(holder, 0)
+        words = turning.words(holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, jobs=jobs)
+        sent = self._link.begin(script("turn"), words)
+        return turning.Begun(sent, holder, settle, claims, self._cursors, self._where)
 
     def beat(
         self,

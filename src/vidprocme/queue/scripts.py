@@ -26,10 +26,10 @@ LOST_DELAY_MS = 500
 AVOID_MOST = 8  # places that one task had better not go to
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
+STEPS_MOST = 128  # tasks one script looks at to let them go or cancel them; the rest comes with the next turns
 
-JOB_COUNTS = ("live", *(f"n.{state}" for state in TaskState))
-JOB_FIELDS = ("cancel", "doom", "ended", "job", "uri", "mtime", "bin", "used", *JOB_COUNTS)
-PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_shares.lua")
+JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", "rest", *(f"n.{state}" for state in TaskState))
+PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_steps.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -70,7 +70,7 @@ def script(name: str) -> Script:
     first = body.partition("\n")[0]
     parts = first.split()[2:] if first.startswith("-- with ") else []
     before = [prelude(), *((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)]
-    text = "\n".join([*before, BODY, body, END])
+    text = "\n".join([*before, BODY, _filled(body), END])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -79,19 +79,30 @@ def prelude() -> str:
     """What is in front of every script, with its marks replaced."""
     folder = resources.files("vidprocme.queue") / "lua"
     text = "\n".join((folder / part).read_text(encoding="utf-8") for part in PRELUDE)
+    return _filled(text)
+
+
+def _filled(text: str) -> str:
     for mark, value in _marks().items():
         text = text.replace(f"@{mark}@", value)
     return text
 
 
+@cache
 def _marks() -> dict[str, str]:
     return {
         "BINS": "{" + ", ".join(_quote(bin_) for bin_ in Bin) + "}",
         "START_MS": str(shares.START_MS),
         "TAU_MS": str(shares.TAU_MS),
         "TENANTS": str(shares.TENANTS_MOST),
-        "TRANSITIONS": _table({s.value: _table({t.value: "true" for t in to}) for s, to in TRANSITIONS.items()}),
-        "JOB_FIELDS": "{" + ", ".join(map(_quote, JOB_FIELDS)) + "}",
+        "TRANSITIONS": _quote(f" {' '.join(f'{s}>{t}' for s, to in sorted(TRANSITIONS.items()) for t in sorted(to))} "),
+        "JOB_FIELDS": ", ".join(map(_quote, JOB_FIELDS)),
+        "JOB_COUNTS": ", ".join(
+            f"[{_quote(field)}] = tonumber(got[{at}]) or 0"
+            for at, field in enumerate(JOB_FIELDS, 1)
+            if field.startswith("n.")
+        ),
+        "JOB_TEXT": str(len(JOB_FIELDS) + 1),
         "TERMINAL": _table({s.value: "true" for s in TERMINAL}),
         "LOST_OUTCOME": _quote(wire.dumps(LOST_OUTCOME)),
         "EVENTS": str(EVENTS_KEPT),
@@ -103,6 +114,7 @@ def _marks() -> dict[str, str]:
         "AVOID": str(AVOID_MOST),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
+        "STEPS": str(STEPS_MOST),
         "TOOK": _list(counts.TOOK.bounds),
         "WAIT": _list(counts.WAIT.bounds),
         "CODE": _quote(counts.CODE_PATTERN),

@@ -7,7 +7,7 @@ from typing import Any
 
 from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
-from vidprocme.core.shares import WEIGHT_MOST, BinShare, Shares, TenantShare, used_at
+from vidprocme.core.shares import WEIGHT_MOST, BinShare, Shares, TenantShare, tenant_named, used_at
 
 
 def shares_from(terms: Sequence[Any]) -> Shares:
@@ -44,8 +44,7 @@ def tenant_args(tenant: str, weight: int, limit: int | None) -> tuple[str, str, 
     Raises:
         BadWish: TENANT_BAD, LIMIT_BAD.
     """
-    if not tenant or "|" in tenant:
-        raise BadWish("TENANT_BAD", f"A tenant's name is a word without '|', not {tenant!r}.")
+    tenant_named(tenant)
     if not 1 <= weight <= WEIGHT_MOST:
         raise BadWish("TENANT_BAD", f"A tenant's weight is 1 to {WEIGHT_MOST}, not {weight}.")
     return tenant, limit_arg(limit), weight

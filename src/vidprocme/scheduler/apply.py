@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, PlaceLoad, Resources
 from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
 from vidprocme.core.snapshot import Line, Placement, Plan, Snapshot
@@ -89,10 +90,18 @@ def taken_back(snapshot: Snapshot, placement: Placement) -> Snapshot:
 
 def finished(snapshot: Snapshot, place: str, resources: Resources) -> Snapshot:
     """An attempt ended: what it had is free again. An unknown place changes nothing."""
-    load = snapshot.places.get(place)
-    if load is None:
-        return snapshot
-    return replace(snapshot, places={**snapshot.places, place: load.give_back(resources)})
+    return finished_all(snapshot, ((place, resources),))
+
+
+def finished_all(snapshot: Snapshot, ended: Iterable[tuple[str, Resources]]) -> Snapshot:
+    """`finished` for several at once: where, and what it had."""
+    places: dict[str, PlaceLoad] | None = None
+    for place, resources in ended:
+        places = places if places is not None else dict(snapshot.places)
+        load = places.get(place)
+        if load is not None:
+            places[place] = load.give_back(resources)
+    return snapshot if places is None else replace(snapshot, places=places)
 
 
 def with_places(snapshot: Snapshot, places: Iterable[Place]) -> Snapshot:
@@ -119,11 +128,15 @@ def _moved(old: PlaceLoad, place: Place) -> PlaceLoad:
 
 def _used(shares: Shares, begun: Iterable[tuple[Line, Resources]]) -> Shares:
     """As the queue will count it: each start costs its tenant, and is one more that runs."""
-    bins, tenants = dict(shares.bins), dict(shares.tenants)
+    starts: dict[tuple[Bin, str], tuple[int, int]] = {}
     for line, resources in begun:
-        bin_share, mine = bins.get(line.bin, BinShare()), tenants.get(line.tenant, TenantShare())
-        bins[line.bin] = replace(bin_share, running=bin_share.running + 1)
-        tenants[line.tenant] = replace(mine, used=mine.used + start_cost(resources), running=mine.running + 1)
+        n, cost = starts.get((line.bin, line.tenant), (0, 0))
+        starts[line.bin, line.tenant] = n + 1, cost + start_cost(resources)
+    bins, tenants = dict(shares.bins), dict(shares.tenants)
+    for (bin_, tenant), (n, cost) in starts.items():
+        bin_share, mine = bins.get(bin_, BinShare()), tenants.get(tenant, TenantShare())
+        bins[bin_] = replace(bin_share, running=bin_share.running + n)
+        tenants[tenant] = replace(mine, used=mine.used + cost, running=mine.running + n)
     return Shares(bins, tenants)
 
 

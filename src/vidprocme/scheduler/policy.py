@@ -53,7 +53,7 @@ def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:
     overdue head of the most urgent bin that fits nowhere. Nobody takes what that head lacks there. Work conserving but for
     that: a head that fits a free place waits only beside a place that is held (Plan.reserved), or because its bin is
     paused, or its bin or tenant at its limit, or because it failed there (Head.avoid) and another place may come: for a minute
-    at most, and not when it is its turn as something overdue.
+    at most; meanwhile that place's turns are not for it.
 
     Args:
         snapshot: the lines, what is free, who used what. It is not changed; `apply.planned` gives the next one.
@@ -77,6 +77,7 @@ class _Decision:
         self._placements: dict[TaskId, Placement] = {}
         self._held: dict[TaskId, tuple[OpenPlace, Waiter]] = {}
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
+        self._ways: dict[tuple[int, int], str] = {}  # by identity: the snapshot keeps them alive
 
     def keep_reservations(self, snapshot: Snapshot) -> None:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue."""
@@ -86,7 +87,7 @@ class _Decision:
         known = {w.head.task: w for bin_ in self._config.bins for w in self._late(bin_) if w.head.task in wanted}
         for place in self._places.all:
             waiter = known.get(snapshot.places[place.load.place.id].held_for or TaskId(""))
-            if waiter is not None and self._may_start(waiter) and place.could_hold(waiter.head.needs):
+            if waiter is not None and self._may_start(waiter) and self._suits(place, waiter.head):
                 self._hold(place, waiter)
 
     def go_round(self) -> bool:
@@ -100,7 +101,7 @@ class _Decision:
                     continue
                 spot = self._find(waiter.head)
                 if spot is not None:
-                    self._start(waiter, spot, _because(waiter, spot))
+                    self._start(waiter, spot, self._because(waiter, spot))
                     self._take_turns(spot.place)
             if bin_ is self._config.bins[0]:
                 self._hold_for_most_urgent(bin_)
@@ -142,7 +143,7 @@ class _Decision:
             bin_ = turn_of(place.load.starts + 1, self._config.bins)
             if bin_ is None:
                 return
-            able = (w for w in self._late(bin_) if self._may_start(w) and place.could_hold(w.head.needs))
+            able = (w for w in self._late(bin_) if self._may_start(w) and self._suits(place, w.head))
             waiter = next(able, None)
             if waiter is None:
                 return
@@ -154,7 +155,7 @@ class _Decision:
         if need is None:
             self._hold(place, waiter)
         else:
-            reason = f"OVERDUE in {waiter.line.bin}, {_way(head, need)}"
+            reason = f"OVERDUE in {waiter.line.bin}, {self._way(head, need)}"
             self._start(waiter, self._places.spot(place, need, head.model), reason)
 
     def _hold_for_most_urgent(self, bin_: Bin) -> None:
@@ -166,7 +167,7 @@ class _Decision:
             if not self._may_start(waiter):
                 continue
             for place in self._places.all:
-                if place.load.held_for is None and place.load.free_slots > 0 and place.could_hold(waiter.head.needs):
+                if place.load.held_for is None and place.load.free_slots > 0 and self._suits(place, waiter.head):
                     self._hold(place, waiter)
                     return
 
@@ -178,7 +179,7 @@ class _Decision:
         place.take(spot.need, counted=counted)
         self._ledger.start(waiter.line.bin, waiter.line.tenant, spot.need.resources)
         self._placements[head.task] = Placement(head.task, place.load.place.id, spot.need.resources, reason, counted)
-        for task, (_, other) in list(self._held.items()):
+        for task, (_, other) in list(self._held.items()) if self._held else ():
             if not self._ledger.allows(
                 other.line.bin, other.line.tenant
             ):  # this start was the last that its limit allows
@@ -196,6 +197,11 @@ class _Decision:
         self._places.more_is_free()
         self._lifted = True
 
+    def _suits(self, place: OpenPlace, head: Head) -> bool:
+        """Could this place take it, were it empty? Not yet, if it failed there just now."""
+        failed = place.load.place.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
+        return not failed and place.could_hold(head.needs) is not None
+
     def _may_start(self, waiter: Waiter) -> bool:
         task = waiter.head.task
         free = task not in self._placements and task not in self._held
@@ -209,13 +215,15 @@ class _Decision:
             self._overdue[bin_] = [] if bound is None else order.overdue(waiters, self._now_ms - bound)
         return self._overdue[bin_]
 
+    def _because(self, waiter: Waiter, spot: Spot) -> str:
+        way = self._way(waiter.head, spot.need)
+        if spot.warm is None:
+            return f"FIRST_FIT {way}"
+        return f"{'WARM' if spot.warm else 'COLD'} {waiter.head.model}, {way}"
 
-def _because(waiter: Waiter, spot: Spot) -> str:
-    way = _way(waiter.head, spot.need)
-    if spot.warm is None:
-        return f"FIRST_FIT {way}"
-    return f"{'WARM' if spot.warm else 'COLD'} {waiter.head.model}, {way}"
-
-
-def _way(head: Head, need: Need) -> str:
-    return f"alternative {head.needs.index(need) + 1} of {len(head.needs)}: {amount(need.resources)}"
+    def _way(self, head: Head, need: Need) -> str:
+        known = self._ways.get((id(head.needs), id(need)))
+        if known is None:
+            known = f"alternative {head.needs.index(need) + 1} of {len(head.needs)}: {amount(need.resources)}"
+            self._ways[id(head.needs), id(need)] = known
+        return known

@@ -29,12 +29,17 @@ end
 local function forget_some(job, most)
   local key = P .. 'job:' .. job
   local ids = call('LRANGE', P .. 'tasks:' .. job, 0, most - 1)
+  local went = {}
   for _, id in ipairs(ids) do
-    local task = load(id)
-    leave(task)
-    call('HINCRBY', P .. 'states', task.state, -1)
-    call('HINCRBY', key, 'n.' .. task.state, -1)
-    call('UNLINK', task.key, P .. 'kids:' .. id, P .. 'att:' .. id)
+    -- It has ended: of all places it can only be among the dead letters.
+    local state = call('HGET', P .. 'task:' .. id, 'state')
+    if state == 'dead' then place(P .. 'dead', id) end
+    went[state] = (went[state] or 0) + 1
+    call('UNLINK', P .. 'task:' .. id, P .. 'kids:' .. id, P .. 'att:' .. id)
+  end
+  for state, n in pairs(went) do
+    gain('states', state, -n)
+    call('HINCRBY', key, 'n.' .. state, -n)
   end
   call('LTRIM', P .. 'tasks:' .. job, #ids, -1)
   if call('EXISTS', P .. 'tasks:' .. job) == 1 then return #ids, false end

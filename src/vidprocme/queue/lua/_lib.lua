@@ -3,7 +3,7 @@
 --
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot:
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
---                             call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
+--                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
@@ -36,22 +36,23 @@
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
 --   <p>wake           list    doorbell tokens, at most 64
 --   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
+-- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a
+-- table. A number that goes to `call` is printed with 17 digits, which is slow: words go there.
 local P = KEYS[1]
 local call = redis.call
-local ALLOWED = @TRANSITIONS@
+local ALLOWED = @TRANSITIONS@ -- ' from>to from>to ... '
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
-local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = @EVENTS@, @ATTEMPTS@, @WAKE@, @SERIES_S@, @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON, AVOID = @SWEEP@, @PROMOTE@, @POISON@, @AVOID@
-local TOOK, WAIT = @TOOK@, @WAIT@ -- upper bounds in ms, see core/counts.py
-local CODE, CODE_LENGTH, OTHER, ERRORS = @CODE@, @CODE_LENGTH@, @OTHER@, @ERRORS@
+local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = '@EVENTS@', @ATTEMPTS@, @WAKE@, '@SERIES_S@', @LOST_DELAY_MS@
+local SWEEP, PROMOTE, POISON, AVOID = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@
+
+-- `..` prints 14 digits only; microseconds have 16.
+local function whole(number) return string.format('%.0f', number) end
 
 local clock = call('TIME')
 local NOW_US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local NOW = math.floor(NOW_US / 1000)
-
--- `..` prints 14 digits only; microseconds have 16.
-local function whole(number) return string.format('%.0f', number) end
+local NOW_WORD = whole(NOW)
 
 -- Two tasks that become ready in one script keep their order: each gets a microsecond of its own.
 local stamps = 0
@@ -60,50 +61,59 @@ local function stamp()
   return NOW_US + stamps
 end
 
-local FIELDS = {'job', 'stage', 'bin', 'line', 'rule', 'fatal', 'max_tries', 'max_lost', 'missing', 'state', 'tries',
-  'lost', 'crashes', 'smaller', 'score', 'token', 'holder', 'place', 'until', 'started', 'settled', 'call', 'since', 'rebin', 'rate',
-  'after', 'spec'}
-local NO_SPEC = #FIELDS - 1
-local JOB_FIELDS = @JOB_FIELDS@ -- cancel, doom, ended, job, uri, mtime, bin, used, live, n.<state> ...
-local JOB_COUNTS = 9 -- where the numbers begin
 local TASKS, JOBS, ENDED, DOOMED, RUNG, EMITTED = {}, {}, {}, {}, 0, false
 
--- A task as a table shared by the whole script, or nil. `wanted`: with its spec, which is most of it.
+-- A task as a table shared by the whole script, or nil. `wanted`: with what a claim hands out, its spec above all.
 local function load(id, wanted)
-  if TASKS[id] then return TASKS[id] end
+  local task = TASKS[id]
+  if task then return task end
   local key = P .. 'task:' .. id
-  local got = call('HMGET', key, unpack(FIELDS, 1, wanted and #FIELDS or NO_SPEC))
-  if not got[1] then return nil end
-  local task = {id = id, key = key}
-  for i, value in ipairs(got) do
-    if value then task[FIELDS[i]] = value end
+  local got
+  if wanted then
+    got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
+      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
+      'rate', 'since', 'after', 'spec')
+  else
+    got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
+      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
+      'rate')
   end
-  task.max_tries, task.max_lost = tonumber(task.max_tries) or 0, tonumber(task.max_lost) or 0
-  task.missing, task.score = tonumber(task.missing) or 0, tonumber(task.score) or 0
-  task.tries, task.lost = tonumber(task.tries) or 0, tonumber(task.lost) or 0
-  task.crashes, task.smaller = tonumber(task.crashes) or 0, tonumber(task.smaller) or 0
+  if not got[1] then return nil end
+  task = {id = id, key = key, job = got[1], stage = got[2], bin = got[3], line = got[4], state = got[5],
+    tries = tonumber(got[6]) or 0, lost = tonumber(got[7]) or 0, score = tonumber(got[8]) or 0, token = got[9], holder = got[10],
+    place = got[11], ['until'] = got[12], call = got[13], smaller = tonumber(got[14] or 0), rebin = got[15],
+    max_tries = tonumber(got[16]) or 0, max_lost = tonumber(got[17]) or 0, fatal = got[18], rule = got[19],
+    missing = tonumber(got[20]) or 0, started = got[21], settled = got[22], crashes = tonumber(got[23] or 0),
+    rate = got[24], since = got[25], after = got[26], spec = got[27]}
   TASKS[id] = task
   return task
 end
 
 -- A job as a table shared by the whole script: stop (is it being stopped: cancelled by a person, or doomed by a task that was
--- fatal to it?), ended, text, uri, mtime, bin, used, and its counts by their fields, which only `bump` changes and `flush` writes.
-local function job_of(id)
-  if JOBS[id] then return JOBS[id] end
+-- fatal to it?), ended, bin, used, and its counts by their fields, which only `bump` changes and `flush` writes.
+-- `wanted`: with text, uri and mtime.
+local function job_of(id, wanted)
+  local job = JOBS[id]
+  if job and (job.text or not wanted) then return job end
   local key = P .. 'job:' .. id
-  local got = call('HMGET', key, unpack(JOB_FIELDS))
-  local job = {id = id, key = key, stop = (got[1] or got[2]) and true or false, ended = got[3] and true or false,
-    text = got[4], uri = got[5], mtime = got[6], bin = got[7], used = got[8], counts = {}, changed = {}}
-  for i = JOB_COUNTS, #JOB_FIELDS do job.counts[JOB_FIELDS[i]] = tonumber(got[i]) or 0 end
+  if job then
+    local got = call('HMGET', key, 'job', 'uri', 'mtime')
+    job.text, job.uri, job.mtime = got[1], got[2], got[3]
+    return job
+  end
+  local got
+  if wanted then got = call('HMGET', key, @JOB_FIELDS@, 'job', 'uri', 'mtime')
+  else got = call('HMGET', key, @JOB_FIELDS@) end
+  job = {id = id, key = key, stop = (got[1] or got[2]) and true or false, ended = got[3] and true or false,
+    bin = got[4], used = got[5], counts = {live = tonumber(got[6]) or 0, rest = tonumber(got[7]) or 0, @JOB_COUNTS@}, changed = {},
+    text = got[@JOB_TEXT@], uri = got[@JOB_TEXT@ + 1], mtime = got[@JOB_TEXT@ + 2]}
   JOBS[id] = job
   return job
 end
 
 -- A job that is not there yet. `sets`: fields and values of its hash, written with its counts.
 local function new_job(id, text, sets)
-  local counts = {}
-  for i = JOB_COUNTS, #JOB_FIELDS do counts[JOB_FIELDS[i]] = 0 end
-  JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = counts,
+  JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = {live = 0},
     changed = {live = true}, sets = sets, touched = true}
 end
 
@@ -124,15 +134,15 @@ end
 local function reused(text) return string.match(text, '"reuses":"([^"]+)"') end
 
 local function stop(job, field)
-  call('HSET', P .. 'job:' .. job, field, NOW)
+  call('HSET', P .. 'job:' .. job, field, NOW_WORD)
   job_of(job).stop = true
 end
 
 local function emit(kind, job, task, data)
-  local line = {'XADD', P .. 'ev', '*', 'kind', kind, 'job', job, 'at', NOW}
-  local n = #line
-  if task then line[n + 1] = 'task' line[n + 2] = task n = n + 2 end
-  for name, value in pairs(data or {}) do
+  local line = {'XADD', P .. 'ev', '*', 'kind', kind, 'job', job, 'at', NOW_WORD}
+  local n = 9
+  if task then line[10] = 'task' line[11] = task n = 11 end
+  for name, value in pairs(data) do
     if value and value ~= '' then line[n + 1] = name line[n + 2] = value n = n + 2 end
   end
   call(unpack(line))

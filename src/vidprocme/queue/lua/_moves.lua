@@ -15,6 +15,8 @@ end
 
 -- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
 local tally, write_shares
+-- In _steps.lua: what follows from what ended.
+local release
 
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
@@ -46,24 +48,25 @@ local function enter(task, state, info, sets)
     place(P .. 'line:' .. task.line, task.id, score)
     place(P .. 'ready:' .. task.job, task.id, score)
     LINES[task.line] = true
-    task.since = NOW
-    sets[n + 1] = 'score' sets[n + 2] = score sets[n + 3] = 'since' sets[n + 4] = NOW
+    task.since = NOW_WORD
+    sets[n + 1] = 'score' sets[n + 2] = score sets[n + 3] = 'since' sets[n + 4] = NOW_WORD
     RUNG = RUNG + 1
   elseif state == 'delayed' then
-    place(P .. 'delayed', task.id, info.due)
-    sets[n + 1] = 'due' sets[n + 2] = info.due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
-    sets[n + 5] = 'since' sets[n + 6] = NOW
+    local due = whole(info.due)
+    place(P .. 'delayed', task.id, due)
+    sets[n + 1] = 'due' sets[n + 2] = due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
+    sets[n + 5] = 'since' sets[n + 6] = NOW_WORD
   elseif state == 'running' then
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)
     HOLDERS[task.holder] = true
     tally(task, 1)
   elseif state == 'dead' then
-    place(P .. 'dead', task.id, NOW)
+    place(P .. 'dead', task.id, NOW_WORD)
   end
   if TERMINAL[state] and not info.given_up then
     n = #sets
-    sets[n + 1] = 'ended' sets[n + 2] = NOW
+    sets[n + 1] = 'ended' sets[n + 2] = NOW_WORD
     ENDED[#ENDED + 1] = task
     if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
   end
@@ -75,7 +78,7 @@ end
 local function move(task, to, info, sets)
   info, sets = info or {}, sets or {}
   local from = task.state
-  if not (ALLOWED[from] and ALLOWED[from][to]) then
+  if not string.find(ALLOWED, ' ' .. from .. '>' .. to .. ' ', 1, true) then
     error('transition ' .. from .. ' -> ' .. to .. ' of ' .. task.id .. ' is not in the table')
   end
   leave(task)
@@ -84,7 +87,8 @@ local function move(task, to, info, sets)
     rebin(task, task.rebin)
     task.rebin = nil
   end
-  sets[#sets + 1] = 'state' sets[#sets + 1] = to
+  local n = #sets
+  sets[n + 1] = 'state' sets[n + 2] = to
   enter(task, to, info, sets)
   call('HSET', task.key, unpack(sets))
   local job = job_of(task.job)
@@ -95,9 +99,15 @@ local function move(task, to, info, sets)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
   if change ~= 0 then bump(job, 'live', change) end
   job.touched = true
-  emit('task.' .. to, task.job, task.id,
-    {stage = task.stage, holder = info.holder, token = info.token, outcome = info.outcome, code = info.code, place = info.place,
-      poison = info.poison})
+  local line = {'XADD', P .. 'ev', '*', 'kind', 'task.' .. to, 'job', task.job, 'at', NOW_WORD, 'task', task.id, 'stage', task.stage}
+  n = 13
+  if info.holder then line[14] = 'holder' line[15] = info.holder line[16] = 'token' line[17] = info.token n = 17 end
+  if info.place then line[n + 1] = 'place' line[n + 2] = info.place n = n + 2 end
+  if info.outcome then line[n + 1] = 'outcome' line[n + 2] = info.outcome n = n + 2 end
+  if info.code and info.code ~= '' then line[n + 1] = 'code' line[n + 2] = info.code n = n + 2 end
+  if info.poison then line[n + 1] = 'poison' line[n + 2] = info.poison end
+  call(unpack(line))
+  EMITTED = true
 end
 
 -- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
@@ -141,11 +151,11 @@ local function insert(new, job)
   end
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
   local task = {id = id, key = key, job = job, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
-    fatal = sort.fatal, max_tries = sort.tries, max_lost = sort.lost, missing = missing, state = state, tries = 0,
-    lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text, spec = new.spec}
+    fatal = sort.fatal, max_tries = tonumber(sort.tries), max_lost = tonumber(sort.lost), missing = missing, state = state,
+    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text, spec = new.spec}
   local sets = {'spec', new.spec, 'job', job, 'stage', sort.stage, 'bin', bin, 'line', line,
     'head', sort.head, 'rule', sort.rule, 'fatal', sort.fatal, 'max_tries', sort.tries, 'max_lost', sort.lost,
-    'after', new.after_text, 'missing', missing, 'state', state, 'tries', 0, 'lost', 0}
+    'after', new.after_text, 'missing', whole(missing), 'state', state, 'tries', '0', 'lost', '0'}
   enter(task, state, {}, sets)
   call('HSET', key, unpack(sets))
   TASKS[id] = task
@@ -158,52 +168,17 @@ local function insert(new, job)
   return true
 end
 
--- Let go, or cancel, what came after the tasks that ended in this script; cancel what waits in doomed jobs. Iterative: a
--- cancelled task is itself one that ended.
-local function release()
-  local at = 1
-  while at <= #ENDED or #DOOMED > 0 do
-    if #DOOMED > 0 then
-      local job = table.remove(DOOMED)
-      if not stopping(job) then
-        stop(job, 'doom')
-        for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
-          local task = load(id)
-          if task.state == 'blocked' or task.state == 'ready' or task.state == 'delayed' then
-            move(task, 'cancelled', {code = 'JOB_FAILED'})
-          end
-        end
-      end
-    else
-      local before = ENDED[at]
-      at = at + 1
-      for _, id in ipairs(call('LRANGE', P .. 'kids:' .. before.id, 0, -1)) do
-        local task = load(id)
-        if task and task.state == 'blocked' then
-          if met(task.rule, before) == 'never' then
-            move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
-          else
-            task.missing = call('HINCRBY', task.key, 'missing', -1)
-            if task.missing <= 0 then move(task, 'ready') end
-          end
-        end
-      end
-    end
-  end
-  ENDED = {}
-end
-
 -- Jobs whose last task ended in this script: say so once.
 local function close_jobs()
   for id, job in pairs(JOBS) do
     if job.touched and not job.ended and job.counts.live == 0 then
       local n = job.counts
       local state = 'succeeded'
-      if n['n.failed'] + n['n.dead'] > 0 then state = 'failed'
-      elseif n['n.cancelled'] > 0 then state = 'cancelled' end
+      if (n['n.failed'] or 0) + (n['n.dead'] or 0) > 0 then state = 'failed'
+      elseif (n['n.cancelled'] or 0) > 0 then state = 'cancelled' end
       job.ended, n.ended, job.changed.ended = true, NOW, true
       place(P .. 'active', id)
-      if not job.used then place(P .. 'ended:' .. (state == 'succeeded' and state or 'failed'), id, NOW) end
+      if not job.used then place(P .. 'ended:' .. (state == 'succeeded' and state or 'failed'), id, NOW_WORD) end
       add(TOTALS, 'job.' .. state, 1)
       emit('job.ended', id, nil, {state = state})
     end
@@ -228,6 +203,13 @@ local function finale()
   flush()
   write_shares()
   ring()
+end
+
+-- A text as JSON has it; holders and places are the same few in one script.
+local QUOTED = {}
+local function quoted(text)
+  if not QUOTED[text] then QUOTED[text] = cjson.encode(text) end
+  return QUOTED[text]
 end
 
 -- What a head shows ends with the places where its task had better not go: [model, needs] or [model, needs, avoid]. Fields that
@@ -267,11 +249,12 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   elseif next == 'hand_back' then to = 'ready'
   else error('unknown end of an attempt: ' .. tostring(next)) end
   if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
-  local record = cjson.encode({token = token, number = number, holder = holder,
-    place = task.place, started = task.started, ended = whole(NOW), next = next, outcome = outcome})
+  local record = '{"token":"' .. token .. '","number":' .. number .. ',"holder":' .. quoted(holder) .. ',"place":' ..
+    quoted(task.place) .. ',"started":"' .. task.started .. '","ended":"' .. NOW_WORD .. '","next":"' .. next ..
+    '","outcome":' .. outcome .. '}'
   if call('RPUSH', P .. 'att:' .. task.id, record) > ATTEMPTS then call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1) end
   task.tries, task.lost, task.crashes, task.settled = tries, lost, crashes, token
-  local sets = {'tries', tries, 'lost', lost, 'outcome', outcome, 'settled', token, 'how', next}
+  local sets = {'tries', whole(tries), 'lost', whole(lost), 'outcome', outcome, 'settled', token, 'how', next}
   if crashed then sets[11] = 'crashes' sets[12] = crashes end
   if smaller then
     task.smaller = task.smaller + 1

@@ -8,7 +8,11 @@
 local BINS = @BINS@
 local START_MS, TAU_MS, TENANTS = @START_MS@, @TAU_MS@, @TENANTS@
 
-local function tenant_of(line) return string.match(line, '^[^|]*|([^|]*)|') end
+local TENANT = {}
+local function tenant_of(line)
+  if not TENANT[line] then TENANT[line] = string.match(line, '^[^|]*|([^|]*)|') end
+  return TENANT[line]
+end
 
 -- What is set, by field of <p>ctl; read once a script, all bins in one call, tenants only when anything is set about any.
 local SET
@@ -41,11 +45,20 @@ local function runs(name)
 end
 
 -- May this ready task start now? A pool asks for what it saw a moment ago: here, and only here, it is decided.
+local LIMITS = {} -- by line: what is set about its bin and tenant
 local function allowed(task)
-  if set_of('paused|' .. task.bin) then return false end
-  for _, name in ipairs({'bin|' .. task.bin, 'tenant|' .. tenant_of(task.line)}) do
-    local most = set_of('most|' .. name)
-    if most and runs(name) >= tonumber(most) then return false end
+  local limits = LIMITS[task.line]
+  if not limits then
+    local bin, tenant = 'bin|' .. task.bin, 'tenant|' .. tenant_of(task.line)
+    limits = {paused = set_of('paused|' .. task.bin), [bin] = set_of('most|' .. bin), [tenant] = set_of('most|' .. tenant)}
+    limits.none = not limits.paused and not limits[bin] and not limits[tenant]
+    limits.names = {bin, tenant}
+    LIMITS[task.line] = limits
+  end
+  if limits.none then return true end
+  if limits.paused then return false end
+  for _, name in ipairs(limits.names) do
+    if limits[name] and runs(name) >= tonumber(limits[name]) then return false end
   end
   return true
 end

@@ -98,6 +98,7 @@ local function flush_counts()
 end
 
 local ERROR_TOTALS = {}
+local TOOK, WAIT -- upper bounds in ms, see core/counts.py
 
 local function observe(name, bounds, value)
   local bucket = #bounds
@@ -111,8 +112,8 @@ end
 local function write_errors()
   for name, n in pairs(ERROR_TOTALS) do
     -- Answers n: nobody ever counted under this name. One name too many goes to those without a name.
-    local others = string.match(name, '^error%.%a+%.') .. OTHER
-    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > ERRORS then
+    local others = string.match(name, '^error%.%a+%.') .. @OTHER@
+    if call('HINCRBY', P .. 'stat', name, n) == n and name ~= others and call('HINCRBY', P .. 'stat', 'errors', 1) > @ERRORS@ then
       call('HDEL', P .. 'stat', name)
       call('HINCRBY', P .. 'stat', 'errors', -1)
       call('HINCRBY', P .. 'stat', others, n)
@@ -127,7 +128,7 @@ local function write_jobs()
     job.sets = nil
     for field in pairs(job.changed) do
       sets[#sets + 1] = field
-      sets[#sets + 1] = job.counts[field]
+      sets[#sets + 1] = whole(job.counts[field])
     end
     if #sets > 0 then call('HSET', job.key, unpack(sets)) end
     job.changed = {}
@@ -148,11 +149,12 @@ end
 local function count(task, kind, code, again)
   add(TOTALS, 'task.' .. task.stage .. '.' .. kind, 1)
   if kind ~= 'lost' and kind ~= 'cancelled' then
+    TOOK = TOOK or @TOOK@
     observe('took.' .. task.stage, TOOK, math.max(0, NOW - (tonumber(task.started) or NOW)))
   end
   if code ~= '' and kind ~= 'ok' and kind ~= 'cancelled' then
-    local known = #code <= CODE_LENGTH and string.match(code, CODE)
-    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or OTHER), 1)
+    local known = #code <= @CODE_LENGTH@ and string.match(code, @CODE@)
+    add(ERROR_TOTALS, 'error.' .. task.stage .. '.' .. (known and code or @OTHER@), 1)
   end
   if again then add(TOTALS, 'retry.' .. task.stage, 1) end
   MINUTE = 'min:' .. math.floor(NOW / 60000)

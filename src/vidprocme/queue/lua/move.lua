@@ -9,7 +9,10 @@ if tonumber(call('HGET', key, 'live')) == 0 then return {-2, 0} end
 local ids = call('LRANGE', P .. 'tasks:' .. job, from, from + most - 1)
 local moved = 0
 for _, id in ipairs(ids) do
-  local task = load(id)
+  -- Not all of it is loaded, as `load` does: nothing but its place changes.
+  local its = P .. 'task:' .. id
+  local got = call('HMGET', its, 'state', 'bin', 'line', 'score')
+  local task = {id = id, key = its, state = got[1], bin = got[2], line = got[3], score = tonumber(got[4]) or 0}
   if task.state == 'running' then
     if task.bin ~= bin then call('HSET', task.key, 'rebin', bin) else call('HDEL', task.key, 'rebin') end
   elseif task.bin ~= bin then
