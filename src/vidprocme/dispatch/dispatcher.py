@@ -350,8 +350,7 @@ class Dispatcher:
 
     def _see(self, turn: Turn) -> None:
         # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
-        due_ms = turn.next_due_ms
-        self._due_ms = due_ms and self._clock.now_ms() + max(due_ms - turn.now_ms, DUE_AGAIN_MS)
+        self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
