@@ -172,9 +172,9 @@ def _judge(ground: Ground, made: Trial, jobs: Sequence[JobId]) -> None:
     for job in jobs:
         fate = fate_of(ground.queue, ground.house.blobs, job)
         sums.accepted += 1
-        if fate.state is not JobState.SUCCEEDED:
+        if fate.state is not JobState.SUCCEEDED or not fate.whole:
             sums.lost += 1
-            made.faults.append(f"lost: {job} is {fate.state}; unsettled {fate.unsettled}")
+            made.faults.append(f"lost: {job} is {fate.state}; whole: {fate.whole}; unsettled {fate.unsettled}")
         if fate.missing:
             sums.missing += len(fate.missing)
             made.faults.append(f"missing: {job} names what is not there: {fate.missing}")

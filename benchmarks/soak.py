@@ -34,7 +34,6 @@ from benchmarks import running
 from benchmarks.ground import PATIENCE_S, WISH, Ground, until
 from benchmarks.ledger import fate_of
 from vidprocme.core.errors import Retryable
-from vidprocme.core.job import JobState
 from vidprocme.queue.check import examine
 
 # By a word on the command line; what a pool or `up` is, is asked of its parent.
@@ -206,7 +205,7 @@ def _settle(ground: Ground, result: Result) -> None:
     for view in views:
         fate = fate_of(ground.queue, ground.house.blobs, view.job.id)
         result.attempts_lost += fate.attempts_lost
-        result.finished_once += fate.state is JobState.SUCCEEDED and not fate.missing
+        result.finished_once += fate.good
         named |= fate.named
         uri = view.job.source.uri
         if uri.startswith(UPLOADED):

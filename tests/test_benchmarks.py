@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ledger import Ledger
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId, TaskId
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A child burns CPU for `own` seconds and leaves an orphan behind that burns `left` seconds in a session of its own.
@@ -111,3 +115,30 @@ def test_a_cancelled_job_leaves_no_process(tmp_path: Path) -> None:
     # The figure is judged where it is measured; here only that it is one.
     took_s = json.loads(done.stdout.splitlines()[-1])["cancel"]["took_s"]
     assert len(took_s) == 2 and all(0 < seconds < 60 for seconds in took_s), done.stderr
+
+
+def test_the_ledger_sees_what_happened_twice_and_how_soon_something_ran_again() -> None:
+    job = JobId("job_1")
+
+    def told(kind: str, at_ms: int, task: str, **data: str) -> Event:
+        return Event(f"{at_ms}-0", at_ms, kind, job, TaskId(task), {"stage": "transcode", **data})
+
+    ledger = Ledger()
+    for event in (
+        told("task.running", 100, "a", holder="x"),
+        told("task.running", 110, "b", holder="y"),
+        told("task.ready", 900, "a", outcome="lost"),
+        told("task.running", 1_000, "a", holder="y"),
+        told("task.succeeded", 1_500, "b"),
+        told("task.succeeded", 1_600, "a"),
+    ):
+        ledger.take(event)
+    assert ledger.doubled == [] and ledger.redone == [] and ledger.running() == []
+    assert ledger.again_ms(400) == [600] and ledger.again_ms(400, {"y"}) == []  # b was not cut off
+
+    ledger.take(told("task.running", 2_000, "b", holder="x"))
+    assert ledger.redone == ["b"] and ledger.redone_chunks == 1 and [span.task for span in ledger.running()] == ["b"]
+    ledger.take(told("task.succeeded", 2_100, "b"))
+    assert ledger.doubled == ["b"]
+    ledger.take(told("task.dead", 2_200, "c", poison="1"))
+    assert ledger.dead == ["c"] and ledger.poison == ["c"]
