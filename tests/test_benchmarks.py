@@ -63,3 +63,14 @@ def test_the_quick_pipeline_benchmark_says_what_it_measured(tmp_path: Path) -> N
     assert result["ratio"] == pytest.approx(result["ours_cpu_s"] / result["hand_cpu_s"])
     assert result["stages_cpu_s"]["transcode"] < result["ours_cpu_s"]
     assert {"ours", "ffmpeg", "redis"} <= set(result["peak_pss_bytes"])
+
+
+@pytest.mark.slow
+def test_the_short_fairness_benchmark_keeps_to_the_weights_and_the_formula() -> None:
+    words = [sys.executable, "-m", "benchmarks", "fairness", "--short"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    result = json.loads(done.stdout.splitlines()[-1])["fairness"]
+    assert all(row["claims"] == pytest.approx(row["by_weight"], rel=0.1) for row in result["shares"])
+    assert all(result["waits"][bin_]["late"] > 0 for bin_ in ("high", "normal", "bulk"))

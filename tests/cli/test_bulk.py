@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.things import HOLDER, attempt, documents, fail, kill, said, submit
-from vidprocme.cli.picking import moment_ms
 from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, TaskState
+from vidprocme.core.when import moment_ms
 from vidprocme.queue.check import check
 from vidprocme.wiring import House
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scheduler.test_policy import CONFIG, CORE, line, place, where
+from tests.scheduler.test_policy import CONFIG, CORE, GPU, line, place, where
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
+from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Line, Plan, Reason, Snapshot
 from vidprocme.scheduler.policy import decide
 from vidprocme.scheduler.turns import every, turn_of, wait_bound_ms
@@ -68,6 +69,14 @@ def test_a_turn_is_the_oldest_tasks_whoever_has_used_least_and_whichever_job_was
     assert plan.placements[0].reason == "OVERDUE in bulk, alternative 1 of 1: 1 core"
 
 
+def test_a_place_that_just_failed_a_task_has_no_turn_for_it() -> None:
+    late = line({"late": 3_600_000 - 59_999}, CORE, bin_=Bin.BULK)
+    failed = replace(late, heads=tuple(replace(head, avoid=("p",)) for head in late.heads))
+
+    assert where(turn_at(7, late, EVERY_BIN[0])) == [("late", "p")]
+    assert where(turn_at(7, failed, EVERY_BIN[0])) == [("urgent", "p")]
+
+
 def test_the_place_is_held_for_the_task_whose_turn_it_is_until_it_fits() -> None:
     big, small = line({"big": 1}, BIG, bin_=Bin.BULK), EVERY_BIN[0]
 
@@ -114,14 +123,34 @@ def test_less_urgent_work_does_not_slip_by_an_urgent_task_that_is_too_big_for_wh
     assert where(other) == [("small", "p")], "only the most urgent bin's"
 
 
-def test_a_place_is_free_again_when_its_task_starts_elsewhere() -> None:
-    """Held at p, where it lacks a core; q is bigger. What waits beside p gets it in the same decision."""
-    big, small = line({"big": 1}, BIG, bin_=Bin.BULK), line({"small": 1}, CORE, bin_=Bin.BULK, tenant="zoe")
-    p, q = place("p", slots=8), place("q", slots=1)
+def held_at_p(big: Line, *others: Line, shares: Shares | None = None) -> Plan:
+    """A decision while p, which lacks a core for `big`, is held for it, and a GPU is free at q."""
+    q = place("q", PlaceKind.GPU)
     loads = {
-        "p": PlaceLoad(p, Resources(cpu_milli=3000), 8, starts=7, held_for=TaskId("big")),
+        "p": PlaceLoad(place("p", slots=8), Resources(cpu_milli=3000), 8, starts=7, held_for=TaskId("big")),
         "q": PlaceLoad(q, q.resources, 1),
     }
+    lines = {one.key: one for one in (big, *others)}
+    return decide(Snapshot(lines, loads, shares or Shares()), 3_600_000, CONFIG)
 
-    plan = decide(Snapshot({one.key: one for one in (big, small)}, loads), 3_600_000, CONFIG)
-    assert sorted(where(plan)) == [("big", "q"), ("small", "p")] and plan.reserved == {}
+
+SMALL = line({"small": 1}, CORE, bin_=Bin.HIGH, tenant="zoe")
+
+
+def test_a_place_is_free_again_when_its_task_starts_elsewhere() -> None:
+    """What was tried before that, and waited only for the reservation, gets its place in the same decision."""
+    big = line({"big": 1}, BIG, GPU, bin_=Bin.BULK)
+
+    plan = held_at_p(big, SMALL)
+    assert where(plan) == [("big", "q"), ("small", "p")] and plan.reserved == {}
+
+
+def test_a_place_is_free_again_when_its_task_may_not_start_any_more() -> None:
+    """One more of ann's tasks may run, and the one that the place is held for is not that one."""
+    big, other = line({"big": 1}, BIG, bin_=Bin.BULK), line({"other": 1}, GPU, bin_=Bin.NORMAL)
+    shares = Shares(tenants={"ann": TenantShare(limit=1)})
+
+    assert where(held_at_p(big, other, SMALL)) == [("other", "q")]
+    plan = held_at_p(big, other, SMALL, shares=shares)
+    assert where(plan) == [("other", "q"), ("small", "p")]
+    assert plan.reserved == {} and plan.reasons[TaskId("big")].code == "QUOTA"

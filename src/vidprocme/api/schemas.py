@@ -121,7 +121,7 @@ class CaptionDocument(Document):
 
 
 class JobSummary(Document):
-    """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state."""
+    """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state; `late`: its deadline passed before it ended."""
 
     id: str
     video: str
@@ -132,6 +132,9 @@ class JobSummary(Document):
     created_at: str
     ended_at: str | None
     cancel_asked: bool
+    tenant: str
+    deadline_at: str | None
+    late: bool
     tasks: dict[str, int]
 
 
@@ -265,6 +268,9 @@ def _summary_fields(view: JobView) -> dict[str, Any]:
         "created_at": time_text(view.submitted_ms),
         "ended_at": None if view.ended_ms is None else time_text(view.ended_ms),
         "cancel_asked": view.cancel_asked,
+        "tenant": view.job.tenant,
+        "deadline_at": time_text(view.job.deadline_ms) if view.job.deadline_ms else None,
+        "late": view.late,
         "tasks": {state.value: count for state, count in view.counts.items() if count},
     }
 

@@ -16,6 +16,8 @@ from vidprocme.core.errors import BadWish, Retryable
 from vidprocme.core.ids import video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
 from vidprocme.core.shares import TENANT_CHARS_MOST, tenant_named
+from vidprocme.core.when import deadline_ms
+from vidprocme.dispatch.control import Whose
 
 router = APIRouter()
 
@@ -33,6 +35,7 @@ _FORM: dict[str, Any] = {
                         "file": {"type": "string", "contentMediaType": "application/octet-stream"},
                         "bin": {"type": "string", "enum": [bin_.value for bin_ in Bin], "default": "normal"},
                         "tenant": {"type": "string", "default": DEFAULT_TENANT, "maxLength": TENANT_CHARS_MOST},
+                        "deadline": {"type": "string", "description": "`2h` from now, or an ISO 8601 time"},
                         "model": {"type": "string", "description": "id, `auto` or `none`"},
                         "preset": {"type": "string", "enum": ["web", "small", "full", "frames"]},
                         "renditions": {"type": "string"},
@@ -86,10 +89,10 @@ def _may_come(desk: Desk, query: dict[str, str], content_length: str) -> None:
 
 
 def _submit(desk: Desk, fields: dict[str, str], upload: Upload) -> Accepted:
-    recipe, bin_, tenant = _wish(desk, fields)
+    recipe, whose = _wish(desk, fields)
     kept = desk.blobs.adopt(upload.path, upload.name)
     source = Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes)
-    submission = desk.control.submit(source, recipe, bin_=bin_, tenant=tenant)
+    submission = desk.control.submit(source, recipe, **whose)
     view = desk.queue.job(submission.job)
     return Accepted(
         id=submission.job,
@@ -100,14 +103,16 @@ def _submit(desk: Desk, fields: dict[str, str], upload: Upload) -> Accepted:
     )
 
 
-def _wish(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Bin, str]:
+def _wish(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
     """
     Raises:
-        BadWish: BIN_UNKNOWN, TENANT_BAD, and those of House.recipe.
+        BadWish: BIN_UNKNOWN, TENANT_BAD, DEADLINE_BAD, TIME_UNREADABLE, and those of House.recipe.
     """
     wish = dict(fields)
     name = wish.pop("bin", Bin.NORMAL.value)
     if name not in list(Bin):
         raise BadWish("BIN_UNKNOWN", f"There is no bin {name[:100]!r}.", f"Bins: {', '.join(Bin)}.", {"field": "bin"})
-    tenant = tenant_named(wish.pop("tenant", DEFAULT_TENANT))
-    return desk.house.recipe(wish), Bin(name), tenant
+    whose: Whose = {"bin_": Bin(name), "tenant": tenant_named(wish.pop("tenant", DEFAULT_TENANT))}
+    if deadline := wish.pop("deadline", ""):
+        whose["deadline_ms"] = deadline_ms(deadline, desk.house.clock.now_ms())
+    return desk.house.recipe(wish), whose

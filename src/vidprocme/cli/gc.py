@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from vidprocme.cli.options import house_of
-from vidprocme.cli.picking import UNITS_S
 from vidprocme.cli.words import print_json
 from vidprocme.core.errors import BadWish
+from vidprocme.core.when import UNITS_S
 from vidprocme.dispatch.follower import forget_gone
 from vidprocme.dispatch.sweeping import Sum, unneeded
 from vidprocme.wiring import House

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
@@ -12,12 +10,11 @@ import click
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, JobState
+from vidprocme.core.when import TIMES, moment_ms
 from vidprocme.dispatch.choosing import Choice
 from vidprocme.queue.base import Queue
 
 MOST_SEARCHED = 10_000  # jobs among which a shortened id is looked up
-UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-TIMES = "10m, 2h, 3d ago, or a time: 2026-11-24, 2026-11-24T18:30"
 
 CHOICE_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option(
@@ -54,21 +51,6 @@ def choice_of(
         until_ms=None if until is None else moment_ms(until, now_ms),
         name=name or "",
     )
-
-
-def moment_ms(text: str, now_ms: int) -> int:
-    """`10m` is ten minutes ago; a date or time without a zone is this machine's.
-
-    Raises:
-        BadWish: TIME_UNREADABLE.
-    """
-    ago = re.fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip())
-    if ago and ago[2] in UNITS_S:
-        return now_ms - int(ago[1]) * UNITS_S[ago[2]] * 1000
-    try:
-        return int(datetime.fromisoformat(text.strip()).timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
-        raise BadWish("TIME_UNREADABLE", f"{text!r} is no time.", f"Say {TIMES}.") from None
 
 
 def resolve(queue: Queue, given: str) -> JobId:

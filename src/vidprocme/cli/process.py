@@ -29,6 +29,7 @@ from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import DEFAULT_TENANT, Bin, JobState, Recipe, Source
 from vidprocme.core.shares import tenant_named
+from vidprocme.core.when import AHEAD, deadline_ms
 from vidprocme.dispatch.control import Whose
 from vidprocme.dispatch.follower import Follower, catch_up
 from vidprocme.dispatch.results import NO_MODEL, collect
@@ -54,6 +55,7 @@ ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
     help="How urgent.",
 )
 @click.option("--tenant", default=DEFAULT_TENANT, metavar="NAME", help="For whom; see `vidprocme tenants`.")
+@click.option("--deadline", metavar="WHEN", help=f"Cancel what has not ended by then: {AHEAD}.")
 @with_options(RECIPE_OPTIONS)
 @click.pass_context
 def process(
@@ -65,6 +67,7 @@ def process(
     quiet: bool,
     bin_: str,
     tenant: str,
+    deadline: str | None,
     **wish: str | None,
 ) -> int:
     """Take videos through the whole pipeline here and now, without a server.
@@ -76,6 +79,8 @@ def process(
         recipe = house.recipe({key: value for key, value in wish.items() if value is not None})
         prepare_out(out)
         whose: Whose = {"bin_": Bin(bin_), "tenant": tenant_named(tenant)}
+        if deadline is not None:
+            whose["deadline_ms"] = deadline_ms(deadline, house.clock.now_ms())
         return Run(house, recipe, out, whose, as_json=as_json, quiet=quiet).run(expand(files))
 
 

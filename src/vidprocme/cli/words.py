@@ -46,6 +46,8 @@ def page(job: JobDocument) -> list[str]:
         f"  bin       {job.bin}",
         f"  created   {job.created_at}",
     ]
+    if job.deadline_at:
+        lines.append(f"  deadline  {job.deadline_at}{', which passed' if job.late else ''}")
     if job.ended_at:
         lines.append(f"  ended     {job.ended_at}")
     if job.ended_at is None and job.eta_s is not None:

@@ -166,6 +166,7 @@ class Job:
     tenant: str = DEFAULT_TENANT
     created_ms: int = 0
     reuses: JobId | None = None  # a describe job takes its frames from this finished job
+    deadline_ms: int = 0  # what has not ended by then (since the epoch) is cancelled; 0: it has all the time
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Whose(TypedDict, total=False):
 
     bin_: Bin
     tenant: str
+    deadline_ms: int
 
 
 class Control:
@@ -51,13 +52,17 @@ class Control:
         *,
         bin_: Bin = Bin.NORMAL,
         tenant: str = DEFAULT_TENANT,
+        deadline_ms: int = 0,
     ) -> Submission:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin and tenant.
+        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
+
+        Args:
+            deadline_ms: see Job.deadline_ms.
         """
-        job = self._job(source, recipe, bin_, tenant)
+        job = replace(self._job(source, recipe, bin_, tenant), deadline_ms=deadline_ms)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
     def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:

@@ -349,9 +349,10 @@ class Dispatcher:
             self._snapshot = taken_back(self._snapshot, placement)
 
     def _see(self, turn: Turn) -> None:
-        # The server's clock decides; where ours is ahead of it, ask again soon, not at once.
-        soon_ms = self._clock.now_ms() + DUE_AGAIN_MS
-        self._due_ms = None if turn.next_due_ms is None else max(turn.next_due_ms, soon_ms)
+        # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
+        self._due_ms = None
+        if turn.next_due_ms is not None:
+            self._due_ms = self._clock.now_ms() + max(turn.next_due_ms - turn.now_ms, DUE_AGAIN_MS)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())

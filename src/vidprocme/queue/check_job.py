@@ -254,6 +254,8 @@ def _judge_blocked(job: JobSeen, seen: Seen) -> Iterator[Finding]:
             yield Finding("blocked-by-nothing", key, f"waits for {id_}, which does not exist")
         elif seen.id not in job.kids.get(id_, ()):
             yield Finding("blocked-unknown", key, f"waits for {id_}, which does not know it: kids:{id_} lacks it")
+    if int(job.row.get("rest", 0)):
+        return  # not everybody was told yet: turns go on with it
     if len(before) - len(met) != seen.number("missing"):
         yield Finding("blocked-count", key, f"counts {seen.row['missing']} missing of {len(before)}; {len(met)} came")
     if len(before) == len(met):
@@ -277,7 +279,8 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
         yield Finding("job-active", key, f"has {live} tasks to go, and is {_not('active' in job.lists)}in `active`")
     if (live > 0) == ("ended" in job.row):
         yield Finding("job-ended", key, f"has {live} tasks to go, and has {_not('ended' in job.row)}ended")
-    if live and not real[S.READY] + real[S.RUNNING] + real[S.DELAYED]:
+    moving = real[S.READY] + real[S.RUNNING] + real[S.DELAYED] + int(job.row.get("rest", 0))
+    if live and not moving:
         yield Finding("job-stuck", key, "is stuck: nothing in it is ready, running or delayed")
 
     wanted = set()

@@ -37,6 +37,8 @@ KNOWN: Mapping[str, str] = {
     "running": "hash",
     "usage": "hash",
     "going": "zset",
+    "rest": "zset",
+    "rest:at": "hash",
     "ended:": "zset",
     "trimmed": "string",
     "dead:warned": "string",

@@ -56,6 +56,7 @@ JOB_FIELDS = (
     "mtime",
     "bin",
     "going",
+    "late",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -279,6 +280,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         submitted_ms=int(row["submitted"] or 0),
         ended_ms=_whole(row["ended"]),
         cancel_asked=row["cancel"] is not None,
+        late=row["late"] is not None,
     )
 
 

@@ -110,7 +110,11 @@ class RedisQueue(QueueReader):
         self._watermark.check()
 
     def cancel(self, job: JobId) -> bool:
-        return bool(self._known(job, self.run("cancel", job)))
+        # Said again, of a job that ended meanwhile, it answers 0: the first answer tells.
+        first = answer = self._known(job, self.run("cancel", job))
+        while answer == 2:
+            answer = self._known(job, self.run("cancel", job))
+        return bool(first)
 
     def retry(self, job: JobId) -> int:
         return int(self._known(job, self.run("retry", job)))

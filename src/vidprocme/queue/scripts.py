@@ -26,9 +26,10 @@ LOST_DELAY_MS = 500
 AVOID_MOST = 8  # places that one task had better not go to
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
+STEPS_MOST = 128  # tasks one script looks at to let them go or cancel them; the rest comes with the next turns
 
-JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", *(f"n.{state}" for state in TaskState))
-PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_shares.lua")
+JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", "rest", *(f"n.{state}" for state in TaskState))
+PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_steps.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -113,6 +114,7 @@ def _marks() -> dict[str, str]:
         "AVOID": str(AVOID_MOST),
         "SWEEP": str(SWEEP_MOST),
         "PROMOTE": str(PROMOTE_MOST),
+        "STEPS": str(STEPS_MOST),
         "TOOK": _list(counts.TOOK.bounds),
         "WAIT": _list(counts.WAIT.bounds),
         "CODE": _quote(counts.CODE_PATTERN),

@@ -103,6 +103,7 @@ class JobView:
     submitted_ms: int
     ended_ms: int | None = None
     cancel_asked: bool = False
+    late: bool = False  # its deadline passed, and what was left of it was cancelled
 
 
 @dataclass(frozen=True, slots=True)

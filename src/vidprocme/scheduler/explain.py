@@ -83,8 +83,8 @@ class Explainer:
         )
         self._rank = {bin_: rank for rank, bin_ in enumerate(bins)}
         self._held = {place.load.held_for: place for place in open_places if place.load.held_for is not None}
-        self._able: dict[tuple[Need, ...], _Able] = {}
-        self._reasons: dict[tuple[Bin, str, tuple[Need, ...]], Reason] = {}
+        self._able: dict[int, _Able] = {}
+        self._reasons: dict[tuple[Bin, str, int], Reason] = {}
 
     def why(self, waiter: Waiter) -> Reason:
         """The reason of a head that found no place."""
@@ -93,11 +93,13 @@ class Explainer:
         if held is not None:
             text = self._full(self._places_for(head.needs))
             return Reason(NO_PLACE_FREE, f"{text}; {held.load.place.id} is held for it.")
-        failed = [p.load.place.id for p in self._open if p.load.place.id in head.avoid and p.room_for(head.needs)]
-        if failed and self._kept_back(line) is None:
-            text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
-            return Reason(ELSEWHERE, text)
-        key = (line.bin, line.tenant, head.needs)
+        if head.avoid:
+            failed = [p.load.place.id for p in self._open if p.load.place.id in head.avoid and p.room_for(head.needs)]
+            if failed and self._kept_back(line) is None:
+                text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
+                return Reason(ELSEWHERE, text)
+        # By identity: the heads of a line share their needs, and to look equal ones up would cost more than all the rest.
+        key = (line.bin, line.tenant, id(head.needs))
         if key not in self._reasons:
             self._reasons[key] = self._explain(head.needs, line)
         return self._reasons[key]
@@ -181,15 +183,15 @@ class Explainer:
         return f"{text}: none has {_needs(able.needs)} free"
 
     def _places_for(self, needs: tuple[Need, ...]) -> _Able:
-        if needs not in self._able:
+        if id(needs) not in self._able:
             able = [place for place in self._places if any(_could_hold(place, need) for need in needs)]
             open_ = [place for place in able if not place.draining]
-            self._able[needs] = _Able(
+            self._able[id(needs)] = _Able(
                 frozenset(place.id for place in open_),
                 frozenset(place.id for place in able if place.draining),
                 tuple(need for need in needs if any(_could_hold(place, need) for place in open_ or able)),
             )
-        return self._able[needs]
+        return self._able[id(needs)]
 
     def _ahead(self, able: _Able, line: Line) -> int:
         """How many tasks of more urgent bins want one of these places."""

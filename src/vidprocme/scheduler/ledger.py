@@ -15,6 +15,7 @@ class Ledger:
 
     def __init__(self, shares: Shares) -> None:
         self._bins, self._tenants = shares.bins, shares.tenants
+        self._free = not shares.bins and all(share.limit is None for share in shares.tenants.values())
         self._used: dict[str, int] = {}
         self._started: dict[tuple[str, str], int] = {}  # by this decision
 
@@ -50,7 +51,7 @@ class Ledger:
 
     def allows(self, bin_: Bin, tenant: str) -> bool:
         """May one more task start, wherever there is room?"""
-        return not (self.bin(bin_).paused or self.bin_full(bin_) or self.tenant_full(tenant))
+        return self._free or not (self.bin(bin_).paused or self.bin_full(bin_) or self.tenant_full(tenant))
 
     def start(self, bin_: Bin, tenant: str, resources: Resources) -> None:
         self._used[tenant] = self._used.get(tenant, 0) + start_cost(resources)

@@ -104,9 +104,17 @@ class OpenPlaces:
         for place in self.all:
             self._by_kind.setdefault(place.load.place.kind, []).append(place)
         self._searches: dict[tuple[PlaceKind, str | None], tuple[list[OpenPlace], FirstFit[Resources]]] = {}
+        self._hopeless: dict[
+            tuple[int, str | None], Sequence[Need]
+        ] = {}  # the needs themselves, so that no other gets their id
 
     def find(self, needs: Sequence[Need], model: str | None, avoid: Collection[str] = ()) -> Spot | None:
         """The first alternative that fits somewhere, but not at one of the places to `avoid`; None when none does."""
+        # What found no place finds none before a reservation is lifted. By identity: the heads of a line share their needs, and
+        # to look equal ones up would cost more than the search.
+        key = (id(needs), model)
+        if key in self._hopeless:
+            return None
         for need in needs:
             places, search = self._search(need.kind, model)
             at = search.find(need.resources)
@@ -115,6 +123,8 @@ class OpenPlaces:
                 at = next((n for n in range(at + 1, len(places)) if places[n].holds(need.resources)), None)
             if at is not None:
                 return self.spot(places[at], need, model)
+        if not avoid:
+            self._hopeless[key] = needs
         return None
 
     def spot(self, place: OpenPlace, need: Need, model: str | None) -> Spot:
@@ -123,6 +133,7 @@ class OpenPlaces:
     def more_is_free(self) -> None:
         """A reservation was lifted: what did not fit before is to be tried again."""
         self._searches.clear()
+        self._hopeless.clear()
 
     def _search(self, kind: PlaceKind, model: str | None) -> tuple[list[OpenPlace], FirstFit[Resources]]:
         key = (kind, model)

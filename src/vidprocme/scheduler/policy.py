@@ -53,7 +53,7 @@ def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:
     overdue head of the most urgent bin that fits nowhere. Nobody takes what that head lacks there. Work conserving but for
     that: a head that fits a free place waits only beside a place that is held (Plan.reserved), or because its bin is
     paused, or its bin or tenant at its limit, or because it failed there (Head.avoid) and another place may come: for a minute
-    at most, and not when it is its turn as something overdue.
+    at most; meanwhile that place's turns are not for it.
 
     Args:
         snapshot: the lines, what is free, who used what. It is not changed; `apply.planned` gives the next one.
@@ -87,7 +87,7 @@ class _Decision:
         known = {w.head.task: w for bin_ in self._config.bins for w in self._late(bin_) if w.head.task in wanted}
         for place in self._places.all:
             waiter = known.get(snapshot.places[place.load.place.id].held_for or TaskId(""))
-            if waiter is not None and self._may_start(waiter) and place.could_hold(waiter.head.needs):
+            if waiter is not None and self._may_start(waiter) and self._suits(place, waiter.head):
                 self._hold(place, waiter)
 
     def go_round(self) -> bool:
@@ -143,7 +143,7 @@ class _Decision:
             bin_ = turn_of(place.load.starts + 1, self._config.bins)
             if bin_ is None:
                 return
-            able = (w for w in self._late(bin_) if self._may_start(w) and place.could_hold(w.head.needs))
+            able = (w for w in self._late(bin_) if self._may_start(w) and self._suits(place, w.head))
             waiter = next(able, None)
             if waiter is None:
                 return
@@ -167,7 +167,7 @@ class _Decision:
             if not self._may_start(waiter):
                 continue
             for place in self._places.all:
-                if place.load.held_for is None and place.load.free_slots > 0 and place.could_hold(waiter.head.needs):
+                if place.load.held_for is None and place.load.free_slots > 0 and self._suits(place, waiter.head):
                     self._hold(place, waiter)
                     return
 
@@ -196,6 +196,11 @@ class _Decision:
         place.release()
         self._places.more_is_free()
         self._lifted = True
+
+    def _suits(self, place: OpenPlace, head: Head) -> bool:
+        """Could this place take it, were it empty? Not yet, if it failed there just now."""
+        failed = place.load.place.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
+        return not failed and place.could_hold(head.needs) is not None
 
     def _may_start(self, waiter: Waiter) -> bool:
         task = waiter.head.task

@@ -3,12 +3,12 @@
 --
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot:
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
---                             call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
+--                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
 --                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
---                             since (ms: when it became ready last),
+--                             since (ms: when it became ready or delayed last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
 --                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
 --                             rebin (running: the bin it goes to when it stops running)
@@ -105,7 +105,7 @@ local function job_of(id, wanted)
   if wanted then got = call('HMGET', key, @JOB_FIELDS@, 'job', 'uri', 'mtime')
   else got = call('HMGET', key, @JOB_FIELDS@) end
   job = {id = id, key = key, stop = (got[1] or got[2]) and true or false, ended = got[3] and true or false,
-    bin = got[4], used = got[5], counts = {live = tonumber(got[6]) or 0, @JOB_COUNTS@}, changed = {},
+    bin = got[4], used = got[5], counts = {live = tonumber(got[6]) or 0, rest = tonumber(got[7]) or 0, @JOB_COUNTS@}, changed = {},
     text = got[@JOB_TEXT@], uri = got[@JOB_TEXT@ + 1], mtime = got[@JOB_TEXT@ + 2]}
   JOBS[id] = job
   return job

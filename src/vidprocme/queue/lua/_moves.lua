@@ -15,6 +15,8 @@ end
 
 -- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
 local tally, write_shares
+-- In _steps.lua: what follows from what ended.
+local release
 
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
@@ -53,6 +55,7 @@ local function enter(task, state, info, sets)
     local due = whole(info.due)
     place(P .. 'delayed', task.id, due)
     sets[n + 1] = 'due' sets[n + 2] = due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
+    sets[n + 5] = 'since' sets[n + 6] = NOW_WORD
   elseif state == 'running' then
     place(P .. 'leases', task.id, info['until'])
     belong(P .. 'held:' .. task.holder, task.id, true)
@@ -163,41 +166,6 @@ local function insert(new, job)
   owner.touched = true
   emit('task.' .. state, job, id, {stage = task.stage})
   return true
-end
-
--- Let go, or cancel, what came after the tasks that ended in this script; cancel what waits in doomed jobs. Iterative: a
--- cancelled task is itself one that ended.
-local function release()
-  local at = 1
-  while at <= #ENDED or #DOOMED > 0 do
-    if #DOOMED > 0 then
-      local job = table.remove(DOOMED)
-      if not stopping(job) then
-        stop(job, 'doom')
-        for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
-          local task = load(id)
-          if task.state == 'blocked' or task.state == 'ready' or task.state == 'delayed' then
-            move(task, 'cancelled', {code = 'JOB_FAILED'})
-          end
-        end
-      end
-    else
-      local before = ENDED[at]
-      at = at + 1
-      for _, id in ipairs(call('LRANGE', P .. 'kids:' .. before.id, 0, -1)) do
-        local task = load(id)
-        if task and task.state == 'blocked' then
-          if met(task.rule, before) == 'never' then
-            move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
-          else
-            task.missing = call('HINCRBY', task.key, 'missing', -1)
-            if task.missing <= 0 then move(task, 'ready') end
-          end
-        end
-      end
-    end
-  end
-  ENDED = {}
 end
 
 -- Jobs whose last task ended in this script: say so once.

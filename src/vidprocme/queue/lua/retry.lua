@@ -4,13 +4,23 @@
 local job = ARGV[1]
 local key = P .. 'job:' .. job
 if not known(job) then return -1 end
+-- What was put off of this job is done first: afterwards everything is counted anew.
+left = ALL
+for _, name in ipairs(call('ZRANGE', P .. 'rest', 0, -1)) do
+  local task = string.sub(name, 1, 1) == 'r' and load(string.sub(name, 3))
+  if name == 's:' .. job or (task and task.job == job) then go_on_with(name) end
+end
+release()
 local fresh, waiting = {}, {}
 for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
   local task = load(id)
   if task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then fresh[#fresh + 1] = task
   elseif task.state == 'blocked' then waiting[#waiting + 1] = task end
 end
-if #fresh == 0 then return 0 end
+if #fresh == 0 then
+  finale()
+  return 0
+end
 call('HDEL', key, 'cancel', 'doom', 'ended')
 job_of(job).stop, job_of(job).ended = false, false
 place(P .. 'ended:succeeded', job)

@@ -48,8 +48,21 @@ end
 
 for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
   local task = load(id)
-  if task.state == 'delayed' then move(task, 'ready') end -- not so: it was delayed just above, with no wait
+  if task.state == 'delayed' then -- not so: it was delayed just above, with no wait
+    if stopping(task.job) then move(task, 'cancelled', {code = stop_code(task.job)}) else move(task, 'ready') end
+  end
 end
+-- What was delayed in the future: the server's clock has gone back since. It would wait until that has caught up.
+local LONG_MS = 60000
+local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+if last[2] and tonumber(last[2]) > NOW + LONG_MS then
+  for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, PROMOTE - 1)) do
+    local task = load(id)
+    if task.state == 'delayed' and (tonumber(task.since) or 0) > NOW then move(task, 'ready') end
+  end
+end
+release()
+go_on()
 release()
 
 -- Tokens of the fence are taken for all claims at once; those of claims that are not granted are never used.
@@ -80,14 +93,13 @@ end
 for position = 1, claims do
   local i = at + 3 * (position - 1)
   local task = load(ARGV[i], true)
-  if task and task.state == 'ready' and allowed(task) then
+  if task and task.state == 'ready' and allowed(task) and not job_of(task.job, true).stop then
     WAIT = WAIT or @WAIT@
     observe('wait.' .. task.bin, WAIT, math.max(0, NOW - (tonumber(task.since) or math.floor(task.score / 1000))))
     if task.token then call('HDEL', task.key, 'progress') end -- of an attempt before this one
     fence = fence or call('INCRBY', P .. 'fence', claims) - claims
     task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
     task['until'], task.started, task.call, task.rate = until_word, NOW_WORD, name, ARGV[i + 2]
-    job_of(task.job, true)
     move(task, 'running', {['until'] = until_word, holder = holder, token = task.token, place = task.place},
       {'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
       'started', task.started, 'call', name, 'rate', task.rate})
@@ -171,4 +183,5 @@ if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all(
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
 local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+if call('EXISTS', P .. 'rest') == 1 then due[2] = NOW_WORD end -- to go on with
 return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines), claimed_jobs}

@@ -1,0 +1,92 @@
+"""A way to a server that is slow, or that breaks: TCP on loopback in front of a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+BLOCK = 1 << 16
+
+
+class Proxy:
+    """Accepts until closed. `delay_s`: each block of bytes waits so long, in either direction."""
+
+    def __init__(self, target: Path, delay_s: float = 0.0) -> None:
+        self.target, self.delay_s = target, delay_s
+        self.cut = 0  # connections that were broken on purpose
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._over = False
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def cut_one(self, rng: random.Random) -> None:
+        """Break a connection at this very moment: what was asked may have arrived, and its answer never will."""
+        with self._lock:
+            some = sorted(self._open, key=lambda end: end.fileno())
+            if some:
+                self._break(rng.choice(some))
+                self.cut += 1
+
+    def close(self) -> None:
+        self._over = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept
+        with self._lock:
+            for end in list(self._open):
+                self._break(end)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(10)
+        self._listener.close()
+
+    def _break(self, end: socket.socket) -> None:
+        self._open.discard(end)
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+    def _start(self, target: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._over:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._open.add(near)
+                self._start(self._serve, near)
+
+    def _serve(self, near: socket.socket) -> None:
+        """Carry what comes until either end is gone."""
+        with near, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as far:
+            with contextlib.suppress(OSError):
+                far.connect(str(self.target))
+                self._carry(near, far)
+            with self._lock:
+                self._open.discard(near)
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        while True:
+            for source in select.select([near, far], [], [])[0]:
+                data = source.recv(BLOCK)
+                if not data:
+                    return
+                if self.delay_s:
+                    time.sleep(self.delay_s)
+                (far if source is near else near).sendall(data)
