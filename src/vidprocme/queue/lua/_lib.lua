@@ -1,7 +1,8 @@
 -- The prelude of every script: the clock, the one table of transitions, and the functions that may change a task.
 -- scripts.py puts it in front of each script and replaces the @NAME@ marks (transitions come from core.job.TRANSITIONS).
 --
--- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot:
+-- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot. What bounds each of them is
+-- in docs/architecture.md ("Where things live"), and held by tests/queue/test_bounds.py:
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline)
