@@ -113,6 +113,9 @@ def _strike(ground: Ground, made: Trial, victim: str, pool: str) -> bool:
             return False
         at_ms = round(time.time() * 1000)
         made.killed, made.in_flight = kill(*targets), not answered.is_set()
+        if not made.killed:  # it had ended by itself
+            thread.join()
+            return False
         if victim == "all":
             running.end_all(ground.data)
             at_ms = round(time.time() * 1000)  # counted from the restart, which comes now

@@ -58,7 +58,8 @@ local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
 if last[2] and tonumber(last[2]) > NOW + LONG_MS then
   for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, PROMOTE - 1)) do
     local task = load(id)
-    if task.state == 'delayed' and (tonumber(call('HGET', task.key, 'since')) or 0) > NOW then move(task, 'ready') end
+    local since = task.state == 'delayed' and tonumber(call('HGET', task.key, 'since') or '')
+    if since and since > NOW then move(task, 'ready') end
   end
 end
 -- Before anything is claimed: what is late does not begin any more.
