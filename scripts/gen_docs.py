@@ -78,6 +78,10 @@ MIXED = """\
   published stays, what they had not is swept.
 - **Retry** gives failed, dead and cancelled tasks fresh tries. A task that succeeded is never touched: nothing that is
   done is done again.
+- **Move** takes every task of a job that waits to another bin's line, with its place by age. A running one goes there when it
+  stops running; what is planned later begins there.
+- **Drop** is for jobs that have ended: they are forgotten with all that is kept for them, and the same wish makes a new job.
+- **A dead letter that is given up** (too old, or one too many) is a failed task of its job from then on; nothing of it is lost.
 - **A describe that is retried after index ran** is shown and found all the same: captions are read from what the describes
   published themselves. Index is not run again, so its own `timeline.json` stays as it was.
 - **A machine that dies** fails nothing. Its leases end, its tasks come back by themselves, counted as lost apart from their

@@ -21,7 +21,7 @@ def at(ahead: dict[Stage, int], more_urgent: dict[Stage, int] | None = None) -> 
 
 
 def test_work_ahead_over_work_done_lately() -> None:
-    lately = Lately(2, {Stage.TRANSCODE: 30, Stage.DESCRIBE: 6})  # 240 s of work in 120 s
+    lately = Lately(120, {Stage.TRANSCODE: 30, Stage.DESCRIBE: 6})  # 240 s of work in 120 s
 
     eta = start_eta(at({Stage.TRANSCODE: 10}, {Stage.DESCRIBE: 4}), COUNTERS, lately, slots=8)
 
@@ -30,16 +30,24 @@ def test_work_ahead_over_work_done_lately() -> None:
 
 
 def test_no_more_is_done_at_once_than_there_are_places() -> None:
-    lately = Lately(1, {Stage.DESCRIBE: 60})  # long attempts that happened to end in one minute: 1200 s of work in 60 s
+    lately = Lately(
+        60, {Stage.DESCRIBE: 60}
+    )  # long attempts that happened to end in one minute: 1200 s of work in 60 s
     assert start_eta(at({Stage.TRANSCODE: 10}), COUNTERS, lately, slots=2).seconds == pytest.approx(20)
+    assert start_eta(at({Stage.TRANSCODE: 10}), COUNTERS, lately, slots=2, running=9).seconds == pytest.approx(20)
+
+
+def test_what_runs_now_says_more_than_what_ended_lately() -> None:
+    eta = start_eta(at({Stage.TRANSCODE: 12}), COUNTERS, Lately(600, {Stage.TRANSCODE: 1}), slots=8, running=4)
+    assert eta.seconds == pytest.approx(12) and "4 run at once now" in eta.how
 
 
 @pytest.mark.parametrize(
     ("ahead", "lately", "slots", "paused", "why"),
     [
-        ({Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 0, False, "no pool"),
-        ({Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 1, True, "paused"),
-        ({Stage.JOIN: 1, Stage.TRANSCODE: 1}, Lately(1, {Stage.TRANSCODE: 1}), 1, False, "no join has ended"),
+        ({Stage.TRANSCODE: 1}, Lately(60, {Stage.TRANSCODE: 1}), 0, False, "no pool"),
+        ({Stage.TRANSCODE: 1}, Lately(60, {Stage.TRANSCODE: 1}), 1, True, "paused"),
+        ({Stage.JOIN: 1, Stage.TRANSCODE: 1}, Lately(60, {Stage.TRANSCODE: 1}), 1, False, "no join has ended"),
         ({Stage.TRANSCODE: 1}, Lately(), 1, False, "last 10 minutes"),
     ],
 )
@@ -59,7 +67,7 @@ def test_with_nothing_ahead_nothing_needs_to_be_known() -> None:
     st.integers(1, 64),
 )
 def test_more_ahead_is_never_sooner(ahead: dict[Stage, int], minutes: int, ended: int, slots: int) -> None:
-    lately = Lately(minutes, {Stage.TRANSCODE: ended})
+    lately = Lately(60 * minutes, {Stage.TRANSCODE: ended})
     one = start_eta(at(ahead), COUNTERS, lately, slots=slots).seconds
     more = start_eta(at(ahead, {Stage.DESCRIBE: 1}), COUNTERS, lately, slots=slots).seconds
     assert one is not None and more is not None and 0 < one < more

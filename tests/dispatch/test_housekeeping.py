@@ -74,6 +74,17 @@ def test_dead_letters_are_told_of_before_and_when_they_are_given_up(
     assert (counters["dead.warned"], counters["dead.given_up"]) == (1, 2)
 
 
+def test_a_fault_of_trimming_does_not_end_the_pool(
+    queue: RedisQueue, blobs: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.command("SET", queue.keys.of("going"), "no sorted set")
+    with started(queue, blobs) as pool, caplog.at_level(logging.ERROR):
+        job = submit_waiting(queue, 3)
+        step_until(pool, lambda: queue.job(job.id).ended_ms is not None)  # type: ignore[union-attr]
+    (record,) = [record for record in caplog.records if "cannot be trimmed" in record.message]
+    assert record.__dict__["code"] == "QUEUE_FAULT"
+
+
 def test_a_queue_that_is_away_does_not_stop_the_loop(tmp_path: Path) -> None:
     """The step raises as a turn does, and the loop takes it as it takes a turn's."""
     from tests.servers import RedisServer

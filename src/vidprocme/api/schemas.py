@@ -296,7 +296,7 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
     position = queue.position(job)
     if position is None:
         return None
-    fleet = queue.fleet()
+    fleet, bins = queue.fleet(), queue.bins()
     at_work = [pool for pool in fleet if not pool.info.own_jobs_only and not pool.info.draining]
     slots = sum(place.slots for pool in at_work if pool.report for place in pool.report.places)
     eta = start_eta(
@@ -304,7 +304,8 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
         queue.counters(),
         queue.lately(WINDOW_MIN),
         slots=slots or len(at_work),  # one that has just joined has not said yet what it offers
-        paused=position.bin in queue.paused(),
+        running=sum(share.running for share in bins.values()),
+        paused=bins[position.bin].paused,
         private=any(pool.info.own_jobs_only for pool in fleet),
     )
     return LineDocument(

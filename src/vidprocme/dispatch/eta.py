@@ -1,9 +1,10 @@
 """When a job that waits will begin, and how that is known; or why it is not. Pure arithmetic over what the queue counted.
 
-The work ahead is the tasks that stand before it, each with the mean time that attempts of its stage have taken so far. The
-speed is how much of such work was done in each second of the last minutes in which anything ended at all (a queue that was
-idle for nine of ten minutes is not slow), and never more than there are places now. Their quotient is the wait. It is a
-guess: tasks that are planned meanwhile, retries, shares between tenants and overdue tasks of other bins are not in it.
+The work ahead is the tasks that stand before it, each with the mean time that attempts of its stage have taken so far. Its speed is
+how many attempts run now: each does a second of work in a second. When none does, it is how much was done in each second of
+the last minutes in which anything ended at all (a queue that was idle for nine of ten minutes is not slow), and never more
+than there are places. Their quotient is the wait. It is a guess: tasks that are planned meanwhile, retries, shares between
+tenants and overdue tasks of other bins are not in it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def start_eta(
     lately: Lately,
     *,
     slots: int,
+    running: int = 0,
     paused: bool = False,
     private: bool = False,
 ) -> Eta:
@@ -46,6 +48,7 @@ def start_eta(
 
     Args:
         slots: attempts that the places of all pools at work can run at once.
+        running: attempts that run now, at these places or others.
         paused: nothing of its bin is begun.
         private: there are pools that serve their own jobs only; this may be one of them.
     """
@@ -60,18 +63,19 @@ def start_eta(
     unknown = sorted(stage.value for stage in ahead if means[stage] is None)
     if unknown:
         return Eta(None, f"no {' or '.join(unknown)} has ended yet, so nobody knows how long one takes")
-    if not lately.minutes:
-        return Eta(None, f"nothing has ended in the last {WINDOW_MIN} minutes, so nobody knows how fast it goes")
     work_s = sum(count * (means[stage] or 0.0) for stage, count in ahead.items())
-    done_s = sum(count * (means[stage] or 0.0) for stage, count in lately.ended.items())
-    speed = min(done_s / (60 * lately.minutes), float(slots))
+    speed, because = float(min(running, slots)), f"{min(running, slots)} run at once now"
+    if not running:
+        if not lately.seconds:
+            return Eta(
+                None, f"nothing runs, and nothing ended in the last {WINDOW_MIN} minutes: nobody knows how fast it goes"
+            )
+        done_s = sum(count * (means[stage] or 0.0) for stage, count in lately.ended.items())
+        speed = min(done_s / lately.seconds, float(slots))
+        because = f"lately {speed:.1f} s of work were done in a second"
     if speed == 0.0:
         return Eta(None, "what ended lately took no time that could be measured")
-    return Eta(
-        work_s / speed,
-        f"{ahead.total()} ahead are {work_s:.0f} s of work by their mean times; lately {speed:.1f} s of work were done "
-        "in a second",
-    )
+    return Eta(work_s / speed, f"{ahead.total()} ahead are {work_s:.0f} s of work by their mean times; {because}")
 
 
 def end_eta(fraction: float, elapsed_s: float | None) -> Eta:

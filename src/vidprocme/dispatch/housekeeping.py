@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from vidprocme.core.errors import Fatal
 from vidprocme.dispatch.pool import free_seen_dead
 from vidprocme.queue.base import Keep, Queue, Trimmed
 
@@ -15,6 +16,7 @@ EVERY_S = 5.0
 LOOK_FOR_DEAD_S = 1.0
 # After a step that left more to do: about 4,000 tasks a second, each step 2 to 4 ms of the server's time.
 AGAIN_S = 0.05
+FAULT_S = 300.0
 
 LOG = logging.getLogger("vidprocme.dispatch.housekeeping")
 
@@ -27,13 +29,21 @@ class Housekeeper:
         self._next_s = self._look_s = float("-inf")
 
     def step(self) -> None:
-        """Raises what the queue raises; the step is then tried again with the next call."""
+        """
+        Raises:
+            Retryable: the queue is out of reach; the step is tried again with the next call.
+        """
         if self._now_s() >= self._look_s:
             free_seen_dead(self._queue)
             self._look_s = self._now_s() + LOOK_FOR_DEAD_S
         if self._now_s() < self._next_s:
             return
-        trimmed = self._queue.trim(self._keep)
+        try:
+            trimmed = self._queue.trim(self._keep)
+        except Fatal as error:  # a fault of ours: work goes on without it
+            LOG.error("what has ended cannot be trimmed: %s", error, extra={"code": error.code, **error.evidence})
+            self._next_s = self._now_s() + FAULT_S
+            return
         self._next_s = self._now_s() + (AGAIN_S if trimmed.more else EVERY_S)
         self._tell(trimmed)
 

@@ -207,13 +207,14 @@ class QueueReader:
         return Position(task, mine, +ahead, +more_urgent)
 
     def lately(self, minutes: int) -> Lately:
-        now_ms = int(self.command("TIME")[0]) * 1000
-        counts = series.read(self, now_ms - minutes * series.MINUTE_MS, now_ms + 1)
+        now_s = int(self.command("TIME")[0])
+        counts = series.read(self, (now_s - minutes * 60) * 1000, now_s * 1000 + 1)
         mine = [count for count in counts if count.kind in (OutcomeKind.OK, OutcomeKind.FAILED, OutcomeKind.TIMEOUT)]
         ended: Counter[Stage] = Counter()
         for count in mine:
             ended[count.stage] += count.count
-        return Lately(len({count.minute_ms for count in mine}), ended)
+        busy = {count.minute_ms // 1000 for count in mine}
+        return Lately(sum(min(60, now_s - minute_s + 1) for minute_s in busy), ended)
 
     def bins(self) -> Mapping[Bin, BinShare]:
         said, running = map(_pairs, self.commands(("HGETALL", self._keys.of(name)) for name in ("ctl", "running")))

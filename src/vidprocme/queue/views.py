@@ -171,8 +171,8 @@ class Position:
 class Lately:
     """Attempts of the last minutes that ended by themselves (ok, failed, timeout), by stage.
 
-    minutes: in how many of the minutes any ended; the minute that runs counts.
+    seconds: of the minutes in which any ended, together; of the minute that runs, those that are over.
     """
 
-    minutes: int = 0
+    seconds: int = 0
     ended: Mapping[Stage, int] = field(default_factory=dict)
