@@ -119,7 +119,7 @@ class Model:
 
 
 class Story(RuleBasedStateMachine):
-    """Submits, claims, plans, settles, cancels, retries, in any order."""
+    """Submits, claims, plans, settles, cancels, retries, pauses, in any order."""
 
     server: ClassVar[RedisServer]
 
@@ -129,6 +129,8 @@ class Story(RuleBasedStateMachine):
         self.model = Model()
         self.jobs: list[Job] = []
         self.old: list[Lease] = []  # leases that were settled
+        self.paused: set[Bin] = set()
+        self.limit: int | None = None  # of the one tenant
 
     def teardown(self) -> None:
         self.queue.close()
@@ -150,7 +152,11 @@ class Story(RuleBasedStateMachine):
     def claim(self, data: st.DataObject, holder: str) -> None:
         wanted = self.pick(data, S.READY)
         assert wanted
+        view = self.queue.task(wanted)
         turn = self.queue.turn(holder, [], [Claim(wanted, "place", CORE)], lease_ms=LEASE_MS)
+        if not view or view.task.bin in self.paused or (self.limit is not None and len(self.model.lease) >= self.limit):
+            assert turn.claimed == ()
+            return
         (claimed,) = turn.claimed
         assert claimed.attempt.number == self.model.tries[wanted] + 1
         assert all(claimed.lease.token > lease.token for lease in (*self.old, *self.model.lease.values()))
@@ -255,6 +261,14 @@ class Story(RuleBasedStateMachine):
             self.old = [lease for lease in self.old if lease.task not in gone]
             for id_ in gone:
                 del self.model.tasks[id_], self.model.state[id_]
+
+    @rule(bin_=st.sampled_from(Bin), pause=st.booleans(), limit=st.none() | st.integers(1, 4))
+    def pause_and_limit(self, bin_: Bin, pause: bool, limit: int | None) -> None:
+        assert (self.queue.pause(bin_) if pause else self.queue.resume(bin_)) == ((bin_ in self.paused) != pause)
+        (self.paused.add if pause else self.paused.discard)(bin_)
+        self.queue.set_tenant("default", limit=limit)
+        self.limit = limit
+        assert self.queue.paused() == self.paused
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def beat(self, holder: str) -> None:
