@@ -17,7 +17,7 @@ from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.dispatch.follower import follow
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.index import SqliteIndex
-from vidprocme.queue.base import Queue
+from vidprocme.queue.base import NewJob, Queue
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.scheduler.policy import PolicyConfig
@@ -98,14 +98,11 @@ def test_a_bulk_tasks_wait_keeps_to_the_formula_under_urgent_work_that_never_run
     assert any(state(queue, job) is not JobState.SUCCEEDED for job in urgent), "urgent work ran dry"
 
 
-def submit_many(queue: Queue, tenant: str, count: int) -> set[str]:
+def submit_many(queue: RedisQueue, tenant: str, count: int) -> set[str]:
     """Tasks of one tenant, in jobs of at most 200."""
-    jobs = []
-    for at in range(0, count, CLAIMS):
-        job = new_job(tenant=tenant)
-        assert queue.submit(job, waiting(job, min(CLAIMS, count - at), 0.002)).created
-        jobs.append(job.id)
-    return set(jobs)
+    jobs = [new_job(tenant=tenant) for _ in range(0, count, CLAIMS)]
+    queue.submit_many([NewJob(job, waiting(job, min(CLAIMS, count), 0.002)) for job in jobs])
+    return {job.id for job in jobs}
 
 
 def first_claims(queue: Queue, after: str) -> list[str]:
