@@ -58,7 +58,18 @@ local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
 if last[2] and tonumber(last[2]) > NOW + LONG_MS then
   for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, PROMOTE - 1)) do
     local task = load(id)
-    if task.state == 'delayed' and (tonumber(task.since) or 0) > NOW then move(task, 'ready') end
+    if task.state == 'delayed' and (tonumber(call('HGET', task.key, 'since')) or 0) > NOW then move(task, 'ready') end
+  end
+end
+-- Before anything is claimed: what is late does not begin any more.
+for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, LATE)) do
+  call('ZREM', P .. 'deadlines', id)
+  local job = job_of(id)
+  if job.counts.live > 0 and not job.stop then
+    emit('job.late', id, nil, {})
+    stop(id, 'late')
+    stop(id, 'cancel')
+    stop_job(id)
   end
 end
 release()
