@@ -120,7 +120,7 @@ class Model:
 
 
 class Story(RuleBasedStateMachine):
-    """Submits, claims, plans, settles, cancels, retries, in any order."""
+    """Submits, claims, plans, settles, cancels, retries, pauses, in any order."""
 
     server: ClassVar[RedisServer]
 
@@ -132,6 +132,7 @@ class Story(RuleBasedStateMachine):
         self.old: list[Lease] = []  # leases that were settled
         self.paused: set[Bin] = set()
         self.most: dict[Bin, int] = {}
+        self.of_all: int | None = None  # tasks of the one tenant that may run at once
 
     def teardown(self) -> None:
         self.queue.close()
@@ -160,7 +161,9 @@ class Story(RuleBasedStateMachine):
         assert wanted
         bin_ = self.bin_of(wanted)
         turn = self.queue.turn(holder, [], [Claim(wanted, "place", CORE)], lease_ms=LEASE_MS)
-        if bin_ in self.paused or sum(self.bin_of(id_) == bin_ for id_ in self.model.lease) >= self.most.get(bin_, 99):
+        of_bin = sum(self.bin_of(id_) == bin_ for id_ in self.model.lease)
+        full = of_bin >= self.most.get(bin_, 99) or (self.of_all is not None and len(self.model.lease) >= self.of_all)
+        if bin_ in self.paused or full:
             assert turn.claimed == ()
             return
         (claimed,) = turn.claimed
@@ -293,6 +296,11 @@ class Story(RuleBasedStateMachine):
         self.most.pop(bin_, None)
         if most is not None:
             self.most[bin_] = most
+
+    @rule(most=st.none() | st.integers(1, 4))
+    def limit_the_tenant(self, most: int | None) -> None:
+        self.queue.set_tenant("default", limit=most)
+        self.of_all = most
 
     @precondition(lambda self: S.DEAD in self.model.state.values())
     @rule(kept=st.integers(1, 2))
