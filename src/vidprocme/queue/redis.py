@@ -51,8 +51,10 @@ TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
-    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0) -> None:
-        super().__init__(client, keys, where)
+    def __init__(
+        self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0, *, ours: bool = False
+    ) -> None:
+        super().__init__(client, keys, where, ours=ours)
         self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
@@ -79,7 +81,7 @@ class RedisQueue(QueueReader):
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where, memory_percent)
+        return cls(client, Keys(prefix), where, memory_percent, ours=ours)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script; its errors in our words."""
