@@ -12,9 +12,9 @@ from tests.queue.things import BROKEN, OK, end, lease_of, look, new_job, new_tas
 from tests.servers import RedisServer
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
-from vidprocme.core.job import AfterRule, Job, JobState, Lease, Next, Stage, Task
+from vidprocme.core.job import AfterRule, Bin, Job, JobState, Lease, Next, Stage, Task
 from vidprocme.queue import scripts
-from vidprocme.queue.base import ENQUEUE_BATCH, JOBS_BATCH, NewJob, Settlement
+from vidprocme.queue.base import ENQUEUE_BATCH, HEADS_MOST, JOBS_BATCH, LINES, NewJob, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import STEPS_MOST
@@ -220,3 +220,19 @@ def test_a_settlement_beside_one_that_is_refused_is_done_wholly(queue: RedisQueu
     assert check(queue) == []
     assert states(queue, job) == {"probe:0": "succeeded", "join:0": "ready"}
     assert queue.turn("pool", [Settlement(bad, Next.SUCCEED, OK)], [], lease_ms=60_000).stale == ()
+
+
+def test_a_turn_shows_one_head_of_each_line_and_more_of_the_most_urgent(queue: RedisQueue) -> None:
+    """However many lines and tasks wait, a turn shows a bounded number; nobody who may start now is hidden by who may not."""
+    jobs = [
+        new_job(bin=bin_, tenant=f"t{number:02}") for bin_ in (Bin.URGENT, Bin.BULK) for number in range(LINES // 2)
+    ]
+    queue.submit_many([NewJob(job, [new_task(job, Stage.PROBE, n) for n in range(6)]) for job in jobs])
+
+    turn = queue.turn("pool", [], [], lease_ms=60_000, heads=HEADS_MOST)
+
+    assert len(turn.lines) == LINES and {line.length for line in turn.lines} == {6}
+    shown = {bin_: {len(line.heads) for line in turn.lines if line.bin == bin_} for bin_ in (Bin.URGENT, Bin.BULK)}
+    assert shown == {Bin.URGENT: {5}, Bin.BULK: {1}}  # HEADS_MOST more, shared by 32 lines
+    few = queue.turn("pool", [], [], lease_ms=60_000, jobs=[jobs[0].id], heads=HEADS_MOST)
+    assert [len(line.heads) for line in few.lines] == [6]

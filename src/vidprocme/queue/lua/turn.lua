@@ -168,8 +168,8 @@ local function show_jobs(most_seen)
   end
 end
 
--- Each line shows its first head; MOST_SHOWN more go to the lines of the most urgent bins first, up to `most_heads` each. What is
--- less urgent starts only when those are placed, and the next turn shows more.
+-- Each line shows its first head; MOST_SHOWN more go to the lines of the most urgent bin first, as many to each, up to
+-- `most_heads`. What is less urgent starts only when those are placed, and the next turn shows more.
 local MOST_SHOWN = 128
 local function show_all()
   local names
@@ -183,17 +183,21 @@ local function show_all()
     end
     cursor = (cursor + most_lines) % total
   end
-  local more = MOST_SHOWN
+  local by_bin, more = {}, MOST_SHOWN
+  for _, line in ipairs(names) do
+    local bin = string.match(line, '^[^|]*')
+    if not by_bin[bin] then by_bin[bin] = {} end
+    by_bin[bin][#by_bin[bin] + 1] = line
+  end
   for _, bin in ipairs(BINS) do
-    local mine = bin .. '|'
-    for _, line in ipairs(names) do
-      if string.sub(line, 1, #mine) == mine then
-        local heads = call('ZRANGE', P .. 'line:' .. line, 0, math.min(most_heads, more + 1) - 1, 'WITHSCORES')
-        local shown = {}
-        for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
-        more = more - math.max(0, #heads / 2 - 1)
-        lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
-      end
+    local mine = by_bin[bin] or {}
+    local deep = math.min(most_heads, 1 + math.floor(more / math.max(#mine, 1)))
+    for _, line in ipairs(mine) do
+      local heads = call('ZRANGE', P .. 'line:' .. line, 0, deep - 1, 'WITHSCORES')
+      local shown = {}
+      for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
+      more = more - math.max(0, #heads / 2 - 1)
+      lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
     end
   end
 end
