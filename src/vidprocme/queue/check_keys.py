@@ -40,8 +40,6 @@ KNOWN: Mapping[str, str] = {
     "deadlines": "zset",
     "rest": "zset",
     "rest:at": "hash",
-    "rest": "zset",
-    "rest:at": "hash",
     "ended:": "zset",
     "trimmed": "string",
     "dead:warned": "string",

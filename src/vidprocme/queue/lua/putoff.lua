@@ -12,6 +12,7 @@ for _, name in ipairs(call('ZRANGE', P .. 'rest', 0, -1)) do
   if job ~= '' then asked[job] = true end
 end
 for job in pairs(asked) do
-  if call('EXISTS', P .. 'job:' .. job) == 1 then jobs[#jobs + 1] = {job, call('HGET', P .. 'job:' .. job, 'rest') or '0'} end
+  local row = call('HMGET', P .. 'job:' .. job, 'submitted', 'going', 'rest')
+  if row[1] and not row[2] then jobs[#jobs + 1] = {job, row[3] or '0'} end -- in one that is being forgotten nothing waits
 end
 return {rows, jobs, call('HLEN', P .. 'rest:at')}
