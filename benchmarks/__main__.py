@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, fairness, kills, pipeline, queue, soak
+from benchmarks import cancel, fairness, kills, pipeline, queue, scale, soak
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "queue": queue.main,
+    "scale": scale.main,
     "kills": kills.main,
     "soak": soak.main,
     "cancel": cancel.main,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import queue
 from benchmarks.ledger import Ledger
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
@@ -142,3 +143,46 @@ def test_the_ledger_sees_what_happened_twice_and_how_soon_something_ran_again() 
     assert ledger.doubled == ["b"]
     ledger.take(told("task.dead", 2_200, "c", poison="1"))
     assert ledger.dead == ["c"] and ledger.poison == ["c"]
+
+
+def row(drain: float, redis_us: float = 100.0, p50_ms: float = 2.0) -> dict[str, object]:
+    return {
+        "enqueue": {"per_s": 10 * drain},
+        "drain": {"per_s": drain, "redis_cpu_us_per_job": redis_us, "jobs": 10, "started": 10},
+        "latency": {"p50_ms": p50_ms, "p99_ms": 2 * p50_ms},
+    }
+
+
+def test_the_queue_benchmark_compares_inside_a_round() -> None:
+    """The best peer of each round, by its own direction; of the rounds' ratios the median, not the ratio of medians."""
+    slow = {"vidprocme:jobs": row(500, 10, 1), "huey:t1": row(100, 5), "dramatiq:t8": row(50, 40, 4)}
+    fast = {"vidprocme:jobs": row(900, 20, 6), "huey:t1": row(300), "dramatiq:t8": row(100, 40, 2)}
+    again = {"vidprocme:jobs": row(800), "huey:t1": row(200)}
+
+    found = queue.ratios([slow, fast, again])
+
+    assert found["drain, many jobs of one task"] == 4.0  # of 5, 3 and 4
+    # huey forgets a job when it is taken: its Redis time is not what is compared with. The last round has no peer for it.
+    assert found["Redis CPU, many jobs of one task"] == 0.375  # of 0.25 and 0.5
+    assert found["start p50"] == 1.0  # of 0.5, 3 and 1
+    assert found["single enqueue, to huey"] == 4.0
+    assert "| drain, many jobs of one task | 4 | 3.00 to 5.00 | >= 5 |" in queue.verdict([slow, fast, again])
+    assert "| huey:t1 | 2000 |" in queue.table([slow, fast, again])
+
+
+def test_without_its_folder_the_queue_benchmark_says_which() -> None:
+    words = [sys.executable, "-m", "benchmarks", "queue", "--short", "--bench", "/nonexistent"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1 and "VIDPROCME_QUEUE_BENCH" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_short_scale_benchmark_says_what_it_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "scale", "--short"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+    result = json.loads(done.stdout.splitlines()[-1])["scale"]
+    assert result["turn_p99_ms"] > 0 and set(result["most_ms"]) == {"fill", "turns", "cancel", "stop", "let go"}

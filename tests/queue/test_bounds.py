@@ -111,4 +111,13 @@ def test_no_key_grows_with_the_jobs_that_were(queue: RedisQueue) -> None:
     assert len(queue.jobs()) <= 8  # four that may go, and what they reuse
     # Whoever meets a key can read about it, and what is written down is there.
     assert seen - written_down() == set()
-    assert written_down() - seen <= {"dataset", "going", "delayed", "dead:warned", "trimmed", "rest", "rest:at"}
+    assert written_down() - seen <= {
+        "dataset",
+        "going",
+        "delayed",
+        "dead:warned",
+        "trimmed",
+        "deadlines",
+        "rest",
+        "rest:at",
+    }

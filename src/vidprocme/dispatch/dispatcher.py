@@ -33,11 +33,9 @@ from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_li
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 DUE_AGAIN_MS = 20
-# What was seen so short a time ago is good enough to claim by, in the same call that settles. Tasks of seconds never come back
-# so soon; with tasks of milliseconds it halves the calls.
+# Lines seen so short a time ago are good enough to claim by in the call that settles: it halves the calls of tasks of milliseconds.
 AHEAD_S = 0.05
-# One call claims at most half of the slots, if there are more than a few: while the queue settles and grants one half, the
-# other half's attempts are started and taken in.
+# One call claims half of the slots, but at least so many: while the queue works on one half, the other is started and taken in.
 HALVES_FROM = 16
 
 LOG = logging.getLogger("vidprocme.dispatch")
@@ -218,11 +216,8 @@ class Dispatcher:
             self._at("draining-told")
 
     def _turns(self, ahead: bool) -> None:
-        """Settle, look, decide, claim: a round trip each, until nothing more can start.
-
-        Args:
-            ahead: nothing rang since the lines were seen, so that the first call may claim by them, if that was just now.
-        """
+        """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
+        were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._settlements()
         ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
         claims = self._decide() if ahead else ()

@@ -72,8 +72,8 @@ __all__ = [
 JOBS_BATCH = 200  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
-HEADS = 8  # heads that a turn returns for each line
-HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most LINES * HEADS
+HEADS = 8  # heads that a turn returns for each line, while not very many wait
+HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most so many, and one of each line
 LINES = 64  # lines that a turn returns, in rotation when there are more
 
 
@@ -281,7 +281,8 @@ class Queue(Rules, Protocol):
         `jobs`: show only lines and heads made of ready tasks of these jobs (a pool that serves its own jobs alone must
         see them behind any number of others', so they come from each job's own set of ready tasks, not from a walk along
         the lines); None shows all. Everything else the turn does is for all jobs.
-        `heads`: so many heads of a line are wished for. HEADS are always shown; more, up to HEADS_MOST, while few lines wait.
+        `heads`: so many heads of a line are wished for, HEADS to HEADS_MOST. Each line shows one; HEADS_MOST more go to the lines
+        of the most urgent bins first.
         """
         ...
 

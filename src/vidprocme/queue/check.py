@@ -94,7 +94,7 @@ def _jobs(
         report.tasks += len(seen.tasks)
         yield from judge(seen)
         listed.update(seen.listed)
-        if int(seen.row.get("rest", 0)):
+        if int(seen.row.get("rest", 0)) and "going" not in seen.row:
             resting.append(job)
         for task in seen.tasks.values():
             token = task.row.get("token") if task.row else None

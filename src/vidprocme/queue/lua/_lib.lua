@@ -37,6 +37,7 @@
 --   <p>states         hash    tasks by state
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
+--   <p>rest           zset    what goes on in steps;  <p>rest:at hash: see _steps.lua
 --   <p>wake           list    doorbell tokens, at most 64
 --   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 -- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a

@@ -12,7 +12,8 @@ for _, name in ipairs(call('ZRANGE', P .. 'rest', 0, -1)) do
   if job ~= '' then asked[job] = true end
 end
 for job in pairs(asked) do
-  local row = call('HMGET', P .. 'job:' .. job, 'submitted', 'going', 'rest')
-  if row[1] and not row[2] then jobs[#jobs + 1] = {job, row[3] or '0'} end -- in one that is being forgotten nothing waits
+  -- Of one that is being forgotten, tasks are gone that are still on the list: a turn finds nothing to do for them.
+  local got = call('HMGET', P .. 'job:' .. job, 'submitted', 'going')
+  if got[1] and not got[2] then jobs[#jobs + 1] = {job, call('HGET', P .. 'job:' .. job, 'rest') or '0'} end
 end
 return {rows, jobs, call('HLEN', P .. 'rest:at')}

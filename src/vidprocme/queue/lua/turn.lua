@@ -56,10 +56,11 @@ end
 local LONG_MS = 60000
 local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
 if last[2] and tonumber(last[2]) > NOW + LONG_MS then
-  for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, PROMOTE - 1)) do
-    local task = load(id)
-    local since = task.state == 'delayed' and tonumber(call('HGET', task.key, 'since') or '')
-    if since and since > NOW then move(task, 'ready') end
+  for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, '31')) do
+    if (tonumber(call('HGET', P .. 'task:' .. id, 'since')) or 0) > NOW then
+      local task = load(id)
+      if task.state == 'delayed' then move(task, 'ready') end
+    end
   end
 end
 -- Before anything is claimed: what is late does not begin any more.
@@ -167,8 +168,9 @@ local function show_jobs(most_seen)
   end
 end
 
--- Few lines are shown further into than many: at most MOST_SHOWN heads in all.
-local MOST_SHOWN = 512
+-- Each line shows its first head; MOST_SHOWN more go to the lines of the most urgent bins first, up to `most_heads` each. What is
+-- less urgent starts only when those are placed, and the next turn shows more.
+local MOST_SHOWN = 128
 local function show_all()
   local names
   if total <= most_lines then
@@ -181,12 +183,18 @@ local function show_all()
     end
     cursor = (cursor + most_lines) % total
   end
-  local deep = math.min(most_heads, math.max(8, math.floor(MOST_SHOWN / math.max(#names, 1))))
-  for _, line in ipairs(names) do
-    local heads = call('ZRANGE', P .. 'line:' .. line, 0, deep - 1, 'WITHSCORES')
-    local shown = {}
-    for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
-    lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+  local more = MOST_SHOWN
+  for _, bin in ipairs(BINS) do
+    local mine = bin .. '|'
+    for _, line in ipairs(names) do
+      if string.sub(line, 1, #mine) == mine then
+        local heads = call('ZRANGE', P .. 'line:' .. line, 0, math.min(most_heads, more + 1) - 1, 'WITHSCORES')
+        local shown = {}
+        for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
+        more = more - math.max(0, #heads / 2 - 1)
+        lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+      end
+    end
   end
 end
 

@@ -1,0 +1,110 @@
+"""Scripts on a connection of their own: answers in order, a call said again when the connection is gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.queue.things import CORE, LEASE_MS, OK, end, lease_of, new_job, new_task, states, submitted
+from tests.servers import RedisServer
+from vidprocme.core.errors import Retryable
+from vidprocme.core.job import Next, Stage
+from vidprocme.queue.base import JOBS_BATCH, Claim, NewJob, Settlement
+from vidprocme.queue.check import check
+from vidprocme.queue.redis import RedisQueue
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def queue(server: RedisServer) -> Iterator[RedisQueue]:
+    queue = RedisQueue.connect(server.url)
+    yield queue
+    queue.close()
+
+
+def test_another_call_in_between_gets_its_own_answer(queue: RedisQueue) -> None:
+    job, probe = submitted(queue)
+    sent = queue.begin_turn("pool", [], [Claim(probe.id, "place", CORE)], lease_ms=LEASE_MS)
+
+    _, other = submitted(queue)
+    later = queue.begin_turn("pool", [], [Claim(other.id, "place", CORE)], lease_ms=LEASE_MS)
+
+    (first,), (second,) = sent.answer().claimed, later.answer().claimed
+    assert (first.lease.task, second.lease.task) == (probe.id, other.id)
+    assert sent.answer().claimed[0] == first  # asked again: the same
+    assert queue.enqueue(first.lease, [new_task(job, Stage.JOIN, after=[probe])]) == 1
+    end(queue, first.lease)
+    assert states(queue, job) == {"probe:0": "succeeded", "join:0": "ready"}
+
+
+def test_a_turn_whose_server_dies_on_the_way_is_said_again(server: RedisServer, queue: RedisQueue) -> None:
+    _, probe = submitted(queue)
+    lease = lease_of(queue, probe)
+    _, other = submitted(queue)
+    server.kill()
+
+    settle = [Settlement(lease, Next.SUCCEED, OK)]
+    sent = queue.begin_turn("pool", settle, [Claim(other.id, "place", CORE)], lease_ms=LEASE_MS)
+    server.start()
+    turn = sent.answer()
+
+    assert turn.stale == () and [claimed.lease.task for claimed in turn.claimed] == [other.id] and check(queue) == []
+    server.kill()
+    sent = queue.begin_turn("pool", [], [], lease_ms=LEASE_MS)
+    with pytest.raises(Retryable) as caught:
+        sent.answer()
+    assert caught.value.code == "QUEUE_UNREACHABLE"
+
+
+def test_the_server_dies_in_the_middle_of_many_jobs(server: RedisServer, queue: RedisQueue) -> None:
+    jobs = [new_job() for _ in range(6 * JOBS_BATCH)]
+
+    def dying() -> Iterator[NewJob]:
+        for number, job in enumerate(jobs):
+            if number == 3 * JOBS_BATCH + 7:  # two calls are on their way
+                server.kill()
+                server.start()
+            yield NewJob(job, [new_task(job, Stage.PROBE)])
+
+    class Dying(list[NewJob]):
+        def __iter__(self) -> Iterator[NewJob]:
+            return dying()
+
+    whole = [NewJob(job, [new_task(job, Stage.PROBE)]) for job in jobs]
+    said = queue.submit_many(Dying(whole))
+
+    assert len(said) == len(jobs) and all(one.created for one in said)
+    assert queue.depth().jobs_active == len(jobs) and check(queue) == []
+
+
+def test_threads_do_not_share_a_connection(queue: RedisQueue) -> None:
+    _, probe = submitted(queue)
+    lease = lease_of(queue, probe)
+    wrong: list[object] = []
+
+    def beat() -> None:
+        for _ in range(300):
+            answer = queue.beat("pool", [lease], lease_ms=LEASE_MS, presence_ms=LEASE_MS)
+            if answer.lost or answer.cancel:
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=beat) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        sent = queue.begin_turn("pool", [], [], lease_ms=LEASE_MS)
+        if sent.answer().lines_total:
+            wrong.append("a line")
+    for thread in threads:
+        thread.join()
+    assert not wrong
