@@ -1,6 +1,6 @@
 """The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
 
-Plain commands change only what no task hangs on: a pool's presence, an idempotency key that is freed, where a source lies.
+Plain commands change only what no task hangs on: an idempotency key that is freed, where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.
@@ -190,15 +190,7 @@ class RedisQueue(QueueReader):
 
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
-        self.commands(
-            (
-                # One that is there already (it joins again to say that it drains) keeps its report.
-                ("SET", self._keys.presence(pool.id), pool.started_ms, "NX", "PX", presence_ms),
-                ("PEXPIRE", self._keys.presence(pool.id), presence_ms),
-                ("HSET", self._keys.of("pools"), pool.id, wire.dumps(pool)),
-                ("HSETNX", self._keys.of("told"), pool.id, "{}"),
-            )
-        )
+        self.run("join", pool.id, wire.dumps(pool), presence_ms, pool.started_ms)
 
     def leave(self, pool: str) -> None:
         self.free_dead(pool)
