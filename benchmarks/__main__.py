@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import fairness, kills, pipeline, queue, scale, soak
+from benchmarks import cancel, fairness, kills, pipeline, queue, scale, soak
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "scale": scale.main,
     "kills": kills.main,
     "soak": soak.main,
+    "cancel": cancel.main,
     "fairness": fairness.main,
 }
 

@@ -73,8 +73,8 @@ def main(argv: Sequence[str]) -> int:
     found = waits(seconds)
     print(f"  longest attempt {found.attempt_s:.2f} s, longest time between turns {found.look_s:.2f} s")
     for bin_, longest in found.by_bin.items():
-        told = f"{longest.wait_s:6.2f} s of {longest.bound_s:6.2f} s" if longest.late else "none overdue"
-        print(f"  {bin_:7} {longest.tasks:5} started, {longest.late:4} overdue, longest {told}")
+        told = f"{longest.late:4} overdue, longest wait {longest.wait_s:5.2f} s of {longest.bound_s:5.2f} s"
+        print(f"  {bin_:7} {longest.tasks:5} tasks, {told if bin_ is not Bin.URGENT else 'never run dry'}")
     rows = {bin_: vars(longest) for bin_, longest in found.by_bin.items()}
     print(json.dumps({"fairness": {"shares": shares, "waits": rows}}))
     return 1 if any(longest.over for longest in found.by_bin.values()) else 0

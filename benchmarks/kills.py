@@ -113,6 +113,9 @@ def _strike(ground: Ground, made: Trial, victim: str, pool: str) -> bool:
             return False
         at_ms = round(time.time() * 1000)
         made.killed, made.in_flight = kill(*targets), not answered.is_set()
+        if not made.killed:  # it had ended by itself
+            thread.join()
+            return False
         if victim == "all":
             running.end_all(ground.data)
             at_ms = round(time.time() * 1000)  # counted from the restart, which comes now
@@ -169,9 +172,9 @@ def _judge(ground: Ground, made: Trial, jobs: Sequence[JobId]) -> None:
     for job in jobs:
         fate = fate_of(ground.queue, ground.house.blobs, job)
         sums.accepted += 1
-        if fate.state is not JobState.SUCCEEDED:
+        if fate.state is not JobState.SUCCEEDED or not fate.whole:
             sums.lost += 1
-            made.faults.append(f"lost: {job} is {fate.state}; unsettled {fate.unsettled}")
+            made.faults.append(f"lost: {job} is {fate.state}; whole: {fate.whole}; unsettled {fate.unsettled}")
         if fate.missing:
             sums.missing += len(fate.missing)
             made.faults.append(f"missing: {job} names what is not there: {fate.missing}")

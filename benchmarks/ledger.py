@@ -13,10 +13,11 @@ from itertools import pairwise
 from vidprocme.core.errors import Retryable
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import JobState, TaskState
+from vidprocme.core.job import JobState, Stage, TaskState
 from vidprocme.library.base import Blobs
 from vidprocme.queue.redis import RedisQueue
 
+STAGES = frozenset({Stage.PROBE, Stage.TRANSCODE, Stage.JOIN, Stage.INDEX})
 CHUNKS = frozenset({"transcode", "frames", "describe"})
 
 
@@ -106,6 +107,11 @@ class Fate:
     named: frozenset[str] = frozenset()  # all that its manifests name
     unsettled: tuple[TaskId, ...] = ()
     attempts_lost: int = 0
+    whole: bool = False  # it has a task of every stage that a video without captions goes through
+
+    @property
+    def good(self) -> bool:
+        return self.state is JobState.SUCCEEDED and self.whole and not self.missing
 
 
 def fate_of(queue: RedisQueue, blobs: Blobs, job: JobId) -> Fate:
@@ -114,14 +120,16 @@ def fate_of(queue: RedisQueue, blobs: Blobs, job: JobId) -> Fate:
         return Fate(None)
     named: set[str] = set()
     unsettled, lost = [], 0
-    for task in queue.tasks(job):
+    tasks = queue.tasks(job)
+    for task in tasks:
         lost += task.lost
         if task.state is not TaskState.SUCCEEDED or task.outcome is None:
             unsettled.append(task.task.id)
         else:
             named |= {artifact.sha256 for artifact in task.outcome.manifest}
     missing = tuple(sorted(sha256 for sha256 in named if not blobs.has(sha256)))
-    return Fate(view.state, missing, frozenset(named), tuple(unsettled), lost)
+    whole = {task.task.stage for task in tasks} >= STAGES
+    return Fate(view.state, missing, frozenset(named), tuple(unsettled), lost, whole)
 
 
 def patiently(call: Callable[[], object]) -> bool:

@@ -19,6 +19,7 @@ import platform
 import random
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -34,7 +35,6 @@ from benchmarks import running
 from benchmarks.ground import PATIENCE_S, WISH, Ground, until
 from benchmarks.ledger import fate_of
 from vidprocme.core.errors import Retryable
-from vidprocme.core.job import JobState
 from vidprocme.queue.check import examine
 
 # By a word on the command line; what a pool or `up` is, is asked of its parent.
@@ -62,11 +62,21 @@ class Result:
     missing: list[str] = field(default_factory=list)  # named by a manifest or a job, and not stored
     orphans: list[str] = field(default_factory=list)  # stored, and named by none: a killed attempt's, or an upload's
     stored: int = 0
+    left_by_gc: int = 0  # stored, and named by none, after `vidprocme gc` two hours later
     findings: list[str] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
-        bad = (self.lost, self.doubled, self.redone, self.stuck, self.poison, self.missing, self.findings)
+        bad = (
+            self.lost,
+            self.doubled,
+            self.redone,
+            self.stuck,
+            self.poison,
+            self.missing,
+            self.findings,
+            self.left_by_gc,
+        )
         return not any(bad) and self.finished_once == self.ended >= self.accepted
 
 
@@ -206,7 +216,7 @@ def _settle(ground: Ground, result: Result) -> None:
     for view in views:
         fate = fate_of(ground.queue, ground.house.blobs, view.job.id)
         result.attempts_lost += fate.attempts_lost
-        result.finished_once += fate.state is JobState.SUCCEEDED and not fate.missing
+        result.finished_once += fate.good
         named |= fate.named
         uri = view.job.source.uri
         if uri.startswith(UPLOADED):
@@ -216,7 +226,18 @@ def _settle(ground: Ground, result: Result) -> None:
     stored = {blob.sha256 for blob in ground.house.blobs.stored()}
     result.stored = len(stored)
     result.missing, result.orphans = sorted(named - stored), sorted(stored - named)
+    result.left_by_gc = len(_collected(ground) ^ named)
     result.findings = [str(finding) for finding in examine(ground.queue).findings]
+
+
+def _collected(ground: Ground) -> set[str]:
+    """What is stored after `vidprocme gc`, as if all of it had been put two hours ago."""
+    hours_ago_s = time.time() - 2 * 3600
+    for path in (ground.data / "blobs").glob("??/*"):
+        os.utime(path, (hours_ago_s, hours_ago_s))
+    words = [sys.executable, "-m", "vidprocme", "gc", "--older", "1h", "--json"]
+    subprocess.run(words, env=running.environment(ground.data), stdout=subprocess.DEVNULL, check=True)
+    return {blob.sha256 for blob in ground.house.blobs.stored()}
 
 
 def table(result: Result) -> str:
@@ -228,7 +249,7 @@ def table(result: Result) -> str:
         f"submitted {result.accepted} (and {result.unanswered} cut off), ended {result.ended}",
         f"finished once {result.finished_once}, lost {result.lost}, doubled {result.doubled}, stuck {result.stuck}",
         f"done again {result.redone}, set aside {result.poison}, attempts lost on the way {result.attempts_lost}",
-        f"blobs {result.stored}: missing {len(result.missing)}, named by none {len(result.orphans)}",
+        f"blobs {result.stored}: missing {len(result.missing)}, named by none {len(result.orphans)}; after gc {result.left_by_gc}",
         f"findings of the walk over all keys: {len(result.findings)}",
         "sound" if result.sound else "NOT SOUND",
     ]

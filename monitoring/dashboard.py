@@ -155,7 +155,7 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
             ),
             Drawn(
                 "Why heads wait",
-                "NO_SUCH_PLACE: no machine could ever run it. BIN_PAUSED: somebody must resume its bin. The others: it waits for its turn.",
+                "NO_SUCH_PLACE: no machine could ever run it. BIN_PAUSED, QUOTA: somebody must resume its bin or raise a limit. The others: it waits for its turn.",
                 "short",
                 (Query("max by (code) (vidprocme_waiting_reasons)", "{{code}}"),),
             ),

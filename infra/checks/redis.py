@@ -1,4 +1,4 @@
-"""The one durable truth about work: written down each second, nothing dropped, on a disk, and never two of it."""
+"""The one durable truth about work: written down before it is answered, nothing dropped, on a disk, and never two of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONF = {
     "port": PORT,
     "dir": "/data",
     "appendonly": "yes",
-    "appendfsync": "everysec",
+    "appendfsync": "always",
     "maxmemory-policy": "noeviction",
     "save": "",
 }

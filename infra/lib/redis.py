@@ -1,7 +1,7 @@
 """Redis: the one durable truth about work, so it writes everything down and never forgets on its own.
 
 It runs in the cluster, on a disk of its own, also on Google Cloud. Memorystore for Redis keeps snapshots only (an hour apart at
-best), and its basic tier is emptied by maintenance; an append-only file synced each second comes with Memorystore's clusters
+best), and its basic tier is emptied by maintenance; an append-only file comes with Memorystore's clusters
 (for Redis Cluster and for Valkey), which vidprocme does not speak. docs/decisions/0001 has the sources.
 """
 
@@ -25,13 +25,14 @@ AUTH = "/etc/redis-auth/auth.conf"
 PASSWORD = "REDIS_PASSWORD"
 
 CONF = f"""\
-# Every write is in the file within a second, and nothing is dropped when memory is full: submit is refused instead.
+# Every write is on the disk before it is answered (with everysec it is put off while the disk lags, and answered all the same),
+# and nothing is dropped when memory is full: submit is refused instead.
 include {AUTH}
 bind * -::*
 port {PORT}
 dir /data
 appendonly yes
-appendfsync everysec
+appendfsync always
 maxmemory %(maxmemory_mib)dmb
 maxmemory-policy noeviction
 save ""

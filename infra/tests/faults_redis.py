@@ -36,7 +36,12 @@ def as_a_deployment(plan: Plan) -> None:
 
 FAULTS = (
     Case(redis.redis_keeps, "local", lambda p: conf(p, "appendonly yes", "appendonly no"), "`appendonly yes`"),
-    Case(redis.redis_keeps, "gcp-house", lambda p: conf(p, "everysec", "no"), "`appendfsync everysec`"),
+    Case(
+        redis.redis_keeps,
+        "gcp-house",
+        lambda p: conf(p, "appendfsync always", "appendfsync everysec"),
+        "`appendfsync always`",
+    ),
     Case(redis.redis_keeps, "local", lambda p: conf(p, "noeviction", "allkeys-lru"), "`maxmemory-policy noeviction`"),
     Case(redis.redis_keeps, "local", lambda p: conf(p, "include ", "# "), "`include /etc/redis-auth/auth.conf`"),
     # The last line of a name counts, whatever stands above it.

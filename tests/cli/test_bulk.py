@@ -156,7 +156,8 @@ def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(house: House, 
 
     assert "JOB_UNFINISHED" in said(capsys, "jobs", "drop", waits, status=6)[1]
     assert "JOB_SUCCEEDED" in said(capsys, "jobs", "drop", done, status=6)[1]
-    assert documents(capsys, "jobs", "drop", "--all-matching") == [{"id": job, "state": "gone"}]
+    assert "FILTER_MISSING" in said(capsys, "jobs", "drop", "--all-matching", status=2)[1]
+    assert documents(capsys, "jobs", "drop", "--all-matching", "--yes") == [{"id": job, "state": "gone"}]
 
     assert house.queue.dead() == () and check(house.queue) == []  # type: ignore[arg-type]
     assert "JOB_UNKNOWN" in said(capsys, "jobs", "drop", job, status=5)[1]

@@ -136,7 +136,7 @@ def test_a_redis_that_somebody_runs(
 
     (redis,) = [finding for finding in findings if finding["topic"] == "redis"]
     assert redis["level"] == "ok"
-    assert "aof everysec" in redis["text"]
+    assert "aof no" in redis["text"]
 
 
 def test_a_data_folder_that_cannot_be_made(

@@ -110,7 +110,7 @@ def test_nothing_is_published_beyond_this_machine() -> None:
 def test_redis_keeps_what_was_accepted() -> None:
     words = NORMAL["services"]["redis"]["command"]
     said = dict(zip(words[::2], words[1::2], strict=True))
-    assert (said["--appendonly"], said["--appendfsync"]) == ("yes", "everysec")
+    assert (said["--appendonly"], said["--appendfsync"]) == ("yes", "always")
     # The limit is what VidprocmeQueueMemory measures by, and what makes a refusal of a kill.
     assert (said["--maxmemory"], said["--maxmemory-policy"]) == ("${REDIS_MAXMEMORY:-768mb}", "noeviction")
     assert "redis:/data" in NORMAL["services"]["redis"]["volumes"]

@@ -5,24 +5,36 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.dispatch.things import started, step_until
 from vidprocme.dispatch.dispatcher import LoopConfig
 from vidprocme.library.blobs import open_blobs
-from vidprocme.queue.base import Settlement, Turn
+from vidprocme.queue.base import Settlement, Turn, TurnSent
 from vidprocme.queue.redis import RedisQueue
 
 
-class Telling(RedisQueue):
-    """The real queue; it says aloud what its turns answered."""
+@dataclass(frozen=True)
+class Heard:
+    """A turn on its way whose answer is told aloud."""
 
-    def turn(self, holder: str, settle: Sequence[Settlement], *more: Any, **named: Any) -> Turn:
-        turn = super().turn(holder, settle, *more, **named)
-        for settlement in settle:
+    sent: TurnSent
+    settle: Sequence[Settlement]
+
+    def answer(self) -> Turn:
+        turn = self.sent.answer()
+        for settlement in self.settle:
             if settlement.lease in turn.stale:
                 print(f"stale: {settlement.next} of {settlement.lease.task}", flush=True)
         return turn
+
+
+class Telling(RedisQueue):
+    """The real queue; it says aloud which settlements were refused."""
+
+    def begin_turn(self, holder: str, settle: Sequence[Settlement], *more: Any, **named: Any) -> TurnSent:
+        return Heard(super().begin_turn(holder, settle, *more, **named), settle)
 
 
 if __name__ == "__main__":

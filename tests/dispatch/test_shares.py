@@ -10,14 +10,17 @@ import pytest
 
 from tests.dispatch.conftest import Connect
 from tests.dispatch.things import new_job, started, state, step_until, submit_waiting, waiting
-from vidprocme.core.job import Bin, Job, JobState
+from tests.queue.things import new_task
+from vidprocme.core.job import Bin, Job, JobState, Stage
+from vidprocme.core.resources import Need, PlaceKind, Resources
 from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.dispatch.follower import follow
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.index import SqliteIndex
-from vidprocme.queue.base import Queue
+from vidprocme.queue.base import NewJob, Queue
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.scheduler.policy import PolicyConfig
 
 CLAIMS = 200
 
@@ -72,14 +75,34 @@ def test_two_pools_together_run_no_more_than_a_limit_allows(connect: Connect, bl
     assert check(queue) == []
 
 
-def submit_many(queue: Queue, tenant: str, count: int) -> set[str]:
+def test_a_bulk_tasks_wait_keeps_to_the_formula_under_urgent_work_that_never_runs_dry(
+    connect: Connect, blobs: BlobStore
+) -> None:
+    """Counted in starts: of sixteen in a row one is an overdue bulk task's, small or as big as the place."""
+    queue = connect()
+    bulk = new_job(bin=Bin.BULK)
+    whole = (Need(PlaceKind.CPU, Resources(cpu_milli=4000)),)
+    small, big = waiting(bulk, 2, 0.003), new_task(bulk, Stage.TRANSCODE, 9, payload={"wait_s": 0.003}, needs=whole)
+    urgent = [new_job(bin=Bin.URGENT) for _ in range(3)]
+    for job in urgent:
+        assert queue.submit(job, waiting(job, 100, 0.003)).created
+    assert queue.submit(bulk, [*small, big]).created
+    at_once = PolicyConfig(max_wait_ms={**PolicyConfig().max_wait_ms, Bin.BULK: 0})
+
+    with started(connect(), blobs, policy=at_once) as pool:
+        step_until(pool, lambda: state(queue, bulk) is JobState.SUCCEEDED)
+
+    events = [event for event in queue.events("0", 5000) if event.kind == "task.running"]
+    starts = [number for number, event in enumerate(events, start=1) if event.job == bulk.id]
+    assert [number <= 16 * older for older, number in enumerate(starts, start=1)] == [True] * 3, starts
+    assert any(state(queue, job) is not JobState.SUCCEEDED for job in urgent), "urgent work ran dry"
+
+
+def submit_many(queue: RedisQueue, tenant: str, count: int) -> set[str]:
     """Tasks of one tenant, in jobs of at most 200."""
-    jobs = []
-    for at in range(0, count, CLAIMS):
-        job = new_job(tenant=tenant)
-        assert queue.submit(job, waiting(job, min(CLAIMS, count - at), 0.002)).created
-        jobs.append(job.id)
-    return set(jobs)
+    jobs = [new_job(tenant=tenant) for _ in range(0, count, CLAIMS)]
+    queue.submit_many([NewJob(job, waiting(job, min(CLAIMS, count), 0.002)) for job in jobs])
+    return {job.id for job in jobs}
 
 
 def first_claims(queue: Queue, after: str) -> list[str]:

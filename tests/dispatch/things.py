@@ -28,6 +28,7 @@ from vidprocme.library.base import Blobs
 from vidprocme.library.frames_zip import pack
 from vidprocme.planner.graph import plan_next
 from vidprocme.queue.base import Claim, Claimed, Queue, Settlement
+from vidprocme.scheduler.policy import PolicyConfig
 
 CLOCK = SystemClock()
 FAST = LoopConfig(beat_ms=100, turn_every_s=0.2, pause_s=0.05)
@@ -54,11 +55,21 @@ def dispatcher(
     config: LoopConfig = FAST,
     only: Callable[[], Collection[JobId]] | None = None,
     at: Failpoint = lambda _name: None,
+    policy: PolicyConfig | None = None,
 ) -> Dispatcher:
     here = places(slots)
     pool = this_pool(CLOCK.now_ms(), len(here), own_jobs_only=only is not None)
     return Dispatcher(
-        queue, TimedExecutor(here), blobs, pool, clock=CLOCK, rng=NoChance(), config=config, only=only, at=at
+        queue,
+        TimedExecutor(here),
+        blobs,
+        pool,
+        clock=CLOCK,
+        rng=NoChance(),
+        config=config,
+        policy=policy,
+        only=only,
+        at=at,
     )
 
 

@@ -85,6 +85,16 @@ def test_it_keeps_jobs_from_one_use_to_the_next(data: Path) -> None:
         queue.close()
 
 
+def test_it_writes_before_it_answers_and_its_keeper_syncs(data: Path) -> None:
+    """With everysec it would put writes off while the disk lags: queue/syncing.py has the numbers."""
+    with embedded.open(data) as server:
+        queue = queue_on(server)
+        assert queue.command("CONFIG", "GET", "appendfsync") in (["appendfsync", "no"], {"appendfsync": "no"})
+        keeper = json.loads((data / "redis" / "keeper.json").read_text())["keeper_pid"]
+        assert len(list(Path(f"/proc/{keeper}/task").iterdir())) == 2, "its loop, and the thread that syncs"
+        queue.close()
+
+
 def test_a_deep_data_folder_has_a_short_socket(tmp_path: Path) -> None:
     data = tmp_path / ("d" * 120) / "data"
     with embedded.open(data) as server:

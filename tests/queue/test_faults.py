@@ -21,6 +21,7 @@ from tests.queue.things import (
     look,
     new_job,
     new_task,
+    pool,
     run,
     states,
     submitted,
@@ -209,7 +210,7 @@ def test_a_full_server_takes_nothing_new_and_lets_work_end(tmp_path: Path) -> No
     server.start("--maxmemory", "6mb")
     queue = RedisQueue.connect(server.url)
     try:
-        _, probe = submitted(queue)
+        accepted, probe = submitted(queue)
         lease = lease_of(queue, probe)
         with pytest.raises(Retryable) as caught:
             while True:
@@ -222,8 +223,36 @@ def test_a_full_server_takes_nothing_new_and_lets_work_end(tmp_path: Path) -> No
             report = PoolReport((PlaceReport("a/cpu", "a", PlaceKind.CPU, 2, busy),), {})
             beat = queue.beat("pool", [lease], lease_ms=LEASE_MS, presence_ms=LEASE_MS, report=report)
             assert beat.lost == ()
+        # What follows from accepted work is accepted work: a pool that cannot plan could not settle either.
+        chunks = [new_task(accepted, Stage.TRANSCODE, i, after=[probe]) for i in range(3)]
+        assert queue.enqueue(lease, chunks) == 3
         assert end(queue, lease).stale == ()
+        for chunk in chunks:
+            run(queue, chunk)
+        assert queue.job(accepted.id).state is JobState.SUCCEEDED  # type: ignore[union-attr]
         assert queue.cancel(queue.jobs(limit=1)[0].job.id) and check(queue) == []
+    finally:
+        queue.close()
+        server.close()
+
+
+def test_on_a_full_server_a_pool_can_start_and_take_over(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    queue = RedisQueue.connect(server.url)
+    try:
+        _, probe = submitted(queue)
+        queue.join(pool("dead"), LEASE_MS)
+        lease_of(queue, probe, holder="dead")
+        queue.command("CONFIG", "SET", "maxmemory", "1mb")
+        with pytest.raises(Retryable) as caught:
+            submitted(queue)
+        assert caught.value.code == "QUEUE_FULL"
+        queue.join(pool("new"), LEASE_MS)
+        assert queue.free_dead("dead") == 1 and [info.id for info in queue.pools()] == ["new"]
+        run(queue, probe)
+        queue.leave("new")
+        assert queue.task(probe.id).state == "succeeded" and check(queue) == []  # type: ignore[union-attr]
     finally:
         queue.close()
         server.close()

@@ -30,7 +30,7 @@ from vidprocme.core.job import (
     TaskState,
     job_state,
 )
-from vidprocme.queue.base import Claim, Settlement
+from vidprocme.queue.base import Claim, Keep, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -91,12 +91,13 @@ class Model:
             if self.state[id_] in WAITING:
                 self.state[id_] = S.CANCELLED
 
-    def settle(self, id_: TaskId, next_: Next) -> None:
+    def settle(self, id_: TaskId, next_: Next, *, at_once: bool = False) -> None:
+        """at_once: what is tried again does not wait."""
         limits = self.tasks[id_].limits
         self.tries[id_] += next_ in (Next.SUCCEED, Next.RETRY, Next.FAIL)
         self.lost[id_] += next_ == Next.LOST
         again = S.CANCELLED if self.tasks[id_].job in self.stopped else S.READY
-        later = S.CANCELLED if self.tasks[id_].job in self.stopped else S.DELAYED
+        later = again if at_once or again == S.CANCELLED else S.DELAYED
         self.state[id_] = {
             Next.SUCCEED: S.SUCCEEDED,
             Next.FAIL: S.FAILED,
@@ -119,7 +120,7 @@ class Model:
 
 
 class Story(RuleBasedStateMachine):
-    """Submits, claims, plans, settles, cancels, retries, in any order."""
+    """Submits, claims, plans, settles, cancels, retries, pauses, in any order."""
 
     server: ClassVar[RedisServer]
 
@@ -129,6 +130,9 @@ class Story(RuleBasedStateMachine):
         self.model = Model()
         self.jobs: list[Job] = []
         self.old: list[Lease] = []  # leases that were settled
+        self.paused: set[Bin] = set()
+        self.most: dict[Bin, int] = {}
+        self.of_all: int | None = None  # tasks of the one tenant that may run at once
 
     def teardown(self) -> None:
         self.queue.close()
@@ -136,6 +140,11 @@ class Story(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, *wanted: TaskState) -> TaskId | None:
         found = [id_ for id_, state in self.model.state.items() if state in wanted]
         return data.draw(st.sampled_from(found)) if found else None
+
+    def bin_of(self, id_: TaskId) -> Bin:
+        view = self.queue.task(id_)
+        assert view is not None
+        return view.task.bin
 
     @rule(tries=st.integers(1, 2), fatal=st.booleans())
     def submit(self, tries: int, fatal: bool) -> None:
@@ -150,7 +159,13 @@ class Story(RuleBasedStateMachine):
     def claim(self, data: st.DataObject, holder: str) -> None:
         wanted = self.pick(data, S.READY)
         assert wanted
+        bin_ = self.bin_of(wanted)
         turn = self.queue.turn(holder, [], [Claim(wanted, "place", CORE)], lease_ms=LEASE_MS)
+        of_bin = sum(self.bin_of(id_) == bin_ for id_ in self.model.lease)
+        full = of_bin >= self.most.get(bin_, 99) or (self.of_all is not None and len(self.model.lease) >= self.of_all)
+        if bin_ in self.paused or full:
+            assert turn.claimed == ()
+            return
         (claimed,) = turn.claimed
         assert claimed.attempt.number == self.model.tries[wanted] + 1
         assert all(claimed.lease.token > lease.token for lease in (*self.old, *self.model.lease.values()))
@@ -250,11 +265,61 @@ class Story(RuleBasedStateMachine):
                 self.queue.drop(job.id)
         else:
             assert self.queue.drop(job.id) and self.queue.job(job.id) is None
-            gone = self.model.of(job.id)
-            self.jobs.remove(job)
-            self.old = [lease for lease in self.old if lease.task not in gone]
-            for id_ in gone:
-                del self.model.tasks[id_], self.model.state[id_]
+            self.let_go(job)
+
+    def let_go(self, job: Job) -> None:
+        gone = self.model.of(job.id)
+        self.jobs.remove(job)
+        self.old = [lease for lease in self.old if lease.task not in gone]
+        for id_ in gone:
+            del self.model.tasks[id_], self.model.state[id_]
+
+    @precondition(lambda self: bool(self.jobs))
+    @rule(data=st.data())
+    def forget(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.jobs))
+        ended = self.model.ending(job.id) not in (JobState.QUEUED, JobState.RUNNING)
+        assert self.queue.forget(job.id) == ended
+        if ended:
+            self.let_go(job)
+
+    @rule(bin_=st.sampled_from(Bin), paused=st.booleans())
+    def pause(self, bin_: Bin, paused: bool) -> None:
+        changed = paused != (bin_ in self.paused)
+        assert (self.queue.pause(bin_) if paused else self.queue.resume(bin_)) == changed
+        self.paused = self.paused | {bin_} if paused else self.paused - {bin_}
+        assert self.queue.paused() == self.paused
+
+    @rule(bin_=st.sampled_from(Bin), most=st.sampled_from([None, 1, 2]))
+    def limit(self, bin_: Bin, most: int | None) -> None:
+        self.queue.limit_bin(bin_, most)
+        self.most.pop(bin_, None)
+        if most is not None:
+            self.most[bin_] = most
+
+    @rule(most=st.none() | st.integers(1, 4))
+    def limit_the_tenant(self, most: int | None) -> None:
+        self.queue.set_tenant("default", limit=most)
+        self.of_all = most
+
+    @precondition(lambda self: S.DEAD in self.model.state.values())
+    @rule(kept=st.integers(1, 2))
+    def give_up(self, kept: int) -> None:
+        """Housekeeping, with room for so many dead letters: the oldest become failed, and nothing follows from it."""
+        self.queue.command("DEL", self.queue.keys.of("trimmed"))
+        gone = self.queue.dead()[kept:]
+        assert self.queue.trim(Keep(dead=kept)).given_up == len(gone)
+        for id_ in gone:
+            self.model.state[id_] = S.FAILED
+
+    @rule(holder=st.sampled_from(["a", "b"]))
+    def die(self, holder: str) -> None:
+        """A pool is known to be dead: what it ran is lost, and ready again at once."""
+        held = [id_ for id_, lease in self.model.lease.items() if lease.holder == holder]
+        assert self.queue.free_dead(holder) == len(held)
+        self.old += [self.model.lease[id_] for id_ in held]
+        for id_ in sorted(held):  # the script's order: one that is out of tries stops the others
+            self.model.settle(id_, Next.LOST, at_once=True)
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def beat(self, holder: str) -> None:
@@ -283,14 +348,23 @@ class Story(RuleBasedStateMachine):
                 assert last[job.id] == state
 
 
-@pytest.mark.timeout(600)
 def test_any_story_ends_as_the_model_says(own_server: RedisServer) -> None:
-    Story.server = own_server
+    tell(own_server, STORIES, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_thousands_of_steps_end_as_the_model_says(own_server: RedisServer) -> None:
+    tell(own_server, 50, 80)
+
+
+def tell(server: RedisServer, stories: int, steps: int) -> None:
+    Story.server = server
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=STORIES,
-            stateful_step_count=STEPS,
+            max_examples=stories,
+            stateful_step_count=steps,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),

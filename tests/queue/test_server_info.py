@@ -34,7 +34,7 @@ def test_a_server_that_cannot_write_keeps_nothing_until_it_can_again(server: Red
             submitted(queue)
     assert caught.value.code == "QUEUE_DISK"
     info = queue.server()
-    assert (info.writes_ok, info.keeps, info.persistence) == (False, False, "aof everysec")
+    assert (info.writes_ok, info.keeps, info.persistence) == (False, False, "aof no")
 
     server.limit_disk(None)
     for _ in range(100):

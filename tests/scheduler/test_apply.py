@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from tests.scheduler.strategies import snapshots
+from tests.scheduler.test_policy import FEWER
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, PlaceKind, Resources
@@ -77,6 +78,7 @@ def test_a_placement_on_an_unknown_place_is_refused() -> None:
         placed(Snapshot(), Placement(TaskId("a0"), "nowhere", SOME, ""))
 
 
+@FEWER
 @given(snapshots())
 def test_what_was_placed_and_finished_is_free_again(snapshot: Snapshot) -> None:
     plan = decide(snapshot, 0, PolicyConfig())
@@ -91,6 +93,7 @@ def test_what_was_placed_and_finished_is_free_again(snapshot: Snapshot) -> None:
     assert sum(one.length for one in after.lines.values()) == waiting - len(plan.placements)
 
 
+@FEWER
 @given(snapshots())
 def test_what_was_not_granted_leaves_the_places_as_if_it_had_never_been_asked_for(snapshot: Snapshot) -> None:
     plan = decide(snapshot, 30, PolicyConfig(max_wait_ms=dict.fromkeys(Bin, 10)))
@@ -101,6 +104,7 @@ def test_what_was_not_granted_leaves_the_places_as_if_it_had_never_been_asked_fo
     assert after.places == snapshot.places
 
 
+@FEWER
 @given(snapshots())
 def test_what_starts_is_added_to_its_tenants_use_and_to_what_runs(snapshot: Snapshot) -> None:
     """Never negative, and nothing is charged twice or to somebody else: the sums are those of the plan."""
@@ -130,6 +134,7 @@ def test_tenants_that_a_turn_did_not_show_are_remembered_while_they_have_a_line(
     assert after.shares == Shares({}, {"ann": TenantShare(9), "bob": TenantShare(6)})
 
 
+@FEWER
 @given(snapshots())
 def test_placing_one_by_one_is_placing_all(snapshot: Snapshot) -> None:
     plan = decide(snapshot, 0, PolicyConfig())

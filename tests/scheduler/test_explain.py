@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.scheduler.strategies import snapshots
+from tests.scheduler.test_policy import FEWER, moments
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
@@ -161,7 +161,8 @@ def without_cause(snapshot: Snapshot, plan: Plan, one: Line, code: str) -> Snaps
             raise ValueError(code)
 
 
-@given(snapshots(), st.integers(-5, 40))
+@FEWER
+@given(snapshots(), moments)
 def test_without_the_cause_the_decision_is_another(snapshot: Snapshot, now_ms: int) -> None:
     """For the codes that name something to take away: then this reason is not given again, and some head's fate changes."""
     config = PolicyConfig(max_wait_ms=dict.fromkeys(Bin, 10))

@@ -6,7 +6,7 @@ import random
 from dataclasses import fields, replace
 from itertools import permutations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scheduler.strategies import snapshots
@@ -25,6 +25,7 @@ from vidprocme.scheduler.turns import turn_of
 CONFIG = PolicyConfig(max_wait_ms={Bin.URGENT: 0, Bin.HIGH: 5, Bin.NORMAL: 10, Bin.BULK: 15})
 PATIENT = PolicyConfig(max_wait_ms={})  # nothing is ever overdue
 moments = st.integers(-5, 40)
+FEWER = settings(max_examples=50)  # there are many of these, and `make test` is to stay short
 CORE = Need(PlaceKind.CPU, Resources(cpu_milli=1000))
 GPU = Need(PlaceKind.GPU, Resources(gpu_milli=1000))
 CPU_MODEL = Need(PlaceKind.CPU_MODEL, Resources(cpu_milli=2000))
@@ -48,6 +49,7 @@ def may_start(snapshot: Snapshot, line: Line) -> bool:
     return not full and not (its_bin and its_bin.paused)
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_never_gives_away_more_than_there_is(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -63,6 +65,7 @@ def test_never_gives_away_more_than_there_is(snapshot: Snapshot, now_ms: int) ->
         assert Need(kind, placement.resources) in heads[placement.task].needs
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_every_head_is_placed_once_or_has_one_reason(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -74,6 +77,7 @@ def test_every_head_is_placed_once_or_has_one_reason(snapshot: Snapshot, now_ms:
     assert all(reason.code in CODES and reason.text.endswith(".") for reason in plan.reasons.values())
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_or_a_rule(
     snapshot: Snapshot, now_ms: int
@@ -91,6 +95,7 @@ def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_o
                 assert (code != "RESERVED_FOR") == (not may_start(after, line))
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_a_reservation_is_for_one_overdue_head_that_waits_and_could_fit(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -107,6 +112,7 @@ def test_a_reservation_is_for_one_overdue_head_that_waits_and_could_fit(snapshot
         assert plan.reasons[task].code == "NO_PLACE_FREE" and id_ in plan.reasons[task].text
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_beside_a_reservation_nothing_takes_what_the_task_lacks_there(snapshot: Snapshot, now_ms: int) -> None:
     """What is started at a place that stays held leaves its task no further from fitting."""
@@ -126,6 +132,7 @@ def test_beside_a_reservation_nothing_takes_what_the_task_lacks_there(snapshot: 
         assert new.free_slots >= 1 and new.starts == old.starts
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_what_goes_before_the_order_is_overdue_and_it_is_its_bins_turn(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -142,6 +149,7 @@ def test_what_goes_before_the_order_is_overdue_and_it_is_its_bins_turn(snapshot:
             assert placement.counted
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_no_more_start_than_the_limits_allow_and_nothing_of_a_paused_bin(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -157,6 +165,7 @@ def test_no_more_start_than_the_limits_allow_and_nothing_of_a_paused_bin(snapsho
         assert not mine or its.limit is None or its.running + mine <= its.limit
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_a_draining_place_gets_nothing(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -165,6 +174,7 @@ def test_a_draining_place_gets_nothing(snapshot: Snapshot, now_ms: int) -> None:
     assert not any(snapshot.places[id_].place.draining for id_ in used)
 
 
+@FEWER
 @given(snapshots(), moments, st.randoms(use_true_random=False))
 def test_the_order_of_lines_places_and_heads_does_not_matter(
     snapshot: Snapshot, now_ms: int, rng: random.Random
@@ -193,6 +203,7 @@ def test_ties_go_by_name_whatever_comes_first() -> None:
             assert where(plan_for(list(places), *lines)) == [("a1", "p"), ("b1", "q"), ("a2", "r")]
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_nothing_more_to_do_right_after_a_plan(snapshot: Snapshot, now_ms: int) -> None:
     plan = decide(snapshot, now_ms, CONFIG)
@@ -201,6 +212,7 @@ def test_nothing_more_to_do_right_after_a_plan(snapshot: Snapshot, now_ms: int) 
     assert again.placements == () and again.reserved == plan.reserved
 
 
+@FEWER
 @given(snapshots(), moments)
 def test_while_nothing_is_overdue_a_more_urgent_bin_never_loses_to_a_less_urgent_one(
     snapshot: Snapshot, now_ms: int

@@ -184,6 +184,10 @@ def _run(
     with house_of(ctx) as house:
         choice = choice_of(house.clock.now_ms(), **wanted)
         _check(verb, given, all_matching, choice)
+        if all_matching and choice == Choice() and not (yes or dry_run or sys.stdin.isatty()):
+            raise BadWish(
+                "FILTER_MISSING", f"That would {verb.name} all jobs there are.", "Say which, or --yes to mean all."
+            )
         statuses: list[int] = []
         if all_matching:
             if not choice.states:

@@ -345,9 +345,7 @@ class Dispatcher:
 
     def _see(self, turn: Turn) -> None:
         # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
-        self._due_ms = None
-        if turn.next_due_ms is not None:
-            self._due_ms = self._clock.now_ms() + max(turn.next_due_ms - turn.now_ms, DUE_AGAIN_MS)
+        self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
@@ -377,9 +375,8 @@ class Dispatcher:
     def _wait_s(self, timeout_s: float) -> float:
         if self._rung.is_set() or self._ended:
             return 0.0
-        if self._due_ms is None:
-            return timeout_s
-        return min(timeout_s, max(0.0, (self._due_ms - self._clock.now_ms()) / 1000))
+        due_s = timeout_s if self._due_ms is None else (self._due_ms - self._clock.now_ms()) / 1000
+        return min(timeout_s, max(0.0, due_s))
 
     def _is_due(self) -> bool:
         return self._due_ms is not None and self._clock.now_ms() >= self._due_ms

@@ -20,6 +20,7 @@ from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.redis import RedisQueue
 
+RESTS_AT_ONCE = 1_000  # things put off that one script looks at
 LEASES_AT_ONCE = 2_000  # running tasks that one script looks at
 JOBS_AT_ONCE = 2_000  # jobs whose counts one script adds up
 PAGE = 500
@@ -56,13 +57,15 @@ def walk(queue: RedisQueue) -> Report:
     """One walk. Each finding was so at some moment."""
     report = Report()
     listed: set[str] = set()  # tasks that a job names
+    resting: list[str] = []  # jobs that count something put off
     tokens: dict[str, str] = {}  # token -> the task that has it; of ended tasks only the largest is of interest
     steps: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
-        ("the jobs", lambda: _jobs(queue, listed, tokens, report)),
+        ("the jobs", lambda: _jobs(queue, listed, tokens, resting, report)),
         ("the places", lambda: _strays(queue)),
         ("the keys", lambda: _keys(queue, listed, report)),
         ("the lists", lambda: judge_lists(queue)),
         ("the counter of tokens, and the doorbell", lambda: _whole(queue, max(map(int, tokens), default=0))),
+        ("what is put off", lambda: _put_off(queue, resting, report)),
         ("what bins and tenants run", lambda: _running(queue, report)),
         ("the count of tasks by state", lambda: _totals(queue, report)),
     )
@@ -74,7 +77,9 @@ def walk(queue: RedisQueue) -> Report:
     return report
 
 
-def _jobs(queue: RedisQueue, listed: set[str], tokens: dict[str, str], report: Report) -> Iterator[Finding]:
+def _jobs(
+    queue: RedisQueue, listed: set[str], tokens: dict[str, str], resting: list[str], report: Report
+) -> Iterator[Finding]:
     newest = 0
     for job in _members(queue, *LISTS):
         try:
@@ -89,6 +94,8 @@ def _jobs(queue: RedisQueue, listed: set[str], tokens: dict[str, str], report: R
         report.tasks += len(seen.tasks)
         yield from judge(seen)
         listed.update(seen.listed)
+        if int(seen.row.get("rest", 0)) and "going" not in seen.row:
+            resting.append(job)
         for task in seen.tasks.values():
             token = task.row.get("token") if task.row else None
             newest = max(newest, int(token or 0))
@@ -160,6 +167,25 @@ def _whole(queue: RedisQueue, newest: int) -> Iterator[Finding]:
         yield Finding("fence", "fence", f"stands at {fence}, and a task has token {newest}: it would be given again")
     if wake > 64:
         yield Finding("wake", "wake", f"has {wake} tokens; more than 64 are of no use")
+
+
+def _put_off(queue: RedisQueue, resting: Sequence[str], report: Report) -> Iterator[Finding]:
+    """What follows from an end or a stop, and has not been done yet, is on the list; nobody waits for what is not."""
+    reply = queue.run("putoff", RESTS_AT_ONCE, *resting[:RESTS_AT_ONCE])
+    if not reply:
+        report.unjudged.append(f"what is put off: more than {RESTS_AT_ONCE} things are")
+        return
+    rows, told, places = reply
+    real = Counter(job for _, job, _ in rows)
+    for name, _, place in rows:
+        if not place:
+            yield Finding("rest-nowhere", "rest", f"has {name}, and nobody knows where to go on with it")
+    if places > len(rows):
+        yield Finding("rest-over", "rest:at", f"has {places} places to go on with {len(rows)} things")
+    for job, count in told:
+        if int(count) != real[job]:
+            text = f"counts {count} things that are put off; {real[job]} are: it may wait for ever"
+            yield Finding("rest-count", f"job:{job}", text)
 
 
 def _running(queue: RedisQueue, report: Report) -> Iterator[Finding]:

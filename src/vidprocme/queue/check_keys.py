@@ -37,6 +37,7 @@ KNOWN: Mapping[str, str] = {
     "running": "hash",
     "usage": "hash",
     "going": "zset",
+    "deadlines": "zset",
     "rest": "zset",
     "rest:at": "hash",
     "ended:": "zset",

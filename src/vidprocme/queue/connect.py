@@ -127,7 +127,7 @@ def examine(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInf
         Retryable: QUEUE_UNREACHABLE.
         Fatal: QUEUE_SERVER_TOO_OLD, QUEUE_EVICTS, QUEUE_DENIED.
     """
-    found = describe(client, where)
+    found = describe(client, where, ours=ours)
     if found.name == "redis" and version_tuple(found.version) < OLDEST:
         raise Fatal(
             "QUEUE_SERVER_TOO_OLD",
@@ -146,8 +146,11 @@ def examine(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInf
     return found
 
 
-def describe(client: redis.Redis, where: str) -> ServerInfo:
+def describe(client: redis.Redis, where: str, *, ours: bool = False) -> ServerInfo:
     """What server this is, good or not.
+
+    Args:
+        ours: the embedded server, whose file its keeper syncs every second (syncing.py).
 
     Raises:
         Retryable: QUEUE_UNREACHABLE. Fatal: QUEUE_DENIED.
@@ -155,6 +158,8 @@ def describe(client: redis.Redis, where: str) -> ServerInfo:
     with translated(where):
         info: dict[str, Any] = dict(client.info())  # type: ignore[arg-type]  # the stub also covers the async client
         appendfsync, save = _setting(client, "appendfsync"), _setting(client, "save")
+    if ours and appendfsync == "no":
+        appendfsync = "everysec"
     name, version = version_of(info)
     snapshots = "rdb" if save or save is None else "none"
     persistence = f"aof {appendfsync or ''}".strip() if info.get("aof_enabled") else snapshots

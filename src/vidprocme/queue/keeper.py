@@ -35,6 +35,7 @@ from vidprocme import processes
 from vidprocme.core.errors import ErrorInfo, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.wire import to_wire
 from vidprocme.queue import binaries, sockets, stamp
+from vidprocme.queue.syncing import Syncer
 
 TICK_S = 0.25
 LINGER_S = 5.0
@@ -137,6 +138,8 @@ class Keeper:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         users = (self._folder / "users.lock").open("ab")
+        syncer = Syncer(self._folder, log)
+        syncer.start()
         idle_since: float | None = None
         while True:
             self._heal()
@@ -146,6 +149,7 @@ class Keeper:
                 idle_since = idle_since or time.monotonic()
                 if self._told_to_stop or time.monotonic() - idle_since >= self._linger_s:
                     self._stop()
+                    syncer.stop()
                     return users
                 fcntl.flock(users, fcntl.LOCK_UN)
             time.sleep(TICK_S)
@@ -182,7 +186,8 @@ class Keeper:
 
 
 def server_argv(binary: str, folder: Path, path: Path) -> list[str]:
-    """How our server is run: an append-only file synced every second, no snapshots, nothing evicted, no port."""
+    """How our server is run: an append-only file that its keeper syncs every second (syncing.py says why), no snapshots,
+    nothing evicted, no port."""
     settings = {
         "port": "0",
         "unixsocket": str(path),
@@ -190,7 +195,7 @@ def server_argv(binary: str, folder: Path, path: Path) -> list[str]:
         "dir": str(folder),
         "daemonize": "no",
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "no",
         "aof-use-rdb-preamble": "yes",
         "aof-load-truncated": "yes",
         "save": "",

@@ -25,8 +25,8 @@ SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 class QueueReader:
     """The reading half of RedisQueue."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, where: str) -> None:
-        self._client, self._keys, self._where = client, keys, where
+    def __init__(self, client: redis.Redis, keys: Keys, where: str, *, ours: bool = False) -> None:
+        self._client, self._keys, self._where, self._ours = client, keys, where, ours
 
     @property
     def client(self) -> redis.Redis:
@@ -234,7 +234,7 @@ class QueueReader:
         return {name: int(n) for name, n in sorted(found.items())}
 
     def server(self) -> ServerInfo:
-        return connect.describe(self._client, self._where)
+        return connect.describe(self._client, self._where, ours=self._ours)
 
 
 def _pairs(reply: Any) -> dict[str, str]:

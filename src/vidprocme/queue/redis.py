@@ -1,6 +1,6 @@
 """The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
 
-Plain commands change only what no task hangs on: a pool's presence, an idempotency key that is freed, where a source lies.
+Plain commands change only what no task hangs on: an idempotency key that is freed, where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.
@@ -51,8 +51,10 @@ TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
-    def __init__(self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0) -> None:
-        super().__init__(client, keys, where)
+    def __init__(
+        self, client: redis_py.Redis, keys: Keys, where: str, memory_percent: int = 0, *, ours: bool = False
+    ) -> None:
+        super().__init__(client, keys, where, ours=ours)
         self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
@@ -79,7 +81,7 @@ class RedisQueue(QueueReader):
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where, memory_percent)
+        return cls(client, Keys(prefix), where, memory_percent, ours=ours)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script; its errors in our words."""
@@ -188,15 +190,7 @@ class RedisQueue(QueueReader):
 
     # -- pools -----------------------------------------------------------------------------------------------------
     def join(self, pool: PoolInfo, presence_ms: int) -> None:
-        self.commands(
-            (
-                # One that is there already (it joins again to say that it drains) keeps its report.
-                ("SET", self._keys.presence(pool.id), pool.started_ms, "NX", "PX", presence_ms),
-                ("PEXPIRE", self._keys.presence(pool.id), presence_ms),
-                ("HSET", self._keys.of("pools"), pool.id, wire.dumps(pool)),
-                ("HSETNX", self._keys.of("told"), pool.id, "{}"),
-            )
-        )
+        self.run("join", pool.id, wire.dumps(pool), presence_ms, pool.started_ms)
 
     def leave(self, pool: str) -> None:
         self.free_dead(pool)

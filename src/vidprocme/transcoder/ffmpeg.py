@@ -23,7 +23,8 @@ from vidprocme.transcoder.binary import Encoder, EncoderCheck, Ffmpeg, encoders,
 __all__ = ["Encoder", "EncoderCheck", "Ffmpeg", "RunResult", "encoders", "find", "run"]
 
 TAIL_LINES = 40
-TERM_GRACE_S = 2.0
+# Nobody wants what a stopped run has written: there is nothing to finish. (x264 would encode what it holds, for seconds.)
+TERM_GRACE_S = 0.3
 # A run whose output stands still may still be decoding towards its first picture; only burning CPU, ten times as long
 # as a silent one is given, is a hang too.
 BUSY_PATIENCE = 10

@@ -16,7 +16,7 @@ local function begin_to_forget(job, why)
   local key = P .. 'job:' .. job
   local got = call('HMGET', key, 'key', 'job')
   if got[1] and call('HGET', P .. 'keys', got[1]) == job then call('HDEL', P .. 'keys', got[1]) end
-  for _, list in ipairs({'jobs', 'active', 'ended:succeeded', 'ended:failed'}) do call('ZREM', P .. list, job) end
+  for _, list in ipairs({'jobs', 'active', 'deadlines', 'ended:succeeded', 'ended:failed'}) do call('ZREM', P .. list, job) end
   call('HSET', key, 'going', NOW)
   call('ZADD', P .. 'going', NOW, job)
   local base = reused(got[2])

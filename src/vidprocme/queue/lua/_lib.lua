@@ -1,9 +1,11 @@
 -- The prelude of every script: the clock, the one table of transitions, and the functions that may change a task.
 -- scripts.py puts it in front of each script and replaces the @NAME@ marks (transitions come from core.job.TRANSITIONS).
 --
--- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot:
+-- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot. What bounds each of them is
+-- in docs/architecture.md ("Where things live"), and held by tests/queue/test_bounds.py:
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
---                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten)
+--                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
+--                             late (ms: found past its deadline)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
 --                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
@@ -23,6 +25,7 @@
 --   <p>dead           zset    dead task; score = ms
 --   <p>jobs, <p>active zset   job; score = submitted us (active: not ended)
 --   <p>ended:succeeded, <p>ended:failed  zset  ended jobs that may be trimmed (failed: cancelled ones too); score = ended ms
+--   <p>deadlines      zset    jobs that have a deadline and were not past it when a turn last looked; score = it in ms
 --   <p>going          zset    jobs that are being forgotten, a few tasks at a time; score = ms
 --   <p>trimmed, <p>dead:warned  string  with PX: nothing to trim until then; the warning was said lately
 --   <p>keys           hash    idempotency key -> job
@@ -45,7 +48,7 @@ local ALLOWED = @TRANSITIONS@ -- ' from>to from>to ... '
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = '@EVENTS@', @ATTEMPTS@, @WAKE@, '@SERIES_S@', @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON, AVOID = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@
+local SWEEP, PROMOTE, POISON, AVOID, LATE = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@, @LATE@
 
 -- `..` prints 14 digits only; microseconds have 16.
 local function whole(number) return string.format('%.0f', number) end
@@ -133,6 +136,9 @@ end
 
 -- The job whose kept frames a job reuses, from its text. (Inside a JSON string each quote has a backslash before it.)
 local function reused(text) return string.match(text, '"reuses":"([^"]+)"') end
+
+-- Until when a job is of use, from its text: ms since the epoch; 0: for ever.
+local function deadline_of(text) return tonumber(string.match(text, '"deadline_ms":(%d+)') or 0) end
 
 local function stop(job, field)
   call('HSET', P .. 'job:' .. job, field, NOW_WORD)

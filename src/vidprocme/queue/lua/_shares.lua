@@ -111,15 +111,24 @@ local function terms(lines)
       limit(bins, 'bin|' .. bin)
     end
   end
+  local names, fields = {}, {}
   for _, line in ipairs(lines) do
     local tenant = tenant_of(line[1])
     if not seen[tenant] then
-      seen[tenant] = true
-      tenants[#tenants + 1] = tenant
-      tenants[#tenants + 1] = whole((used_now(call('HGET', P .. 'usage', tenant))))
-      tenants[#tenants + 1] = set_of('weight|' .. tenant) or 1
-      limit(tenants, 'tenant|' .. tenant)
+      seen[tenant], names[#names + 1] = true, tenant
+      fields[#fields + 1] = 'weight|' .. tenant
+      fields[#fields + 1] = 'most|tenant|' .. tenant
     end
+  end
+  if #names == 0 then return {NOW, bins, tenants} end
+  if set_of('tenants') then
+    for i, value in ipairs(call('HMGET', P .. 'ctl', unpack(fields))) do SET[fields[i]] = value end
+  end
+  for i, text in ipairs(call('HMGET', P .. 'usage', unpack(names))) do
+    tenants[#tenants + 1] = names[i]
+    tenants[#tenants + 1] = whole((used_now(text)))
+    tenants[#tenants + 1] = set_of('weight|' .. names[i]) or 1
+    limit(tenants, 'tenant|' .. names[i])
   end
   return {NOW, bins, tenants}
 end

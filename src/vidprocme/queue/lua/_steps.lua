@@ -23,7 +23,8 @@ local function is_waiting(task) return task.state == 'blocked' or task.state == 
 
 -- Why what waits in a job that is being stopped does not come to run.
 local function stop_code(job)
-  return call('HEXISTS', P .. 'job:' .. job, 'cancel') == 1 and 'CANCELLED' or 'JOB_FAILED'
+  local got = call('HMGET', P .. 'job:' .. job, 'late', 'cancel')
+  return got[1] and 'DEADLINE' or (got[2] and 'CANCELLED' or 'JOB_FAILED')
 end
 
 -- Tell kids of a task that it ended. Replies how many were looked at.

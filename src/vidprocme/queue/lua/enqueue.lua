@@ -4,6 +4,7 @@
 local planner = load(ARGV[1])
 if not holds(planner, ARGV[2], ARGV[3]) then return -1 end
 if ARGV[4] ~= '' and ARGV[4] ~= planner.job then return -2 end
+call('DEL', P .. 'none') -- see turn.lua: what follows from work in hand goes in, also on a full server
 local new, tasks = 0, {}
 for at = 5, #ARGV, TASK_WORDS do tasks[#tasks + 1] = task_at(at) end
 for _, task in ipairs(tasks) do

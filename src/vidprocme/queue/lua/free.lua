@@ -1,6 +1,7 @@
 -- A pool is gone (it said goodbye, or is known to be dead): its leases are lost and ready again at once; it is forgotten.
 -- ARGV: 1 pool.
 -- Reply: how many leases were freed.
+call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local pool = ARGV[1]
 local held = call('SMEMBERS', P .. 'held:' .. pool)
 table.sort(held)

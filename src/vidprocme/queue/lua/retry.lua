@@ -21,7 +21,7 @@ if #fresh == 0 then
   finale()
   return 0
 end
-call('HDEL', key, 'cancel', 'doom', 'ended')
+call('HDEL', key, 'cancel', 'doom', 'late', 'ended')
 job_of(job).stop, job_of(job).ended = false, false
 place(P .. 'ended:succeeded', job)
 place(P .. 'ended:failed', job)

@@ -37,6 +37,8 @@ local function submit(job, text, key, name, from, upto)
   local score = whole(stamp())
   place(P .. 'jobs', job, score)
   place(P .. 'active', job, score)
+  local deadline = deadline_of(text)
+  if deadline > 0 then place(P .. 'deadlines', job, whole(deadline)) end
   add(TOTALS, 'job.submitted', 1)
   for _, task in ipairs(new) do insert(task, job) end
   return 1, job

@@ -63,6 +63,17 @@ if last[2] and tonumber(last[2]) > NOW + LONG_MS then
     end
   end
 end
+-- Before anything is claimed: what is late does not begin any more.
+for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, LATE)) do
+  call('ZREM', P .. 'deadlines', id)
+  local job = job_of(id)
+  if job.counts.live > 0 and not job.stop then
+    emit('job.late', id, nil, {})
+    stop(id, 'late')
+    stop(id, 'cancel')
+    stop_job(id)
+  end
+end
 release()
 go_on()
 release()
