@@ -69,7 +69,9 @@ __all__ = [
     "TurnSent",
 ]
 
-JOBS_BATCH = 64  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks; 200 held a busy server for 35 ms
+JOBS_BATCH = (
+    64  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks; 200 held a busy server for 35 ms
+)
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line, while not very many wait
