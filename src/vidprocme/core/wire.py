@@ -218,7 +218,8 @@ def _noun_decoder(kind: type) -> Decoder:
     def decode(data: Any) -> Any:
         if not made:
             hints = typing.get_type_hints(kind)
-            made.extend(_noun_decoders(kind, {field.name: hints[field.name] for field in dataclasses.fields(kind)}))
+            # Put there as a whole: two threads may come first.
+            made[:] = _noun_decoders(kind, {field.name: hints[field.name] for field in dataclasses.fields(kind)})
         quick, careful = made
         try:
             return quick(data)
