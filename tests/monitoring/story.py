@@ -92,10 +92,9 @@ def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
     assert server.ended(job) == "failed"
     story.await_told(watch, "VidprocmeJobFailed")
     noise(folder / "hard.mp4", 40)
-    hard = server.post(folder / "hard.mp4", model="none", renditions="720p,480p,360p")
-    watch.await_drawn(
-        "vidprocme_waiting_reasons > 0"
-    )  # more chunks than cores; killed, they would wait for their retry
+    hard = server.post(folder / "hard.mp4", model="none", renditions="720p,480p,360p", chunk="10")
+    # More chunks than cores: one waits. Once they are killed they wait for their retry, which is no pool's reason.
+    watch.await_drawn("vidprocme_waiting_reasons > 0")
     await_(lambda: _killed_so_far(server) >= MANY, f"{MANY} lost attempts")
     story.await_told(watch, "VidprocmeManyLost")
     server.cancel(hard)
