@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,15 @@ def tell(folder: Path) -> Story:
         # Nobody listens there. Known before the pool starts, which offers one place for each server.
         words = ["--data", str(data), "models", "add", "http://127.0.0.1:9/v1", "--name", "away"]
         subprocess.run([sys.executable, "-m", "vidprocme", *words], env=environment(), check=True, capture_output=True)
-        with serving(folder, "--sim-gpus", "1", VIDPROCME_REDIS_URL=redis_server.url) as server:
+        kept = {
+            "VIDPROCME_REDIS_URL": redis_server.url,
+            "VIDPROCME_KEEP_DEAD": "1",
+        }  # the second dead letter is one too many
+        with serving(folder, "--sim-gpus", "1", **kept) as server:
             with watching(folder / "watch", [server.address]) as watch:
                 began_s = time.time()
                 _a_good_day(story, server, watch, folder, began_s)
-                _bad_work(story, server, watch, folder)
+                _bad_work(story, server, watch, folder, redis_server)
                 _no_pool(story, server, watch, folder, redis_server)
                 story.panels = dict(_panels(watch, began_s))
                 story.codes = _codes(watch, began_s)
@@ -81,8 +86,8 @@ def _a_good_day(story: Story, server: Server, watch: Watch, folder: Path, began_
     story.verdicts["good day"] = _verdicts(watch)
 
 
-def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
-    """A file that is no video, a model server that is away, somebody who kills processes, and a video that makes them crash."""
+def _bad_work(story: Story, server: Server, watch: Watch, folder: Path, redis_server: RedisServer) -> None:
+    """A file that is no video, a model server that is away, somebody who kills processes, and videos that make them crash."""
     (folder / "text.mp4").write_text("this is no video\n" * 100)
     job = server.post(folder / "text.mp4", model="none")
     away = []
@@ -101,9 +106,16 @@ def _bad_work(story: Story, server: Server, watch: Watch, folder: Path) -> None:
     story.await_told(watch, "VidprocmeManyRetries")
     for one in away:
         server.cancel(one)
-    noise(folder / "poison.mp4", 20)
-    poison = server.post(folder / "poison.mp4", model="none", renditions="360p")
-    await_(lambda: _crashed(server, poison), "a video that is set aside")
+    assert server.ended(hard) == "cancelled"
+    words = ["--data", str(server.data), "jobs", "drop", hard, "--yes"]
+    here = environment(VIDPROCME_REDIS_URL=redis_server.url)
+    subprocess.run([sys.executable, "-m", "vidprocme", *words], env=here, check=True, capture_output=True)
+    for seconds in (20, 21):
+        noise(folder / f"poison-{seconds}.mp4", seconds)
+        poison = server.post(folder / f"poison-{seconds}.mp4", model="none", renditions="360p")
+        await_(partial(_crashed, server, poison), "a video that is set aside")
+    await_(lambda: _count(server, "vidprocme_dead_letters_given_up_total"), "a dead letter too many to be given up")
+    watch.await_scrapes(2)
     story.await_told(watch, "VidprocmeDeadLetters")
 
 
@@ -112,6 +124,12 @@ def _crashed(server: Server, job: str) -> bool:
     for process in server.attempts():
         process.send_signal(signal.SIGSEGV)
     return bool(server.get(f"/v1/jobs/{job}")["state"] == "failed")
+
+
+def _count(server: Server, name: str) -> float:
+    """A counter without labels, now."""
+    (number,) = re.findall(rf"^{name} (\S+)$", server.metrics(), re.M)
+    return float(number)
 
 
 def _killed_so_far(server: Server) -> int:
