@@ -78,22 +78,18 @@ def test_the_first_alternative_elsewhere_comes_before_the_second_here() -> None:
     assert went(plan_at(READY_MS, [gpu("a"), model], replace(two, heads=(head,)))) == ["m"]
 
 
-@given(snapshots(), st.sets(st.integers(0, 5)), st.integers(0, 2 * ELSEWHERE_HERE_MS))
-def test_in_the_end_nothing_waits_for_having_failed(snapshot: Snapshot, avoided: set[int], now_ms: int) -> None:
-    """After a minute the decision is the one that would have been made without; before, nobody else is worse off for it."""
+@given(snapshots(), st.sets(st.integers(0, 5)))
+def test_in_the_end_nothing_waits_for_having_failed(snapshot: Snapshot, avoided: set[int]) -> None:
     avoid = tuple(f"place-{number}" for number in sorted(avoided))
-    heads = {
+    wary = {
         key: replace(one, heads=tuple(replace(head, avoid=avoid) for head in one.heads))
         for key, one in snapshot.lines.items()
     }
-    wary = replace(snapshot, lines=heads)
     late = 20 + ELSEWHERE_HERE_MS  # the youngest head of these snapshots is ready at 20
 
-    with_it, without = decide(wary, late, CONFIG), decide(snapshot, late, CONFIG)
-    assert len(with_it.placements) == len(without.placements) or avoid
-    assert decide(wary, now_ms, CONFIG) == decide(wary, now_ms, CONFIG)
-    waits = {task for task, reason in with_it.reasons.items() if reason.code == ELSEWHERE}
-    assert waits == set()
+    plan = decide(replace(snapshot, lines=wary), late, CONFIG)
+
+    assert {task for task, reason in plan.reasons.items() if reason.code == ELSEWHERE} == set()
 
 
 @pytest.mark.parametrize("now_ms", [READY_MS, READY_MS + ELSEWHERE_HERE_MS])
