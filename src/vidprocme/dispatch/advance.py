@@ -16,16 +16,26 @@ from vidprocme.core.wire import dumps, index_from_bytes
 from vidprocme.library.base import Blobs
 from vidprocme.planner.graph import plan_next
 from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Queue, Settlement
-from vidprocme.scheduler.retry import next_step
+from vidprocme.scheduler.retry import LATER_MS, next_step
 
 # Named moments at which a test can stop the world: see wiring.failpoint.
 Failpoint = Callable[[str], None]
 
 
 def advance(
-    queue: Queue, blobs: Blobs, claimed: Claimed, outcome: Outcome, lost_before: int, rng: Rng, at: Failpoint
+    queue: Queue,
+    blobs: Blobs,
+    claimed: Claimed,
+    outcome: Outcome,
+    lost_before: int,
+    rng: Rng,
+    at: Failpoint,
+    later_ms: int = LATER_MS,
 ) -> Settlement | None:
     """Enqueue what follows from `outcome`, and say how to settle it. None: the lease is lost, there is nothing to say.
+
+    Args:
+        later_ms: of the backoff for what somebody has to bring back; see scheduler.retry.
 
     Raises:
         Retryable: the queue is out of reach; call again, everything here may be repeated.
@@ -48,7 +58,7 @@ def advance(
             outcome = replace(outcome, kind=OutcomeKind.FAILED, error=error.info())
     at("before-settle")
     attempt = claimed.attempt
-    step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
+    step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng, later_ms)
     return Settlement(
         claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller, elsewhere=step.elsewhere
     )

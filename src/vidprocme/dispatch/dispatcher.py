@@ -31,6 +31,7 @@ from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
 from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
+from vidprocme.scheduler.retry import LATER_MS
 
 DUE_AGAIN_MS = 20
 # Lines seen so short a time ago are good enough to claim by in the call that settles: it halves the calls of tasks of milliseconds.
@@ -50,6 +51,7 @@ class LoopConfig:
     presence_ms: int = 3_000
     turn_every_s: float = 1.0  # the longest time between two turns: they sweep and promote
     pause_s: float = 0.5  # after the queue could not be reached
+    later_ms: int = LATER_MS  # of the backoff for what somebody has to bring back
     keep: Keep = field(default_factory=Keep)  # of what has ended
 
 
@@ -321,7 +323,8 @@ class Dispatcher:
     def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
         if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
             return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome))
-        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
+        later_ms = self._config.later_ms
+        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at, later_ms)
 
     def _start_granted(self) -> None:
         granted, self._granted = self._granted, ()
