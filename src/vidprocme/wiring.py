@@ -217,7 +217,8 @@ class House:
             only: it serves no other jobs than these.
             executor: who runs the attempts; None: processes of this machine, on its places.
         """
-        from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+        from vidprocme.dispatch.dispatcher import Dispatcher
+        from vidprocme.dispatch.pace import LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
 

@@ -30,7 +30,8 @@ from tests.queue.things import new_task
 from tests.servers import RedisServer
 from vidprocme.core.job import JobState, Stage, TaskState
 from vidprocme.core.resources import Place
-from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.blobs import BlobStore
@@ -48,6 +49,7 @@ def test_a_settlement_that_is_refused_takes_no_other_along(
     queue.submit(job, tasks)
     broken = queue.keys.attempts(tasks[1].id)
     queue.command("SET", broken, "not a list")
+    queue.command("HSET", queue.keys.task(tasks[1].id), "last", "{}")  # an attempt before, which goes to that list
     with started(queue, blobs) as pool:
         step_until(pool, lambda: pool.busy == 3)
         step_until(pool, lambda: pool.busy == 0 and state(queue, job) is JobState.RUNNING)

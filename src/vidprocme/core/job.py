@@ -200,8 +200,14 @@ class Task:
 
 def shape_of(stage: Stage, model: str | None, needs: Sequence[Need]) -> str:
     """What tasks that can stand for each other have in common, see Task.shape."""
-    ways = "+".join(f"{n.kind}{n.resources.gpu_milli or n.resources.cpu_milli}" for n in needs)
-    return f"{stage}/{model or '-'}/{ways}"
+    return f"{stage}/{model or '-'}/{'+'.join(map(_way, needs))}"
+
+
+def _way(need: Need) -> str:
+    """Everything that one way of running needs: what has the same text needs the same."""
+    r = need.resources
+    parts = ((r.cpu_milli if r.gpu_milli else 0, "c"), (r.memory_bytes, "m"), (r.vram_bytes, "v"), (r.gpus, "g"))
+    return f"{need.kind}{r.gpu_milli or r.cpu_milli}" + "".join(f"{unit}{n}" for n, unit in parts if n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
@@ -24,35 +24,16 @@ from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
+from vidprocme.dispatch.pace import AHEAD_S, DUE_AGAIN_MS, HALVES_FROM, LOOK_EVERY_S, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
 from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
 from vidprocme.scheduler.policy import PolicyConfig, decide
-from vidprocme.scheduler.retry import LATER_MS
-
-DUE_AGAIN_MS = 20
-# Lines seen so short a time ago are good enough to claim by in the call that settles: it halves the calls of tasks of milliseconds.
-AHEAD_S = 0.05
-# One call claims half of the slots, but at least so many: while the queue works on one half, the other is started and taken in.
-HALVES_FROM = 16
 
 LOG = logging.getLogger("vidprocme.dispatch")
-
-
-@dataclass(frozen=True, slots=True)
-class LoopConfig:
-    """Times of the loop. A lease outlives many missed beats; a presence three."""
-
-    lease_ms: int = 15_000
-    beat_ms: int = 1_000
-    presence_ms: int = 3_000
-    turn_every_s: float = 1.0  # the longest time between two turns: they sweep and promote
-    pause_s: float = 0.5  # after the queue could not be reached
-    later_ms: int = LATER_MS  # of the backoff for what somebody has to bring back
-    keep: Keep = field(default_factory=Keep)  # of what has ended
 
 
 class Dispatcher:
@@ -96,6 +77,7 @@ class Dispatcher:
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
+        self._looked_s = float("-inf")  # when a turn last looked after the others
         self._due_ms: int | None = None
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
@@ -274,7 +256,10 @@ class Dispatcher:
         jobs = self._only and self._only()
         # As many heads of a line as could start at once: the next turns may claim them all.
         heads, lease_ms = self._slots(), self._config.lease_ms
-        sent = self._queue.begin_turn(self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads)
+        looks = time.monotonic() - self._looked_s >= LOOK_EVERY_S or self._is_due()
+        sent = self._queue.begin_turn(
+            self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=looks
+        )
         self._meanwhile()
         return sent.answer()
 
@@ -348,7 +333,9 @@ class Dispatcher:
 
     def _see(self, turn: Turn) -> None:
         # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
-        self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
+        if turn.looked:
+            self._looked_s = time.monotonic()
+            self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())

@@ -141,7 +141,7 @@ class Turn:
     granted: the tasks of `claimed`, which are made into nouns only when that is looked at.
     lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
     lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
-    next_due_ms: when the earliest delayed task is due; None when none is delayed.
+    next_due_ms: when the earliest delayed task is due; None: none is, or this turn did not look (`looked`).
     shares: what may start at all, and who used how much.
     now_ms: the queue's clock, which all ages in the lines are told by.
     """
@@ -152,6 +152,7 @@ class Turn:
     lines: tuple[Line, ...] = ()
     lines_total: int = 0
     next_due_ms: int | None = None
+    looked: bool = True
     shares: Shares = field(default_factory=Shares)
     now_ms: int = 0
 
@@ -276,6 +277,7 @@ class Queue(Rules, Protocol):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
         claim, and show the lines.
@@ -285,6 +287,7 @@ class Queue(Rules, Protocol):
         the lines); None shows all. Everything else the turn does is for all jobs.
         `heads`: so many heads of a line are wished for, HEADS to HEADS_MOST. Each line shows one; HEADS_MOST more go to the lines
         of the most urgent bins first.
+        `looks`: look after the others too (sweep, promote, stop what is late, go on with what was put off).
         """
         ...
 
@@ -297,6 +300,7 @@ class Queue(Rules, Protocol):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> TurnSent:
         """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
         in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -32,21 +32,7 @@ from vidprocme.core.snapshot import Head, Line
 from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import split_line
 
-TASK_FIELDS = (
-    "spec",
-    "state",
-    "tries",
-    "lost",
-    "crashes",
-    "holder",
-    "place",
-    "due",
-    "started",
-    "ended",
-    "outcome",
-    "progress",
-    "bin",
-)
+TASK_FIELDS = ("spec", "state", "used", "lease", "line", "due", "ended", "last", "progress")
 JOB_FIELDS = (
     "job",
     "submitted",
@@ -91,6 +77,8 @@ def task_args(tasks: Sequence[Task]) -> list[str]:
     Raises:
         Fatal: QUEUE_BAD_TASK, the same id twice, or a name that a line cannot carry.
     """
+    if any('"' in task.id or "\\" in task.id for task in tasks):
+        raise Fatal("QUEUE_BAD_TASK", "A task's id cannot have a quotation mark or a backslash.")
     if len({task.id for task in tasks}) != len(tasks):
         raise Fatal("QUEUE_BAD_TASK", "Two tasks of one batch have the same id.", evidence={"tasks": len(tasks)})
     args: list[str] = []
@@ -134,8 +122,8 @@ def _sort(
             "head": _compact([model, wire.to_wire(needs)]),
             "rule": AfterRule(rule),
             "fatal": str(int(fatal)),
-            "tries": str(tries),
-            "lost": str(lost),
+            "tries": tries,
+            "lost": lost,
         }
     )
 
@@ -198,9 +186,9 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, job
 def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     """Outcomes of the predecessors; one that was cancelled before it ever ran has a bare cancelled outcome."""
     inputs: dict[TaskId, Outcome] = {}
-    for task, state, outcome in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
-        if outcome:
-            inputs[TaskId(task)] = wire.loads(Outcome, outcome)
+    for task, state, last in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        if last:
+            inputs[TaskId(task)] = wire.opened(Outcome, json.loads(last)["outcome"])
         elif state == TaskState.CANCELLED:
             inputs[TaskId(task)] = Outcome(OutcomeKind.CANCELLED)
     return inputs
@@ -226,11 +214,11 @@ def _job(text: str) -> Job:
 
 def line_from(reply: Sequence[Any]) -> Line:
     """One line of a turn's reply."""
-    name, length, flat = reply
+    name, length, flat, head = reply
     bin_, tenant, shape = split_line(name)
+    shows = _head(head)
     heads = tuple(
-        Head(TaskId(task), int(score) // 1000, *_head(head))
-        for task, score, head in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        Head(TaskId(task), int(score) // 1000, *shows) for task, score in zip(flat[::2], flat[1::2], strict=True)
     )
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
@@ -246,23 +234,48 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
     row = dict(zip(TASK_FIELDS, fields, strict=True))
     if row["spec"] is None:
         return None
-    outcome = row["outcome"]
     state = TaskState(row["state"] or "")
+    tries, lost, crashes, _smaller = map(int, (row["used"] or "0 0 0 0").split())
+    lease, last, line = lease_from(row["lease"]), row["last"], row["line"]
     return TaskView(
-        task=in_bin(wire.loads(Task, row["spec"]), row["bin"]),
+        task=in_bin(wire.loads(Task, row["spec"]), split_line(line)[0] if line else None),
         state=state,
-        tries=int(row["tries"] or 0),
-        lost=int(row["lost"] or 0),
-        crashes=int(row["crashes"] or 0),
+        tries=tries,
+        lost=lost,
+        crashes=crashes,
         # What was said of the last attempt stays in the hash when it ends.
-        holder=row["holder"] if state is TaskState.RUNNING else None,
-        place=row["place"],
+        holder=lease.holder if lease and state is TaskState.RUNNING else None,
+        place=lease.place if lease else None,
         due_ms=_whole(row["due"]),
-        started_ms=_whole(row["started"]),
+        started_ms=lease.started_ms if lease else None,
         ended_ms=_whole(row["ended"]) if state in TERMINAL else None,
-        outcome=wire.loads(Outcome, outcome) if outcome else None,
+        outcome=wire.opened(Outcome, json.loads(last)["outcome"]) if last else None,
         progress=float(row["progress"] or 0.0) if state is TaskState.RUNNING else 0.0,
     )
+
+
+def line_of(sort: str, line: str | None) -> str:
+    """The line of a task, from two fields of its hash: its own, or that of all of its sort."""
+    return line or str(json.loads(sort)["line"])
+
+
+class LeaseText(NamedTuple):
+    """What a task's hash says of the attempt that runs, or ran last."""
+
+    token: str
+    started_ms: int
+    cost_milli: int
+    call: str
+    holder: str
+    place: str
+
+
+def lease_from(text: str | None) -> LeaseText | None:
+    """None when there is none, or when it cannot be read."""
+    parts = (text or "").split("|", 5)
+    if len(parts) != 6 or not all(part.isdecimal() for part in parts[:3]):
+        return None
+    return LeaseText(parts[0], int(parts[1]), int(parts[2]), *parts[3:])
 
 
 def job_view(fields: Sequence[str | None]) -> JobView | None:
@@ -295,17 +308,16 @@ def attempt_record(task: TaskId, text: str) -> AttemptRecord:
         started_ms=int(row["started"]),
         ended_ms=int(row["ended"]),
         next=row["next"],
-        # A text in records of older scripts.
-        outcome=wire.loads(Outcome, row["outcome"] if isinstance(row["outcome"], str) else json.dumps(row["outcome"])),
+        outcome=wire.opened(Outcome, row["outcome"]),
     )
 
 
 def event_from(id_: str, fields: Mapping[str, str]) -> Event:
-    data: dict[str, Any] = {k: v for k, v in fields.items() if k not in ("kind", "job", "task", "at")}
-    if "token" in data:
-        data["token"] = int(data["token"])
-    task = fields.get("task")
-    return Event(id_, int(fields["at"]), fields["kind"], JobId(fields["job"]), TaskId(task) if task else None, data)
+    row = json.loads(fields["e"])
+    kind, job, at_ms, task = row.pop("kind"), row.pop("job"), row.pop("at"), row.pop("task", None)
+    if "token" in row:
+        row["token"] = int(row["token"])
+    return Event(id_, at_ms, kind, JobId(job), TaskId(task) if task else None, row)
 
 
 def _whole(text: str | None) -> int | None:

@@ -223,8 +223,10 @@ class RedisQueue(QueueReader):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> Turn:
-        turn = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads).answer()
+        sent = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=looks)
+        turn = sent.answer()
         return replace(turn, claimed=tuple(turn.claimed))
 
     def begin_turn(
@@ -236,10 +238,13 @@ class RedisQueue(QueueReader):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
         cursor = self._cursors.get(holder, 0)
-        words = turning.words(holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, jobs=jobs)
+        words = turning.words(
+            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs
+        )
         sent = self._link.begin(script("turn"), words)
         return turning.Begun(sent, holder, settle, claims, self._cursors, self._where)
 

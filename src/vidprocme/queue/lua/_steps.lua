@@ -7,6 +7,7 @@
 local left, ALL = @STEPS@, 1000000000
 
 local function put_off(job, name, from, upto)
+  PUT_OFF = true
   call('HSET', P .. 'rest:at', name, whole(from) .. ' ' .. whole(upto))
   if call('ZADD', P .. 'rest', 'NX', NOW_WORD, name) == 1 then
     bump(job_of(job), 'rest', 1)

@@ -11,8 +11,10 @@ local moved = 0
 for _, id in ipairs(ids) do
   -- Not all of it is loaded, as `load` does: nothing but its place changes.
   local its = P .. 'task:' .. id
-  local got = call('HMGET', its, 'state', 'bin', 'line', 'score')
-  local task = {id = id, key = its, state = got[1], bin = got[2], line = got[3], score = tonumber(got[4]) or 0}
+  local got = call('HMGET', its, 'state', 'line', 'score', 'sort')
+  local sort = sort_of(got[4])
+  local line = got[2] or sort.line
+  local task = {id = id, key = its, state = got[1], bin = string.match(line, '^[^|]*'), line = line, score = tonumber(got[3]) or 0, sort = sort}
   if task.state == 'running' then
     if task.bin ~= bin then call('HSET', task.key, 'rebin', bin) else call('HDEL', task.key, 'rebin') end
   elseif task.bin ~= bin then

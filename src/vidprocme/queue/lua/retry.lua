@@ -33,7 +33,7 @@ local is_fresh = {}
 for _, task in ipairs(fresh) do is_fresh[task.id] = true end
 local function still_missing(task)
   local missing = 0
-  for _, id in ipairs(cjson.decode(task.after or call('HGET', task.key, 'after'))) do
+  for _, id in ipairs(cjson.decode(call('HGET', task.key, 'after') or '[]')) do
     if is_fresh[id] or met(task.rule, load(id)) ~= 'yes' then missing = missing + 1 end
   end
   return missing
@@ -43,9 +43,14 @@ local missing = {}
 for i, task in ipairs(fresh) do missing[i] = still_missing(task) end
 for i, task in ipairs(fresh) do
   task.tries, task.lost, task.crashes, task.score, task.missing = 0, 0, 0, 0, missing[i]
-  call('HSET', task.key, 'tries', 0, 'lost', 0, 'missing', missing[i])
-  call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score', 'crashes')
-  call('HSET', task.key, unpack(avoid(task)))
+  call('HSET', task.key, 'missing', missing[i])
+  if task.last then
+    call('RPUSH', P .. 'att:' .. task.id, task.last)
+    task.last = nil
+  end
+  call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
+  if task.smaller > 0 then call('HSET', task.key, 'used', '0 0 0 ' .. task.smaller) end
+  avoid(task)
   move(task, missing[i] == 0 and 'ready' or 'blocked')
 end
 finale()
