@@ -113,6 +113,16 @@ def loads(kind: type[T], text: str | bytes) -> T:
     return opened(kind, envelope)
 
 
+def opened_json(text: str | bytes) -> Any:
+    """What `dumps` wrote of plain JSON. Raises as `loads` does."""
+    try:
+        envelope = json.loads(text)
+        _check_version(envelope["v"])
+        return envelope["d"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error!r}") from error
+
+
 def opened(kind: type[T], envelope: Any) -> T:
     """The same of what `dumps` wrote, when it is JSON inside of other JSON and was read with it."""
     try:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TERMINAL, AfterRule, Bin, TaskState
 from vidprocme.queue.codec import LeaseText, lease_from
@@ -20,6 +21,7 @@ from vidprocme.queue.keys import split_line
 from vidprocme.queue.reader import PAGE
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import ATTEMPTS_KEPT
+from vidprocme.queue.tasktext import Sort, sort_from
 
 LOOK_MOST = 100  # tasks read by one script
 EVENTS_MOST = 5_000  # events that one walk may meet
@@ -28,7 +30,7 @@ S = TaskState
 LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed")  # of jobs
 STATES = frozenset(state.value for state in TaskState)
 BINS = frozenset(bin_.value for bin_ in Bin)
-FIELDS = ("state", "job", "sort", "line", "after", "missing", "lease", "due", "score", "used", "last", "spec")
+FIELDS = ("state", "job", "sort", "line", "after", "missing", "lease", "due", "score", "used", "last", "payload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,16 @@ class Seen:
         return lease_from(self.row.get("lease"))
 
     @property
-    def sort(self) -> Mapping[str, Any]:
-        """What it has in common with others; empty when that cannot be read."""
+    def sort(self) -> Sort | None:
+        """What it has in common with others; None when that cannot be read."""
         try:
-            found = json.loads(self.row.get("sort") or "{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+            return sort_from(self.row.get("sort") or "")
+        except Fatal:
+            return None
 
     @property
     def line_name(self) -> str:
-        return str(self.row.get("line") or self.sort.get("line", ""))
+        return self.row.get("line") or (self.sort.line if self.sort else "")
 
     @property
     def used(self) -> list[int] | None:
@@ -122,7 +123,7 @@ def look(queue: RedisQueue, ids: Sequence[str], asked: str = "") -> Iterator[See
             line, ready, delayed, leases, dead, asked_about = (
                 None if score is None else float(score) for score in (*reply[1:6], reply[8])
             )
-            exists = row if row["spec"] is not None or row["state"] is not None else {}
+            exists = row if row["payload"] is not None or row["state"] is not None else {}
             held, attempts = bool(reply[6]), int(reply[7])
             yield Seen(TaskId(id_), exists, line, ready, delayed, leases, dead, held, attempts, asked_about)
 
@@ -266,7 +267,7 @@ def judge_task(seen: Seen) -> Iterator[Finding]:
 
 def _judge_blocked(job: JobSeen, seen: Seen) -> Iterator[Finding]:
     """A blocked task waits for something that can still come, counts it right, and is known to it."""
-    key, before, rule = f"task:{seen.id}", after_of(seen), seen.sort.get("rule")
+    key, before, rule = f"task:{seen.id}", after_of(seen), seen.sort.after_rule if seen.sort else None
     states = {id_: job.tasks[id_].state if id_ in job.tasks else job.others.get(id_) for id_ in before}
     ended = [state for state in states.values() if state in TERMINAL]
     met = ended if rule == AfterRule.SETTLED else [state for state in ended if state == S.SUCCEEDED]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -14,25 +14,21 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import (
     TERMINAL,
-    AfterRule,
     Attempt,
     Bin,
     Job,
     Lease,
     Outcome,
     OutcomeKind,
-    Stage,
-    Task,
     TaskState,
     job_state,
-    shape_of,
 )
-from vidprocme.core.resources import Need
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
+from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import split_line
+from vidprocme.queue.tasktext import sort_from, task_from, task_of, text_of
 
-TASK_FIELDS = ("spec", "state", "used", "lease", "line", "due", "ended", "last", "progress")
+TASK_FIELDS = ("payload", "job", "sort", "after", "state", "used", "lease", "line", "due", "ended", "last", "progress")
 JOB_FIELDS = (
     "job",
     "submitted",
@@ -47,97 +43,13 @@ JOB_FIELDS = (
 )
 
 
-Noun = TypeVar("Noun", Task, Job)
-
-
-def text_of(noun: Task | Job | Outcome) -> str:
-    """A noun as it is stored.
-
-    Raises:
-        Fatal: QUEUE_TOO_LARGE.
-    """
-    text = wire.dumps(noun)
-    if len(text) > TEXT_MOST:
-        what = type(noun).__name__.lower()
-        raise Fatal(
-            "QUEUE_TOO_LARGE",
-            f"This {what} has {len(text)} bytes; the queue takes up to {TEXT_MOST}.",
-            "Large results belong into the attempt's files, not into its result.",
-            {"bytes": len(text)},
-        )
-    return text
-
-
-TASK_WORDS = 4  # arguments of a task, as the scripts' `task_at` reads them
-
-
-def task_args(tasks: Sequence[Task]) -> list[str]:
-    """Four arguments a task: id, spec, what it comes after, and what the scripts need to know of its sort.
-
-    Raises:
-        Fatal: QUEUE_BAD_TASK, the same id twice, or a name that a line cannot carry.
-    """
-    if any('"' in task.id or "\\" in task.id for task in tasks):
-        raise Fatal("QUEUE_BAD_TASK", "A task's id cannot have a quotation mark or a backslash.")
-    if len({task.id for task in tasks}) != len(tasks):
-        raise Fatal("QUEUE_BAD_TASK", "Two tasks of one batch have the same id.", evidence={"tasks": len(tasks)})
-    args: list[str] = []
-    for task in tasks:
-        after = _compact(list(dict.fromkeys(task.after))) if task.after else ""
-        limits = task.limits
-        sort = _sort(
-            task.stage,
-            task.bin,
-            task.tenant,
-            task.model,
-            task.needs,
-            task.after_rule,
-            task.fatal_to_job,
-            (limits.tries, limits.lost),
-        )
-        args += [task.id, text_of(task), after, sort]
-    return args
-
-
-@lru_cache(maxsize=1024)
-def _sort(
-    stage: Stage,
-    bin_: Bin,
-    tenant: str,
-    model: str | None,
-    needs: tuple[Need, ...],
-    rule: AfterRule,
-    fatal: bool,
-    limits: tuple[int, int],
-) -> str:
-    """What the scripts need to know of a task without reading its spec; the same for many tasks."""
-    if "|" in tenant:
-        raise Fatal("QUEUE_BAD_TASK", f"A tenant's name cannot have a '|': {tenant!r}.")
-    tries, lost = limits
-    return _compact(
-        {
-            "stage": stage,
-            "bin": bin_,
-            "line": f"{bin_}|{tenant}|{shape_of(stage, model, needs)}",
-            "head": _compact([model, wire.to_wire(needs)]),
-            "rule": AfterRule(rule),
-            "fatal": str(int(fatal)),
-            "tries": tries,
-            "lost": lost,
-        }
-    )
-
-
-_compact = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def settlement_args(settlement: Settlement) -> list[str | int]:
     outcome = settlement.outcome
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
     marks = "c" * settlement.crashed + "s" * settlement.smaller + "e" * settlement.elsewhere
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
+    return [lease.task, lease.token, settlement.next, text_of(outcome, "outcome"), outcome.kind, code, delay_ms, marks]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -165,9 +77,10 @@ def rows(flat: Sequence[str], width: int) -> Iterator[Sequence[str]]:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, jobs: Mapping[str, Job]) -> Claimed:
     """One granted claim of a turn's reply; `jobs` as the same reply names them."""
-    position, token, until_ms, number, lost, spec, job_id, inputs, bin_, smaller = reply
+    position, token, until_ms, number, lost, payload, job_id, inputs, line, smaller, sort = reply
     claim = claims[int(position) - 1]
-    task, job = in_bin(wire.loads(Task, spec), bin_), jobs[job_id]
+    task = task_from(claim.task, job_id, payload, sort, inputs[::3], line)
+    job = jobs[job_id]
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -194,9 +107,9 @@ def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     return inputs
 
 
-def in_bin(noun: Noun, bin_: str | None) -> Noun:
-    """The task or job in the bin where it is now: a person may have moved it since it was made."""
-    return noun if not bin_ or noun.bin == bin_ else replace(noun, bin=Bin(bin_))
+def in_bin(job: Job, bin_: str | None) -> Job:
+    """The job in the bin where it is now: a person may have moved it since it was made."""
+    return job if not bin_ or job.bin == bin_ else replace(job, bin=Bin(bin_))
 
 
 def job_from(text: str, uri: str | None, mtime: str | None, bin_: str | None = None) -> Job:
@@ -214,31 +127,27 @@ def _job(text: str) -> Job:
 
 def line_from(reply: Sequence[Any]) -> Line:
     """One line of a turn's reply."""
-    name, length, flat, head = reply
+    name, length, flat, sort, avoid = reply
     bin_, tenant, shape = split_line(name)
-    shows = _head(head)
+    its = sort_from(sort)
+    shows = its.needs, its.model, tuple(json.loads(avoid)) if avoid else ()
     heads = tuple(
         Head(TaskId(task), int(score) // 1000, *shows) for task, score in zip(flat[::2], flat[1::2], strict=True)
     )
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
-@lru_cache(maxsize=1024)
-def _head(text: str) -> tuple[tuple[Need, ...], str | None, tuple[str, ...]]:
-    model, needs, *avoid = json.loads(text)
-    return tuple(wire.from_wire(Need, need) for need in needs), model, tuple(avoid[0]) if avoid else ()
-
-
-def task_view(fields: Sequence[str | None]) -> TaskView | None:
+def task_view(id_: TaskId, fields: Sequence[str | None]) -> TaskView | None:
     """A task from TASK_FIELDS; None when there is none."""
     row = dict(zip(TASK_FIELDS, fields, strict=True))
-    if row["spec"] is None:
+    task = task_of(id_, row)
+    if task is None:
         return None
     state = TaskState(row["state"] or "")
     tries, lost, crashes, _smaller = map(int, (row["used"] or "0 0 0 0").split())
-    lease, last, line = lease_from(row["lease"]), row["last"], row["line"]
+    lease, last = lease_from(row["lease"]), row["last"]
     return TaskView(
-        task=in_bin(wire.loads(Task, row["spec"]), split_line(line)[0] if line else None),
+        task=task,
         state=state,
         tries=tries,
         lost=lost,
@@ -252,11 +161,6 @@ def task_view(fields: Sequence[str | None]) -> TaskView | None:
         outcome=wire.opened(Outcome, json.loads(last)["outcome"]) if last else None,
         progress=float(row["progress"] or 0.0) if state is TaskState.RUNNING else 0.0,
     )
-
-
-def line_of(sort: str, line: str | None) -> str:
-    """The line of a task, from two fields of its hash: its own, or that of all of its sort."""
-    return line or str(json.loads(sort)["line"])
 
 
 class LeaseText(NamedTuple):

@@ -42,6 +42,7 @@ from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
 from vidprocme.queue.link import Link
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
+from vidprocme.queue.tasktext import task_args
 from vidprocme.queue.watermark import Watermark
 
 STEP = 200  # tasks that one call of move, forget or trim looks at: 2 to 4 ms of the server (a virtual machine with 2 busy cores)
@@ -272,7 +273,7 @@ class RedisQueue(QueueReader):
             raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
         # At least one call, also for no tasks: the caller wants to know whether the lease is held.
         calls: Iterator[list[str | int]] = (
-            [lease.task, lease.holder, lease.token, job, *codec.task_args(tasks[at : at + ENQUEUE_BATCH])]
+            [lease.task, lease.holder, lease.token, job, *task_args(tasks[at : at + ENQUEUE_BATCH])]
             for at in range(0, max(1, len(tasks)), ENQUEUE_BATCH)
         )
         new = 0

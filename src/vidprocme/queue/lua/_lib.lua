@@ -7,7 +7,7 @@
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
---   <p>task:<task>    hash    spec (wire JSON), job, sort (JSON, see codec.py: stage, bin, line, head, rule, fatal, tries, lost), state,
+--   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
 --                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
 --                             missing (predecessors still to come), used ("<tries> <lost> <crashes> <smaller>": of its own making; that ran out
 --                             of memory; not there: none), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
@@ -73,7 +73,9 @@ local SORTS = {}
 local function sort_of(text)
   local sort = SORTS[text]
   if not sort then
-    sort = cjson.decode(text)
+    local said = cjson.decode(text).d
+    sort = {stage = said.stage, line = said.line, bin = string.match(said.line, '^[^|]*'), rule = said.after_rule, fatal = said.fatal_to_job,
+      tries = said.limits.tries, lost = said.limits.lost}
     SORTS[text] = sort
   end
   return sort
@@ -84,14 +86,14 @@ local function settled(task)
   if task.last then return string.match(task.last, '^{"token":"(%d+)","next":"([%a_]+)"') end
 end
 
--- A task as a table shared by the whole script, or nil. `wanted`: with what a claim hands out, its spec above all.
+-- A task as a table shared by the whole script, or nil. `wanted`: with what a claim hands out, its payload above all.
 local function load(id, wanted)
   local task = TASKS[id]
   if task then return task end
   local key = P .. 'task:' .. id
   local got
   if wanted then
-    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'since', 'after', 'spec')
+    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'since', 'after', 'payload')
   else
     got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last')
   end
@@ -100,7 +102,7 @@ local function load(id, wanted)
   task = {id = id, key = key, job = got[1], sort = sort, stage = sort.stage, bin = line and string.match(line, '^[^|]*') or sort.bin,
     line = line or sort.line, state = got[3], tries = 0, lost = 0, crashes = 0, smaller = 0, score = tonumber(got[7]) or 0,
     rebin = got[8], max_tries = sort.tries, max_lost = sort.lost, fatal = sort.fatal, rule = sort.rule,
-    missing = tonumber(got[9]) or 0, last = got[10], since = got[11], after = wanted and (got[12] or '[]'), spec = got[13]}
+    missing = tonumber(got[9]) or 0, last = got[10], since = got[11], after = wanted and (got[12] or '[]'), payload = got[13], sort_text = got[2]}
   if got[4] then
     local tries, lost, crashes, smaller = string.match(got[4], '^(%d+) (%d+) (%d+) (%d+)$')
     task.tries, task.lost, task.crashes, task.smaller = tonumber(tries), tonumber(lost), tonumber(crashes), tonumber(smaller)

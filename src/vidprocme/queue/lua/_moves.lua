@@ -76,7 +76,7 @@ local function enter(task, state, info, sets)
     n = #sets
     sets[n + 1] = 'ended' sets[n + 2] = NOW_WORD
     ENDED[#ENDED + 1] = task
-    if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
+    if (state == 'failed' or state == 'dead') and task.fatal then DOOMED[#DOOMED + 1] = task.job end
   end
 end
 
@@ -122,12 +122,12 @@ local function met(rule, before)
   return 'never'
 end
 
--- The task that begins at this position of ARGV: id, spec, what it comes after (JSON list, or '' for nothing), and what tasks of
+-- The task that begins at this position of ARGV: id, payload, what it comes after (JSON list, or '' for nothing), and what tasks of
 -- its sort have in common (JSON, made by codec.py). Many tasks of one script are of one sort.
 local TASK_WORDS = 4
 local function task_at(at)
   local after = ARGV[at + 2]
-  return {id = ARGV[at], spec = ARGV[at + 1], sort = sort_of(ARGV[at + 3]), sort_text = ARGV[at + 3],
+  return {id = ARGV[at], payload = ARGV[at + 1], sort = sort_of(ARGV[at + 3]), sort_text = ARGV[at + 3],
     after = after == '' and {} or cjson.decode(after), after_text = after}
 end
 
@@ -152,8 +152,8 @@ local function insert(new, job)
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
   local task = {id = id, key = key, job = job, sort = sort, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
     fatal = sort.fatal, max_tries = sort.tries, max_lost = sort.lost, missing = missing, state = state,
-    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text == '' and '[]' or new.after_text, spec = new.spec}
-  local sets = {'spec', new.spec, 'job', job, 'sort', new.sort_text, 'state', state}
+    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text == '' and '[]' or new.after_text, payload = new.payload, sort_text = new.sort_text}
+  local sets = {'payload', new.payload, 'job', job, 'sort', new.sort_text, 'state', state}
   if line ~= sort.line then sets[9] = 'line' sets[10] = line end
   if #new.after > 0 then
     local n = #sets

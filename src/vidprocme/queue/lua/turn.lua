@@ -3,8 +3,8 @@
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
 --   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, then per settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores).
--- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, {task, state, outcome or ''
---   ...}, bin, smaller} ...}, lines {{name, length, {task, score us ...}, head} ...}, number of lines, next due ms, '' when nothing is,
+-- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, payload, job, {task, state, last attempt or ''
+--   ...}, line, smaller, sort} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
 --   '-' when this turn did not look,
 --   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -95,9 +95,9 @@ local function grant(position, task)
     told[task.job] = true
     for _, word in ipairs({task.job, job.text, job.uri or '', job.mtime or '', job.bin or ''}) do claimed_jobs[#claimed_jobs + 1] = word end
   end
-  if not task.spec then
-    local got = call('HMGET', task.key, 'spec', 'after')
-    task.spec, task.after = got[1], got[2] or '[]'
+  if not task.payload then
+    local got = call('HMGET', task.key, 'payload', 'after')
+    task.payload, task.after = got[1], got[2] or '[]'
   end
   local inputs = {}
   if task.after ~= '[]' then
@@ -108,8 +108,8 @@ local function grant(position, task)
       inputs[#inputs + 1] = before[2] or ''
     end
   end
-  claimed[#claimed + 1] = {position, task.token, task.ends, task.tries + 1, task.lost, task.spec, task.job, inputs,
-    task.bin, task.smaller}
+  claimed[#claimed + 1] = {position, task.token, task.ends, task.tries + 1, task.lost, task.payload, task.job, inputs,
+    task.line, task.smaller, task.sort_text}
 end
 for position = 1, claims do
   local i = at + 3 * (position - 1)
@@ -135,11 +135,10 @@ local total = call('ZCARD', P .. 'lines')
 local anything = total > 0
 local lines = {}
 
--- What any task of a line shows of itself; its first one is asked.
-local function head_of(id)
-  local got = call('HMGET', P .. 'task:' .. id, 'sort', 'avoid')
-  local head = sort_of(got[1]).head
-  return got[2] and string.sub(head, 1, -2) .. ',' .. got[2] .. ']' or head
+-- What all tasks of a line have in common, as one of them says it: its sort, and the places that failed it.
+local function add_line(name, length, heads)
+  local got = call('HMGET', P .. 'task:' .. heads[1], 'sort', 'avoid')
+  lines[#lines + 1] = {name, length, heads, got[1], got[2] or ''}
 end
 
 -- Lines made of some jobs' own ready tasks, wherever they stand in the real lines. At most `most_seen` tasks are looked at;
@@ -177,7 +176,7 @@ local function show_jobs(most_seen)
       shown[2 * k - 1] = mine.tasks[k][2]
       shown[2 * k] = mine.tasks[k][3]
     end
-    lines[#lines + 1] = {line, mine.length, shown, head_of(shown[1])}
+    add_line(line, mine.length, shown)
   end
 end
 
@@ -209,7 +208,7 @@ local function show_all()
       local heads = call('ZRANGE', P .. 'line:' .. line, 0, deep - 1, 'WITHSCORES')
       more = more - math.max(0, #heads / 2 - 1)
       local length = #heads < 2 * deep and #heads / 2 or call('ZCARD', P .. 'line:' .. line)
-      lines[#lines + 1] = {line, length, heads, head_of(heads[1])}
+      add_line(line, length, heads)
     end
   end
 end
