@@ -24,13 +24,21 @@ from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
-from vidprocme.dispatch.pace import AHEAD_S, DUE_AGAIN_MS, HALVES_FROM, LOOK_EVERY_S, LoopConfig
+from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
+from vidprocme.scheduler.apply import (
+    finished_all,
+    planned,
+    still_planned,
+    taken_back,
+    with_lines,
+    with_places,
+    with_shares,
+)
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 LOG = logging.getLogger("vidprocme.dispatch")
@@ -66,6 +74,7 @@ class Dispatcher:
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
+        self._foreseen: tuple[Placement, ...] = ()  # decided while a turn was on its way; the next one claims it
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
@@ -77,8 +86,7 @@ class Dispatcher:
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
-        self._looked_s = float("-inf")  # when a turn last looked after the others
-        self._due_ms: int | None = None
+        self._due = Due(clock)
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
             queue,
@@ -165,7 +173,7 @@ class Dispatcher:
         now = time.monotonic()
         late = now - self._last_turn_s >= self._config.turn_every_s
         rung = self._rung.is_set()
-        if self._ended or rung or late or self._is_due():
+        if self._ended or rung or late or self._due.is_now():
             self._rung.clear()
             try:
                 self._tell_draining()
@@ -203,19 +211,22 @@ class Dispatcher:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._settlements()
-        ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
-        claims = self._decide() if ahead else ()
+        ahead = ahead and self._may_claim_ahead()
+        claims, self._foreseen = self._foreseen, ()
+        if not ahead:
+            self._take_back(claims)
+        claims = (claims or self._decide()) if ahead else ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:
-                self._take_back(claims)
+                self._take_back_all(claims)
                 if not settlements:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._take_back(claims)  # a lease that was granted all the same ends by itself
+                self._take_back_all(claims)  # a lease that was granted all the same ends by itself
                 raise
             told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
             telling.settled(told, turn.stale)
@@ -256,9 +267,8 @@ class Dispatcher:
         jobs = self._only and self._only()
         # As many heads of a line as could start at once: the next turns may claim them all.
         heads, lease_ms = self._slots(), self._config.lease_ms
-        looks = time.monotonic() - self._looked_s >= LOOK_EVERY_S or self._is_due()
         sent = self._queue.begin_turn(
-            self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=looks
+            self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=self._due.looks()
         )
         self._meanwhile()
         return sent.answer()
@@ -275,6 +285,11 @@ class Dispatcher:
                 settlement = self._say(claimed, outcome)
                 if settlement is not None:
                     self._said[claimed.attempt.id] = settlement
+        if self._said and not self._foreseen and self._may_claim_ahead() and not self._rung.is_set():
+            self._foreseen = self._decide()
+
+    def _may_claim_ahead(self) -> bool:
+        return time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
         """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
@@ -307,7 +322,7 @@ class Dispatcher:
 
     def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
         if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
-            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome))
+            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)[0])
         later_ms = self._config.later_ms
         return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at, later_ms)
 
@@ -331,14 +346,16 @@ class Dispatcher:
         for placement in claims:
             self._snapshot = taken_back(self._snapshot, placement)
 
+    def _take_back_all(self, claims: Collection[Placement]) -> None:
+        self._take_back([*claims, *self._foreseen])
+        self._foreseen = ()
+
     def _see(self, turn: Turn) -> None:
-        # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
-        if turn.looked:
-            self._looked_s = time.monotonic()
-            self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
+        self._due.seen(turn)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
+        self._snapshot = still_planned(self._snapshot, self._foreseen)
         self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
     def _take_in(self, reports: Sequence[Finished]) -> None:
@@ -365,11 +382,7 @@ class Dispatcher:
     def _wait_s(self, timeout_s: float) -> float:
         if self._rung.is_set() or self._ended:
             return 0.0
-        due_s = timeout_s if self._due_ms is None else (self._due_ms - self._clock.now_ms()) / 1000
-        return min(timeout_s, max(0.0, due_s))
-
-    def _is_due(self) -> bool:
-        return self._due_ms is not None and self._clock.now_ms() >= self._due_ms
+        return self._due.within_s(timeout_s)
 
     def _report(self) -> PoolReport:
         """For the beat, in its thread: snapshot and plan are values, replaced as a whole. One that drains plans no more."""

@@ -49,7 +49,16 @@ def settlement_args(settlement: Settlement) -> list[str | int]:
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
     marks = "c" * settlement.crashed + "s" * settlement.smaller + "e" * settlement.elsewhere
-    return [lease.task, lease.token, settlement.next, text_of(outcome, "outcome"), outcome.kind, code, delay_ms, marks]
+    return [
+        lease.task,
+        lease.token,
+        settlement.next,
+        settlement.text or text_of(outcome, "outcome"),
+        outcome.kind,
+        code,
+        delay_ms,
+        marks,
+    ]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
