@@ -3,12 +3,13 @@
 --
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot. What bounds each of them is
 -- in docs/architecture.md ("Where things live"), and held by tests/queue/test_bounds.py:
---   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
+--   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended, and one more while it is
+--                             being retried), again (ms: being retried), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
---                             missing (predecessors still to come), state, tries, lost, crashes (deaths of its attempts' own making),
+--                             missing (predecessors still to come; below 0: a retry holds it), state, tries, lost, crashes (deaths of its attempts' own making),
 --                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready or delayed last),
 --                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),

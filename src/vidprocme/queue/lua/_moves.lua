@@ -73,7 +73,7 @@ local function enter(task, state, info, sets)
 end
 
 -- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place;
--- given_up: it had ended before, and nothing follows from it.
+-- given_up: it had ended before, and nothing follows from it; silent: no event yet.
 -- `sets`: fields and values of the task's hash that change with it.
 local function move(task, to, info, sets)
   info, sets = info or {}, sets or {}
@@ -99,6 +99,7 @@ local function move(task, to, info, sets)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
   if change ~= 0 then bump(job, 'live', change) end
   job.touched = true
+  if info.silent then return end
   local line = {'XADD', P .. 'ev', '*', 'kind', 'task.' .. to, 'job', task.job, 'at', NOW_WORD, 'task', task.id, 'stage', task.stage}
   n = 13
   if info.holder then line[14] = 'holder' line[15] = info.holder line[16] = 'token' line[17] = info.token n = 17 end
