@@ -77,9 +77,10 @@ MIXED = """\
 - **Cancel** takes every waiting task back at once. Running attempts are told by their next beat and stop; what they had
   published stays, what they had not is swept.
 - **Retry** gives failed, dead and cancelled tasks fresh tries. A task that succeeded is never touched: nothing that is
-  done is done again.
+  done is done again. Of a job of many tasks nothing that it brings back starts before all of it is brought back; what runs already goes on.
+  A cancel meanwhile takes all of it back. A retry of a job that is only half cancelled leaves what the cancel had not come to as it was.
 - **Move** takes every task of a job that waits to another bin's line, with its place by age. A running one goes there when it
-  stops running; what is planned later begins there.
+  stops running; what is planned later begins there. A task of a very large job may still start from its old place while the others move.
 - **Drop** is for jobs that have ended: they are forgotten with all that is kept for them, and the same wish makes a new job.
 - **A dead letter that is given up** (too old, or one too many) is a failed task of its job from then on; nothing of it is lost.
 - **A describe that is retried after index ran** is shown and found all the same: captions are read from what the describes

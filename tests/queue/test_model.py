@@ -137,6 +137,12 @@ class Story(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.queue.close()
 
+    def ask_retry(self, job: JobId) -> int:
+        return self.queue.retry(job)
+
+    def ask_move(self, job: JobId, bin_: Bin) -> None:
+        self.queue.move(job, bin_)
+
     def pick(self, data: st.DataObject, *wanted: TaskState) -> TaskId | None:
         found = [id_ for id_, state in self.model.state.items() if state in wanted]
         return data.draw(st.sampled_from(found)) if found else None
@@ -240,7 +246,7 @@ class Story(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.jobs)).id
-        assert self.queue.retry(job) == self.model.retry(job)
+        assert self.ask_retry(job) == self.model.retry(job)
 
     @precondition(lambda self: bool(self.jobs))
     @rule(data=st.data(), bin_=st.sampled_from(Bin))
@@ -250,7 +256,7 @@ class Story(RuleBasedStateMachine):
             with pytest.raises(Fatal, match="ended"):
                 self.queue.move(job, bin_)
             return
-        self.queue.move(job, bin_)
+        self.ask_move(job, bin_)
         for view in self.queue.tasks(job):
             assert view.task.bin == bin_ or view.state == S.RUNNING
 

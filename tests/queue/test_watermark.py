@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.queue.things import OK, end, lease_of, new_job, new_task, submitted
+from tests.queue.test_contract_long import cancelled
+from tests.queue.test_contract_steps import MANY
+from tests.queue.things import BROKEN, OK, end, lease_of, look, new_job, new_task, submitted
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
-from vidprocme.core.job import JobState, Outcome, OutcomeKind, Stage
+from vidprocme.core.job import Bin, JobState, Next, Outcome, OutcomeKind, Stage
 from vidprocme.queue import watermark
 from vidprocme.queue.base import Keep, NewJob
 from vidprocme.queue.check import check
@@ -96,6 +98,26 @@ def test_what_has_ended_can_be_dropped_from_a_server_that_is_quite_full(queue: R
         pass
 
     assert queue.jobs() == () and check(queue) == []
+
+
+def test_what_is_in_hand_can_be_moved_and_retried_on_a_server_that_is_full(queue: RedisQueue) -> None:
+    """A person can still say what goes first, and bring back what failed: that takes next to nothing."""
+    job, _ = submitted(queue)
+    broken, bad = submitted(queue)
+    end(queue, lease_of(queue, bad), Next.FAIL, BROKEN)
+    long, _ = cancelled(queue)
+    queue.client.config_set("maxmemory", 1)
+    refused(queue)
+    with pytest.raises(Retryable, match="memory"):
+        queue.command("SET", "one-more", "x")
+
+    assert queue.move(job.id, Bin.URGENT) == 1
+    assert queue.retry(broken.id) == 1 and queue.retry(long.id) == MANY
+    assert queue.move(long.id, Bin.BULK) == MANY
+
+    assert [line.bin for line in look(queue).lines] == [Bin.URGENT, Bin.NORMAL, Bin.BULK]
+    end(queue, lease_of(queue, bad))
+    assert check(queue) == []
 
 
 def test_without_a_limit_or_a_watermark_nothing_is_refused(small: RedisServer) -> None:

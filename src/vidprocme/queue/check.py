@@ -94,7 +94,7 @@ def _jobs(
         report.tasks += len(seen.tasks)
         yield from judge(seen)
         listed.update(seen.listed)
-        if int(seen.row.get("rest", 0)) and "going" not in seen.row:
+        if (int(seen.row.get("rest", 0)) or "again" in seen.row) and "going" not in seen.row:
             resting.append(job)
         for task in seen.tasks.values():
             token = task.lease.token if task.lease else None
@@ -182,7 +182,10 @@ def _put_off(queue: RedisQueue, resting: Sequence[str], report: Report) -> Itera
             yield Finding("rest-nowhere", "rest", f"has {name}, and nobody knows where to go on with it")
     if places > len(rows):
         yield Finding("rest-over", "rest:at", f"has {places} places to go on with {len(rows)} things")
-    for job, count in told:
+    names = {name for name, _, _ in rows}
+    for job, count, again in told:
+        if again and f"t:{job}" not in names:
+            yield Finding("retry-nowhere", f"job:{job}", "is being retried, and nobody goes on with it: it never ends")
         if int(count) != real[job]:
             text = f"counts {count} things that are put off; {real[job]} are: it may wait for ever"
             yield Finding("rest-count", f"job:{job}", text)

@@ -30,7 +30,21 @@ S = TaskState
 LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed")  # of jobs
 STATES = frozenset(state.value for state in TaskState)
 BINS = frozenset(bin_.value for bin_ in Bin)
-FIELDS = ("state", "job", "sort", "line", "after", "missing", "lease", "due", "score", "used", "last", "payload")
+FIELDS = (
+    "state",
+    "job",
+    "sort",
+    "line",
+    "after",
+    "missing",
+    "lease",
+    "due",
+    "score",
+    "used",
+    "last",
+    "payload",
+    "rebin",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +308,14 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
     for state in sorted(STATES):
         if told[state] != real[state]:
             yield Finding("job-count", key, f"counts {told[state]} tasks that are {state}; there are {real[state]}")
-    live = sum(n for state, n in real.items() if state not in TERMINAL)
+    live = sum(n for state, n in real.items() if state not in TERMINAL) + ("again" in job.row)
     if live != int(job.row.get("live", 0)):
         yield Finding("job-live", key, f"counts {job.row.get('live')} tasks that have not ended; there are {live}")
     if (live > 0) != ("active" in job.lists):
         yield Finding("job-active", key, f"has {live} tasks to go, and is {_not('active' in job.lists)}in `active`")
     if (live > 0) == ("ended" in job.row):
         yield Finding("job-ended", key, f"has {live} tasks to go, and has {_not('ended' in job.row)}ended")
+    yield from _judge_bins(job)
     moving = real[S.READY] + real[S.RUNNING] + real[S.DELAYED] + int(job.row.get("rest", 0))
     if live and not moving:
         yield Finding("job-stuck", key, "is stuck: nothing in it is ready, running or delayed")
@@ -313,6 +328,17 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
     if trimmed_from != wanted:
         text = f"can be trimmed from {_names(sorted(trimmed_from))}, and should be from {_names(sorted(wanted))}"
         yield Finding("job-trim", key, text)
+
+
+def _judge_bins(job: JobSeen) -> Iterator[Finding]:
+    """What a person moved is in the new bin, or goes there: all of it, once nothing of the job is put off."""
+    bin_ = job.row.get("bin")
+    if bin_ is None or int(job.row.get("rest", 0)):
+        return
+    for id_, seen in job.tasks.items():
+        goes_to = seen.row.get("rebin") or seen.line_name.partition("|")[0]
+        if seen.row and goes_to != bin_:
+            yield Finding("task-moved", f"task:{id_}", f"is of bin {goes_to}; its job was moved to {bin_}")
 
 
 def _not(true: bool) -> str:

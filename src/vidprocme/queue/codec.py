@@ -39,6 +39,7 @@ JOB_FIELDS = (
     "bin",
     "going",
     "late",
+    "again",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -201,7 +202,8 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
     counts = {state: n for state, n in counts.items() if n}
     return JobView(
         job=job_from(text, row["uri"], row["mtime"], row["bin"]),
-        state=job_state(counts),
+        # A retry of many tasks goes on: what it has not come to yet is still as it ended.
+        state=job_state(counts if row["again"] is None else {TaskState.BLOCKED: 1, **counts}),
         counts=counts,
         submitted_ms=int(row["submitted"] or 0),
         ended_ms=_whole(row["ended"]),

@@ -8,6 +8,7 @@ come from a pool.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any
 import redis as redis_py
 
 from vidprocme.core import wire
-from vidprocme.core.errors import BadWish, Fatal, LeaseLost
+from vidprocme.core.errors import BadWish, Fatal, LeaseLost, Retryable
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.shares import TENANTS_MOST
@@ -45,7 +46,9 @@ from vidprocme.queue.scripts import script
 from vidprocme.queue.tasktext import task_args
 from vidprocme.queue.watermark import Watermark
 
-STEP = 200  # tasks that one call of move, forget or trim looks at: 2 to 4 ms of the server (a virtual machine with 2 busy cores)
+STEP = (
+    200  # tasks that one call of forget or trim looks at: 2 to 4 ms of the server (a virtual machine with 2 busy cores)
+)
 TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 
 
@@ -120,17 +123,24 @@ class RedisQueue(QueueReader):
         return bool(first)
 
     def retry(self, job: JobId) -> int:
-        return int(self._known(job, self.run("retry", job)))
+        answer, fresh = self.run("retry", job, "")
+        self._known(job, answer)
+        self._to_the_end(answer, "retry", job)
+        return int(fresh)
 
     def move(self, job: JobId, bin_: Bin) -> int:
-        at, moved = 0, 0
-        while at >= 0:
-            at, more = map(int, self.run("move", job, bin_, at, STEP))
-            moved += more
-        if at == -2:
+        answer, moved = self.run("move", job, bin_, "")
+        if answer == -2:
             raise Fatal("JOB_ENDED", f"Job {job} has ended already: nothing of it waits.")
-        self._known(job, -1 if at == -3 else 0)
-        return moved
+        self._known(job, answer)
+        self._to_the_end(answer, "move", job, bin_)
+        return int(moved)
+
+    def _to_the_end(self, answer: int, name: str, *words: str) -> None:
+        """The rest of what was begun. It was accepted: should the queue go away now, the turns of the pools do it."""
+        with contextlib.suppress(Retryable):
+            while answer == 2:
+                answer, _ = self.run(name, *words, "on")
 
     def forget(self, job: JobId) -> bool:
         return self._forget(job, "asked")

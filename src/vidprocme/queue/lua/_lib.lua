@@ -3,13 +3,14 @@
 --
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot. What bounds each of them is
 -- in docs/architecture.md ("Where things live"), and held by tests/queue/test_bounds.py:
---   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended), n.<state>, uri, mtime, key,
+--   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended, and one more while it is
+--                             being retried), again (ms: being retried), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
 --                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
---                             missing (predecessors still to come), used ("<tries> <lost> <crashes> <smaller>": of its own making; that ran out
+--                             missing (predecessors still to come; below 0: a retry holds it), used ("<tries> <lost> <crashes> <smaller>": of its own making; that ran out
 --                             of memory; not there: none), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready or delayed last),
 --                             lease (of the attempt that runs or ran last: token|started ms|milli-cores it costs|name of the turn that claimed|holder|place),

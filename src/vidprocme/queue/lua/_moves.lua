@@ -81,7 +81,7 @@ local function enter(task, state, info, sets)
 end
 
 -- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place;
--- given_up: it had ended before, and nothing follows from it.
+-- given_up: it had ended before, and nothing follows from it; silent: no event yet.
 -- `sets`: fields and values of the task's hash that change with it.
 local function move(task, to, info, sets)
   info, sets = info or {}, sets or {}
@@ -107,6 +107,7 @@ local function move(task, to, info, sets)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
   if change ~= 0 then bump(job, 'live', change) end
   job.touched = true
+  if info.silent then return end
   write_event('task.' .. to, task.job, ',"task":"' .. task.id .. '","stage":"' .. task.stage .. '"'
     .. (info.holder and ',"holder":' .. quoted(info.holder) .. ',"token":"' .. info.token .. '"' or '')
     .. (info.place and ',"place":' .. quoted(info.place) or '')

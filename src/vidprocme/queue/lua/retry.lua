@@ -1,57 +1,31 @@
--- Give a job's failed, dead and cancelled tasks fresh tries. Succeeded ones are never touched; past attempts stay on record.
--- ARGV: 1 job.
--- Reply: how many tasks got fresh tries; -1 when there is no such job.
-local job = ARGV[1]
+-- Give a job's failed, dead and cancelled tasks fresh tries. Succeeded ones are never touched; past attempts stay on record. A job of
+-- many tasks takes several calls, or the turns of the pools do the rest; nothing of it starts before all are fresh.
+-- ARGV: 1 job, 2 '' at first, 'on' to go on.
+-- Reply: {1, how many tasks get fresh tries}; {2, the same} call again for the rest; {-1, 0} there is no such job.
+call('DEL', P .. 'none') -- see turn.lua: also on a full server
+local job, name = ARGV[1], 't:' .. ARGV[1]
 local key = P .. 'job:' .. job
-if not known(job) then return -1 end
--- What was put off of this job is done first: afterwards everything is counted anew.
-left = ALL
-for _, name in ipairs(call('ZRANGE', P .. 'rest', 0, -1)) do
-  local task = string.sub(name, 1, 1) == 'r' and load(string.sub(name, 3))
-  if name == 's:' .. job or (task and task.job == job) then go_on_with(name) end
+if not known(job) then return {-1, 0} end
+local owner, fresh = job_of(job), 0
+if ARGV[2] == '' then
+  fresh = owner.counts['n.failed'] + owner.counts['n.dead'] + owner.counts['n.cancelled']
+  local half_stopped = call('ZSCORE', P .. 'rest', 's:' .. job)
+  if fresh == 0 and not half_stopped and not call('ZSCORE', P .. 'rest', name) then return {1, 0} end
+  -- What a cancel has not come to yet goes on as it was.
+  call('HDEL', key, 'cancel', 'doom', 'late', 'ended')
+  owner.stop, owner.ended = false, false
+  if half_stopped then is_done(job, 's:' .. job) end
+  place(P .. 'ended:succeeded', job)
+  place(P .. 'ended:failed', job)
+  place(P .. 'active', job, call('ZSCORE', P .. 'jobs', job))
+  emit('job.retried', job, nil, {tasks = fresh})
+  if call('HSET', key, 'again', NOW_WORD) == 1 then bump(owner, 'live', 1) end
+  put_off(job, name, 0, 1) -- one that goes on already begins anew: what failed again meanwhile is fresh, too
 end
-release()
-local fresh, waiting = {}, {}
-for _, id in ipairs(call('LRANGE', P .. 'tasks:' .. job, 0, -1)) do
-  local task = load(id)
-  if task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then fresh[#fresh + 1] = task
-  elseif task.state == 'blocked' then waiting[#waiting + 1] = task end
-end
-if #fresh == 0 then
-  finale()
-  return 0
-end
-call('HDEL', key, 'cancel', 'doom', 'late', 'ended')
-job_of(job).stop, job_of(job).ended = false, false
-place(P .. 'ended:succeeded', job)
-place(P .. 'ended:failed', job)
-place(P .. 'active', job, call('ZSCORE', P .. 'jobs', job))
-emit('job.retried', job, nil, {tasks = #fresh})
-
--- First who is fresh, then who waits for whom: a predecessor that is fresh itself is still to come.
-local is_fresh = {}
-for _, task in ipairs(fresh) do is_fresh[task.id] = true end
-local function still_missing(task)
-  local missing = 0
-  for _, id in ipairs(cjson.decode(call('HGET', task.key, 'after') or '[]')) do
-    if is_fresh[id] or met(task.rule, load(id)) ~= 'yes' then missing = missing + 1 end
-  end
-  return missing
-end
-for _, task in ipairs(waiting) do call('HSET', task.key, 'missing', still_missing(task)) end
-local missing = {}
-for i, task in ipairs(fresh) do missing[i] = still_missing(task) end
-for i, task in ipairs(fresh) do
-  task.tries, task.lost, task.crashes, task.score, task.missing = 0, 0, 0, 0, missing[i]
-  call('HSET', task.key, 'missing', missing[i])
-  if task.last then
-    call('RPUSH', P .. 'att:' .. task.id, task.last)
-    task.last = nil
-  end
-  call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
-  if task.smaller > 0 then call('HSET', task.key, 'used', '0 0 0 ' .. task.smaller) end
-  avoid(task)
-  move(task, missing[i] == 0 and 'ready' or 'blocked')
+-- It may have to stand back behind other things of its job, which are gone on with here, too.
+while left > 0 and call('ZSCORE', P .. 'rest', name) do
+  if has_others(job) then go_on() break end
+  go_on_with(name)
 end
 finale()
-return #fresh
+return {call('ZSCORE', P .. 'rest', name) and 2 or 1, fresh}
