@@ -28,6 +28,7 @@ from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
+from vidprocme.dispatch.rest import Rest
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
@@ -76,6 +77,7 @@ class Dispatcher:
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
+        self._rest = Rest()
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -192,6 +194,7 @@ class Dispatcher:
         for report in self._executor.poll(timeout_s):
             match report:
                 case Progress(attempt, fraction):
+                    self._rest.runs(attempt)
                     if attempt in self._running:
                         self._beat.progress(self._running[attempt].lease.task, fraction)
                 case Finished():
@@ -242,12 +245,16 @@ class Dispatcher:
 
     def _decide(self) -> tuple[Placement, ...]:
         """What can start by what is known now; its places are taken."""
+        allowed = self._rest.most(len(self._granted))
+        if allowed == 0:
+            self.plan = self._rest.plan(self._snapshot)
+            return ()
         began_s = time.perf_counter()
         # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
         now_ms = self._seen_ms + round(1000 * (time.monotonic() - self._seen_s))
         self.plan = decide(self._snapshot, now_ms, self._policy)
         self._decided.add(time.perf_counter() - began_s)
-        most = max(HALVES_FROM, -(-self._slots() // 2))
+        most = max(HALVES_FROM, -(-self._slots() // 2)) if allowed is None else allowed
         if len(self.plan.placements) > most:
             self.plan = replace(self.plan, placements=self.plan.placements[:most])
         self._snapshot = planned(self._snapshot, self.plan)
@@ -309,6 +316,7 @@ class Dispatcher:
             self._runs[claimed.lease.task] = claimed.attempt.id
             self._beat.keep(claimed.lease)
             self._at("claimed")
+            self._rest.begun(claimed.attempt.id)
             self._executor.submit(claimed.attempt)
             self._at("started")
 
@@ -332,6 +340,7 @@ class Dispatcher:
     def _take_in(self, reports: Sequence[Finished]) -> None:
         freed: list[tuple[str, Resources]] = []
         for report in reports:
+            self._rest.ended(report.attempt, report.outcome)
             claimed = self._running.pop(report.attempt, None)
             if claimed is not None:
                 if self._runs.get(claimed.lease.task) == report.attempt:
@@ -339,6 +348,8 @@ class Dispatcher:
                 freed.append((claimed.attempt.place, claimed.attempt.resources))
                 self._ends.add(claimed, report.outcome)
         self._snapshot = finished_all(self._snapshot, freed)
+        if self._rest.most(0) == 0:  # what was to be claimed next is not
+            self._take_back_all(())
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""

@@ -9,6 +9,7 @@ from vidprocme.core.ids import AttemptId
 from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
+from vidprocme.dispatch.rest import not_started
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claimed, Queue, Settlement
 
@@ -83,4 +84,6 @@ class Ends:
     def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
         if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
             return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)[0])
+        if not_started(outcome):  # the task did nothing, and neither did its pool: see rest.py
+            return Settlement(claimed.lease, Next.HAND_BACK, outcome)
         return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at, self._later_ms)
