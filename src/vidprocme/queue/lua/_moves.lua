@@ -242,7 +242,8 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   local to
   if next == 'succeed' then to = 'succeeded'
   elseif next == 'fail' then to = 'failed'
-  elseif next == 'cancel' then to = 'cancelled'
+  -- It was told to stop, and its job was retried since: like what is handed back.
+  elseif next == 'cancel' then to = stopping(task.job) and 'cancelled' or 'ready'
   elseif next == 'retry' then to = (poison or tries >= task.max_tries) and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'lost' then to = lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'hand_back' then to = 'ready'
@@ -258,7 +259,7 @@ local function finish(task, next, outcome, kind, code, delay, marks)
     quoted(task.place) .. ',"started":"' .. task.started .. '","ended":"' .. NOW_WORD .. '","outcome":' .. outcome .. '}'
   local sets = {'used', tries .. ' ' .. lost .. ' ' .. crashes .. ' ' .. task.smaller, 'last', task.last}
   if string.find(marks, 'e', 1, true) then avoid(task, task.place) end
-  -- What was lost or handed back keeps its place in the line; a failure goes to its end.
+  -- What was lost, handed back or stopped keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to ~= 'dead' and to ~= 'cancelled') end
