@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.dispatch.things import CLOCK, fail, live, plan_by_hand, state
+from tests.dispatch.things import CLOCK, claim, fail, live, plan_by_hand, state
+from tests.queue.things import new_task
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, JobState, Recipe, Source, Stage, TaskState
+from vidprocme.core.job import Bin, JobState, Next, Outcome, OutcomeKind, Recipe, Source, Stage, TaskState
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.base import Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -74,6 +76,32 @@ def test_what_failed_or_was_cancelled_gets_fresh_tries(queue: RedisQueue, contro
     assert not control.cancel(job)
     assert control.submit(SOURCE, RECIPE).retried == 1
     assert queue.tasks(job)[0].state is TaskState.READY and check(queue) == []
+
+
+@pytest.mark.parametrize("why", ["cancel", "doom"])
+def test_a_wish_for_a_job_that_is_being_stopped_brings_it_back(queue: RedisQueue, control: Control, why: str) -> None:
+    """In the moments between a cancel and the end of what runs."""
+    job = control.submit(SOURCE, RECIPE).job
+    probe = queue.tasks(job)[0].task
+    claimed = claim(queue, probe)
+    chunk = new_task(claimed.attempt.job, Stage.TRANSCODE)
+    assert queue.enqueue(claimed.lease, [chunk]) == 1
+    if why == "cancel":
+        assert control.cancel(job)
+    else:
+        fail(queue, chunk)
+    assert state(queue, job) is JobState.RUNNING
+
+    again = control.submit(SOURCE, RECIPE)
+
+    assert (again.job, again.created, again.retried) == (job, False, 2)
+    told = Settlement(claimed.lease, Next.CANCEL, Outcome(OutcomeKind.CANCELLED))
+    queue.turn(claimed.lease.holder, [told], [], lease_ms=60_000)
+    assert {view.task.stage: view.state for view in queue.tasks(job)} == {
+        Stage.PROBE: TaskState.READY,
+        Stage.TRANSCODE: TaskState.READY,
+    }
+    assert check(queue) == [] and control.submit(SOURCE, RECIPE).retried == 0
 
 
 def test_a_file_that_moved_is_read_from_where_it_is_now(queue: RedisQueue, control: Control) -> None:

@@ -19,6 +19,7 @@ from vidprocme.queue.base import JobView, Queue
 
 FRAMES_NAME = "frames.zip"
 UPLOADED = "blob:"
+ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Control:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
+        gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
 
         Args:
             deadline_ms: see Job.deadline_ms.
@@ -138,7 +139,9 @@ class Control:
         self._rebind(view, job.source)
         self._at("rebound")
         retried = 0
-        if view.state in (JobState.FAILED, JobState.CANCELLED):
+        # One that is being stopped is as good as ended: joined silently, nothing of the wish would be done.
+        stopping = view.state not in ENDED and (view.cancel_asked or view.doomed)
+        if stopping or view.state in (JobState.FAILED, JobState.CANCELLED):
             retried = self._queue.retry(submitted.job)
             self._at("retried")
         return Submission(submitted.job, False, view.job.bin, retried)

@@ -40,6 +40,7 @@ JOB_FIELDS = (
     "going",
     "late",
     "again",
+    "doom",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -209,6 +210,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         ended_ms=_whole(row["ended"]),
         cancel_asked=row["cancel"] is not None,
         late=row["late"] is not None,
+        doomed=row["doom"] is not None,
     )
 
 
