@@ -104,6 +104,33 @@ def test_a_wish_for_a_job_that_is_being_stopped_brings_it_back(queue: RedisQueue
     assert check(queue) == [] and control.submit(SOURCE, RECIPE).retried == 0
 
 
+def test_two_who_find_the_known_job_forgotten_make_one_new_job(queue: RedisQueue) -> None:
+    """The second frees the first one's key no more: it looks whose it is."""
+    old = Control(queue, CLOCK).submit(SOURCE, RECIPE).job
+    others: list[JobId] = []
+
+    def meanwhile(moment: str) -> None:
+        if moment == "submitted" and not others:
+            queue.cancel(old)
+            queue.drop(old)
+            others.append(Control(queue, CLOCK).submit(SOURCE, RECIPE).job)
+
+    mine = Control(queue, CLOCK, meanwhile).submit(SOURCE, RECIPE)
+
+    assert (mine.job, mine.created) == (others[0], False) and old not in others
+    assert len(queue.jobs()) == 1 and check(queue) == []
+
+
+def test_two_who_make_the_same_job_anew_make_one(queue: RedisQueue, control: Control) -> None:
+    old = control.submit(SOURCE, RECIPE).job
+
+    first, second = (control.anew(SOURCE, RECIPE, old) for _ in range(2))
+
+    assert first.created and first.job != old and (second.job, second.created) == (first.job, False)
+    assert len(queue.jobs()) == 2 and check(queue) == []
+    assert control.anew(SOURCE, RECIPE, first.job).created
+
+
 def test_a_file_that_moved_is_read_from_where_it_is_now(queue: RedisQueue, control: Control) -> None:
     job = control.submit(SOURCE, RECIPE).job
     fail(queue, queue.tasks(job)[0].task)

@@ -66,9 +66,12 @@ class Control:
         job = replace(self._job(source, recipe, bin_, tenant), deadline_ms=deadline_ms)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
-    def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:
-        """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
-        self._queue.forget_key(_key("process", source.sha256, recipe))
+    def anew(self, source: Source, recipe: Recipe, instead_of: JobId, **whose: Unpack[Whose]) -> Submission:
+        """The same wish as a new job instead of that one: for a stored result whose blobs are gone.
+
+        Has somebody else made it anew since, it is that job.
+        """
+        self._queue.forget_key(_key("process", source.sha256, recipe), instead_of)
         self._at("key-freed")
         return self.submit(source, recipe, **whose)
 
@@ -126,16 +129,18 @@ class Control:
         return Job(new_job_id(now_ms, os.urandom(10)), source, recipe, bin_, tenant, now_ms)
 
     def _enter(self, job: Job, tasks: Sequence[Task], key: str) -> Submission:
-        self._at("before-submit")
-        submitted = self._queue.submit(job, tasks, key=key)
-        self._at("submitted")
-        if submitted.created:
-            return Submission(submitted.job, True, job.bin)
-        view = self._queue.job(submitted.job)
-        if view is None:  # trimmed by retention: the key is free for a new one
-            self._queue.forget_key(key)
+        while True:
+            self._at("before-submit")
+            submitted = self._queue.submit(job, tasks, key=key)
+            self._at("submitted")
+            if submitted.created:
+                return Submission(submitted.job, True, job.bin)
+            view = self._queue.job(submitted.job)
+            if view is not None:
+                break
+            # It was forgotten since: its key is free for a new one, unless somebody else was faster.
+            self._queue.forget_key(key, submitted.job)
             self._at("key-freed")
-            return Submission(self._queue.submit(job, tasks, key=key).job, True, job.bin)
         self._rebind(view, job.source)
         self._at("rebound")
         retried = 0

@@ -161,8 +161,8 @@ class Queue(Rules, Protocol):
         """
         ...
 
-    def forget_key(self, key: str) -> None:
-        """Free an idempotency key, so that the same wish makes a new job."""
+    def forget_key(self, key: str, job: JobId) -> bool:
+        """Free an idempotency key that this job has, so that the same wish makes a new job. False: it is not the job's."""
         ...
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:

@@ -1,6 +1,6 @@
 """The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
 
-Plain commands change only what no task hangs on: an idempotency key that is freed, where a source lies.
+Plain commands change only what no task hangs on: where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.
@@ -168,8 +168,8 @@ class RedisQueue(QueueReader):
         jobs, given_up, warn, dead, more = self.run("trim", *bounds, TRIM_AGAIN_MS, STEP)
         return Trimmed(int(jobs), int(given_up), int(dead), bool(warn), bool(more))
 
-    def forget_key(self, key: str) -> None:
-        self.command("HDEL", self._keys.of("keys"), key)
+    def forget_key(self, key: str, job: JobId) -> bool:
+        return bool(self.run("unkey", key, job))
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         exists = self.command("EXISTS", self._keys.job(job))
