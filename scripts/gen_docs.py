@@ -83,6 +83,7 @@ MIXED = """\
   done is done again. Of a job of many tasks nothing that it brings back starts before all of it is brought back; what runs already goes on.
   A cancel meanwhile takes all of it back. A retry of a job that is only half cancelled leaves what the cancel had not come to as it was;
   an attempt that was told to stop, and does, hands its task back: it runs again, keeps its place, and no try is used up.
+  A deadline that has passed is gone; one that has not stays.
 - **Move** takes every task of a job that waits to another bin's line, with its place by age. A running one goes there when it
   stops running; what is planned later begins there. A task of a very large job may still start from its old place while the others move.
 - **Drop** is for jobs that have ended: they are forgotten with all that is kept for them, and the same wish makes a new job.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.dispatch.things import CLOCK, claim, fail, live, plan_by_hand, state
-from tests.queue.things import new_task
+from tests.queue.things import look, new_task
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, JobState, Next, Outcome, OutcomeKind, Recipe, Source, Stage, TaskState
@@ -102,6 +102,33 @@ def test_a_wish_for_a_job_that_is_being_stopped_brings_it_back(queue: RedisQueue
         Stage.TRANSCODE: TaskState.READY,
     }
     assert check(queue) == [] and control.submit(SOURCE, RECIPE).retried == 0
+
+
+def test_a_deadline_said_again_is_the_jobs(queue: RedisQueue, control: Control) -> None:
+    """Later or sooner, of a job that waits or is brought back; a wish without one changes nothing."""
+
+    def deadline() -> tuple[int, bool]:
+        view = queue.job(job)
+        assert view is not None and check(queue) == []
+        return view.job.deadline_ms, view.late
+
+    now_ms = CLOCK.now_ms()
+    job = control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 90_000).job
+    control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 60_000)
+    control.submit(SOURCE, RECIPE)
+    assert deadline() == (now_ms + 60_000, False)
+    control.submit(SOURCE, RECIPE, deadline_ms=now_ms - 1)
+    look(queue)
+    assert state(queue, job) is JobState.CANCELLED and deadline() == (now_ms - 1, True)
+
+    assert control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 3_600_000).retried == 1
+    look(queue)
+    assert deadline() == (now_ms + 3_600_000, False)
+    assert queue.command("ZSCORE", queue.keys.of("deadlines"), job) == now_ms + 3_600_000
+    control.cancel(job)
+    queue.command("ZREM", queue.keys.of("deadlines"), job)  # a turn saw that it was late, and the clock went back
+    assert control.retry(job) == 1 and deadline() == (now_ms + 3_600_000, False), "it has not passed"
+    assert queue.command("ZSCORE", queue.keys.of("deadlines"), job) == now_ms + 3_600_000
 
 
 def test_two_who_find_the_known_job_forgotten_make_one_new_job(queue: RedisQueue) -> None:

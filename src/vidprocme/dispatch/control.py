@@ -58,7 +58,8 @@ class Control:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
+        gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where it is now. A known job keeps its bin and
+        tenant; a deadline of this wish becomes the job's, unless it has succeeded.
 
         Args:
             deadline_ms: see Job.deadline_ms.
@@ -147,8 +148,10 @@ class Control:
         # One that is being stopped is as good as ended: joined silently, nothing of the wish would be done.
         stopping = view.state not in ENDED and (view.cancel_asked or view.doomed)
         if stopping or view.state in (JobState.FAILED, JobState.CANCELLED):
-            retried = self._queue.retry(submitted.job)
+            retried = self._queue.retry(submitted.job, deadline_ms=job.deadline_ms)
             self._at("retried")
+        elif job.deadline_ms:
+            self._queue.set_deadline(submitted.job, job.deadline_ms)
         return Submission(submitted.job, False, view.job.bin, retried)
 
     def _rebind(self, view: JobView, source: Source) -> None:

@@ -122,11 +122,14 @@ class RedisQueue(QueueReader):
             answer = self._known(job, self.run("cancel", job))
         return bool(first)
 
-    def retry(self, job: JobId) -> int:
-        answer, fresh = self.run("retry", job, "")
+    def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
+        answer, fresh = self.run("retry", job, "", deadline_ms or "")
         self._known(job, answer)
         self._to_the_end(answer, "retry", job)
         return int(fresh)
+
+    def set_deadline(self, job: JobId, deadline_ms: int) -> bool:
+        return bool(self._known(job, self.run("deadline", job, deadline_ms)))
 
     def move(self, job: JobId, bin_: Bin) -> int:
         answer, moved = self.run("move", job, bin_, "")

@@ -95,7 +95,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with the counts its state is derived from."""
+    """A job with the counts its state is derived from; its source, bin and deadline as they are now."""
 
     job: Job
     state: JobState

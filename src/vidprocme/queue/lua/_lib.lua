@@ -6,7 +6,8 @@
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended, and one more while it is
 --                             being retried), again (ms: being retried), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
---                             late (ms: found past its deadline)
+--                             late (ms: found past its deadline), deadline (ms, in place of its text's, since a repeated wish said so; 0: it has
+--                             none any more, for it was retried after it)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
 --                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
