@@ -1,3 +1,4 @@
+-- with _heard
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
@@ -40,8 +41,7 @@ local function sweep(id)
   call('HSET', task.key, 'swept', task.token)
   lose(task, LOST_DELAY_MS)
 end
--- What nobody else looks after. It need not be done each of a thousand times a second.
-local function look_after()
+local function sweep_the_silent()
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id) end
   -- A pool that joined and whose presence ended is dead before its leases are. The caller is alive: it is calling.
   for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
@@ -49,7 +49,10 @@ local function look_after()
       for _, id in ipairs(call('SRANDMEMBER', P .. 'held:' .. other, SWEEP)) do sweep(id) end
     end
   end
-
+end
+-- What nobody else looks after. It need not be done each of a thousand times a second.
+local function look_after()
+  if heard() then sweep_the_silent() end
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
     local task = load(id)
     if task.state == 'delayed' then -- not so: it was delayed just above, with no wait
