@@ -226,7 +226,11 @@ class RedisQueue(QueueReader):
         )
 
     def free_dead(self, pool: str) -> int:
-        return int(self.run("free", pool))
+        freed, more = self.run("free", pool)
+        while more:
+            step, more = self.run("free", pool)
+            freed += step
+        return int(freed)
 
     def turn(
         self,

@@ -18,7 +18,7 @@ local function heard(presence)
   local counts = NOW >= from
   if counts and looks then from = 0 end
   -- Not with every call: the server's file would grow by it.
-  if from ~= before or math.abs(NOW - said) > presence / 16 then
+  if from ~= before or presence ~= tonumber(usual) or math.abs(NOW - said) > presence / 16 then
     call('SET', P .. 'heard', NOW_WORD .. ' ' .. whole(from) .. ' ' .. whole(presence))
   end
   return counts

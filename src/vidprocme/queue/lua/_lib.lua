@@ -52,7 +52,7 @@ local ALLOWED = @TRANSITIONS@ -- ' from>to from>to ... '
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = '@EVENTS@', @ATTEMPTS@, @WAKE@, '@SERIES_S@', @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON, AVOID, LATE = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@, @LATE@
+local SWEEP, PROMOTE, POISON, AVOID, LATE, FREE = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@, @LATE@, @FREE@
 
 -- `..` prints 14 digits only; microseconds have 16.
 local function whole(number) return string.format('%.0f', number) end

@@ -271,6 +271,15 @@ local function lose(task, delay)
   finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay, '')
 end
 
+-- An id in one of the places where no such task is: nothing can be done for it, and it must not stand in the way of the others.
+local function cast_out(from, id)
+  local family, owner = string.match(from, '^(%a+):?(.*)$')
+  if family == 'held' then belong(P .. from, id, false) HOLDERS[owner] = true else place(P .. from, id) end
+  if family == 'line' then LINES[owner] = true end
+  add(TOTALS, 'stray', 1)
+  emit('stray.removed', '', id, {place = from})
+end
+
 local function holds(task, holder, token)
   return task ~= nil and task.state == 'running' and task.holder == holder and task.token == token
 end
