@@ -38,7 +38,7 @@ local function let_go(before, from, upto)
     local task = load(id)
     -- One that a retry holds learns from its second walk how this ended.
     if task and task.state == 'blocked' and task.missing >= 0 then
-      if met(task.rule, before) == 'never' then
+      if met(task.rule, before.state) == 'never' then
         move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
       elseif stopping(task.job) then
         move(task, 'cancelled', {code = stop_code(task.job)})
@@ -162,7 +162,7 @@ local function awaited(task)
   local missing, hopeless = 0, false
   local before = cjson.decode(task.after or call('HGET', task.key, 'after') or '[]')
   for _, id in ipairs(before) do
-    local answer = met(task.rule, TASKS[id] or {state = call('HGET', P .. 'task:' .. id, 'state')})
+    local answer = met(task.rule, state_of(id))
     if answer == 'no' then missing = missing + 1 end
     if answer == 'never' then hopeless = true end
   end
