@@ -31,9 +31,9 @@ def finish(queue: RedisQueue) -> None:
     assert check(queue) == []
 
 
-def ready(queue: RedisQueue, count: int = MANY) -> tuple[Job, list[Task]]:
+def ready(queue: RedisQueue, count: int = MANY, **more: object) -> tuple[Job, list[Task]]:
     """A job with so many ready tasks."""
-    job, tasks, lease = planned(queue, count)
+    job, tasks, lease = planned(queue, count, **more)
     end(queue, lease)
     finish(queue)
     return job, tasks
@@ -132,13 +132,14 @@ def test_a_retry_of_a_job_half_cancelled_leaves_what_the_cancel_had_not_come_to(
 
 
 def test_a_second_retry_meanwhile_takes_along_what_failed_since(queue: RedisQueue) -> None:
-    job, tasks = cancelled(queue)
+    job, tasks = ready(queue, fatal_to_job=False)
+    queue.cancel(job.id)
     queue.run("retry", job.id, "")
     while count(queue, job)["ready"] == 0:
         look(queue)
     (claimed,) = take(queue, tasks[0])
-    end(queue, claimed.lease, Next.CANCEL, OK)
-    assert put_off(queue) == 1 and states(queue, job)["transcode:0"] == "cancelled"
+    end(queue, claimed.lease, Next.FAIL, BROKEN)
+    assert put_off(queue) == 1 and states(queue, job)["transcode:0"] == "failed"
 
     assert queue.retry(job.id) == 1
 

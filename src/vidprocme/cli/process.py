@@ -244,7 +244,7 @@ class Run:
             for artifact in view.outcome.manifest if view.outcome else ():
                 if self._house.blobs.has(artifact.sha256) and not self._house.blobs.verify(artifact.sha256):
                     self._house.blobs.delete(artifact.sha256)  # else it would be taken for the new one
-        item.job = self._house.control.anew(item.source, self._recipe, **self._whose).job
+        item.job = self._house.control.anew(item.source, self._recipe, item.job, **self._whose).job
         item.known, item.delivery, item.started_s = False, None, time.monotonic()
         self._jobs.add(item.job)
 

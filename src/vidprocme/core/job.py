@@ -67,7 +67,7 @@ TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
                 TaskState.DEAD,
                 TaskState.CANCELLED,
                 TaskState.DELAYED,  # failed, timeout or lost: again after a while
-                TaskState.READY,  # handed back by a drain: again at once
+                TaskState.READY,  # handed back by a drain, or told to stop and retried since: again at once
             }
         ),
         TaskState.DELAYED: frozenset({TaskState.READY, TaskState.CANCELLED}),

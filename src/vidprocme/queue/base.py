@@ -128,8 +128,16 @@ class Queue(Rules, Protocol):
         """Cancel every waiting task at once and mark the running ones (their beat tells them). False: already ended."""
         ...
 
-    def retry(self, job: JobId) -> int:
-        """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
+    def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
+        """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many are tried again:
+        in a job that is being stopped, also those whose attempts were told to stop.
+
+        deadline_ms: its deadline from now on; 0: the one it has, unless that has passed: then it has none any more.
+        """
+        ...
+
+    def set_deadline(self, job: JobId, deadline_ms: int) -> bool:
+        """Another deadline for a job. False: it has ended."""
         ...
 
     def move(self, job: JobId, bin_: Bin) -> int:
@@ -161,8 +169,8 @@ class Queue(Rules, Protocol):
         """
         ...
 
-    def forget_key(self, key: str) -> None:
-        """Free an idempotency key, so that the same wish makes a new job."""
+    def forget_key(self, key: str, job: JobId) -> bool:
+        """Free an idempotency key that this job has, so that the same wish makes a new job. False: it is not the job's."""
         ...
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:

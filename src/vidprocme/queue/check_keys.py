@@ -25,6 +25,7 @@ KNOWN: Mapping[str, str] = {
     "holders": "set",
     "keys": "hash",
     "pools": "hash",
+    "heard": "string",
     "told": "hash",
     "states": "hash",
     "stat": "hash",

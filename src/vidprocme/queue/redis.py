@@ -1,6 +1,6 @@
 """The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
 
-Plain commands change only what no task hangs on: an idempotency key that is freed, where a source lies.
+Plain commands change only what no task hangs on: where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.
@@ -126,11 +126,14 @@ class RedisQueue(QueueReader):
             answer = self._known(job, self.run("cancel", job))
         return bool(first)
 
-    def retry(self, job: JobId) -> int:
-        answer, fresh = self.run("retry", job, "")
+    def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
+        answer, fresh = self.run("retry", job, "", deadline_ms or "")
         self._known(job, answer)
         self._to_the_end(answer, "retry", job)
         return int(fresh)
+
+    def set_deadline(self, job: JobId, deadline_ms: int) -> bool:
+        return bool(self._known(job, self.run("deadline", job, deadline_ms)))
 
     def move(self, job: JobId, bin_: Bin) -> int:
         answer, moved = self.run("move", job, bin_, "")
@@ -172,8 +175,8 @@ class RedisQueue(QueueReader):
         jobs, given_up, warn, dead, more = self.run("trim", *bounds, TRIM_AGAIN_MS, STEP)
         return Trimmed(int(jobs), int(given_up), int(dead), bool(warn), bool(more))
 
-    def forget_key(self, key: str) -> None:
-        self.command("HDEL", self._keys.of("keys"), key)
+    def forget_key(self, key: str, job: JobId) -> bool:
+        return bool(self.run("unkey", key, job))
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         exists = self.command("EXISTS", self._keys.job(job))
@@ -227,7 +230,11 @@ class RedisQueue(QueueReader):
         )
 
     def free_dead(self, pool: str) -> int:
-        return int(self.run("free", pool))
+        freed, more = self.run("free", pool)
+        while more:
+            step, more = self.run("free", pool)
+            freed += step
+        return int(freed)
 
     def turn(
         self,

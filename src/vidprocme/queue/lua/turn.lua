@@ -1,3 +1,4 @@
+-- with _heard
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
@@ -34,25 +35,31 @@ for position = 1, settlements do
   at = at + 8
 end
 
-local function sweep(id)
+-- `owner`: whose set names it.
+local function sweep(id, from, owner)
   local task = load(id)
+  if not task or (owner and (task.state ~= 'running' or task.holder ~= owner)) then return cast_out(from, id) end
   if task.state ~= 'running' then return end
   call('HSET', task.key, 'swept', task.token)
   lose(task, LOST_DELAY_MS)
 end
--- What nobody else looks after. It need not be done each of a thousand times a second.
-local function look_after()
-  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id) end
+local function sweep_the_silent()
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id, 'leases') end
   -- A pool that joined and whose presence ended is dead before its leases are. The caller is alive: it is calling.
   for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
     if other ~= holder and call('HEXISTS', P .. 'pools', other) == 1 and call('EXISTS', P .. 'pool:' .. other) == 0 then
-      for _, id in ipairs(call('SRANDMEMBER', P .. 'held:' .. other, SWEEP)) do sweep(id) end
+      local held = 'held:' .. other
+      for _, id in ipairs(call('SRANDMEMBER', P .. held, SWEEP)) do sweep(id, held, other) end
     end
   end
-
+end
+-- What nobody else looks after. It need not be done each of a thousand times a second.
+local function look_after()
+  if heard() then sweep_the_silent() end
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
     local task = load(id)
-    if task.state == 'delayed' then -- not so: it was delayed just above, with no wait
+    if not task then cast_out('delayed', id)
+    elseif task.state == 'delayed' then -- not so: it was delayed just above, with no wait
       if stopping(task.job) then move(task, 'cancelled', {code = stop_code(task.job)}) else move(task, 'ready') end
     end
   end
@@ -63,7 +70,7 @@ local function look_after()
     for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, '31')) do
       if (tonumber(call('HGET', P .. 'task:' .. id, 'since')) or 0) > NOW then
         local task = load(id)
-        if task.state == 'delayed' then move(task, 'ready') end
+        if task and task.state == 'delayed' then move(task, 'ready') end
       end
     end
   end
@@ -137,8 +144,14 @@ local lines = {}
 
 -- What all tasks of a line have in common, as one of them says it: its sort, and the places that failed it.
 local function add_line(name, length, heads)
-  local got = call('HMGET', P .. 'task:' .. heads[1], 'sort', 'avoid')
-  lines[#lines + 1] = {name, length, heads, got[1], got[2] or ''}
+  local got
+  while heads[1] do
+    got = call('HMGET', P .. 'task:' .. heads[1], 'sort', 'avoid')
+    if got[1] then break end
+    cast_out('line:' .. name, heads[1])
+    length, heads = length - 1, {unpack(heads, 3)}
+  end
+  if heads[1] then lines[#lines + 1] = {name, length, heads, got[1], got[2] or ''} end
 end
 
 -- Lines made of some jobs' own ready tasks, wherever they stand in the real lines. At most `most_seen` tasks are looked at;
@@ -157,14 +170,18 @@ local function show_jobs(most_seen)
     for k = 1, #ready, 2 do
       seen = seen + 1
       local got = call('HMGET', P .. 'task:' .. ready[k], 'line', 'sort')
-      local line = got[1] or sort_of(got[2]).line
-      if not by_line[line] then
-        by_line[line] = {length = 0, tasks = {}}
-        names[#names + 1] = line
+      local line = got[1] or (got[2] and sort_of(got[2]).line)
+      if not line then
+        cast_out('ready:' .. jobs[place + 1], ready[k])
+      else
+        if not by_line[line] then
+          by_line[line] = {length = 0, tasks = {}}
+          names[#names + 1] = line
+        end
+        local mine = by_line[line]
+        mine.length = mine.length + 1
+        mine.tasks[#mine.tasks + 1] = {tonumber(ready[k + 1]), ready[k], ready[k + 1]}
       end
-      local mine = by_line[line]
-      mine.length = mine.length + 1
-      mine.tasks[#mine.tasks + 1] = {tonumber(ready[k + 1]), ready[k], ready[k + 1]}
     end
     total = #names
   end
@@ -214,6 +231,7 @@ local function show_all()
 end
 
 if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all() end
+if EMITTED > 0 then flush() end -- strays were cast out of the lines
 
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
