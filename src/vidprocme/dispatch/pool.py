@@ -41,8 +41,9 @@ def free_dead(queue: Queue) -> int:
 
     Dead is one whose process is seen to be over, or whose presence is. (One that only stood still for so long joins again.)
     """
+    remembered = queue.remembered_pools()  # asked first: one that joins in between is not taken for dead
     present = {pool.id for pool in queue.pools()}
-    dead = [pool.id for pool in queue.remembered_pools() if is_alive(pool) is False or pool.id not in present]
+    dead = [pool.id for pool in remembered if is_alive(pool) is False or pool.id not in present]
     return sum(queue.free_dead(pool) for pool in dead)
 
 
