@@ -26,8 +26,7 @@ from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
 POOLS, TASKS, STORM_S = 3, 12, 5.0
-# A lease that was granted with an answer that never came ends by itself.
-CONFIG = replace(FAST, lease_ms=1_500)
+CONFIG = replace(FAST, lease_ms=60_000)  # nobody waits for one to end that was granted with an answer that never came
 
 
 @contextmanager

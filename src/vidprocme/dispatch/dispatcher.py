@@ -84,6 +84,7 @@ class Dispatcher:
         self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._handing_back: set[AttemptId] = set()
+        self._unheard: tuple[Placement, ...] = ()  # asked for, and no answer came: they may be granted
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
@@ -220,7 +221,10 @@ class Dispatcher:
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._settlements()
         ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
-        claims = self._decide() if ahead else ()
+        if self._draining.is_set():
+            self._take_back(self._unheard)  # what of it was granted is given back when we leave
+            self._unheard = ()
+        claims, self._unheard = self._unheard or (self._decide() if ahead else ()), ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
@@ -231,7 +235,7 @@ class Dispatcher:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._take_back(claims)  # a lease that was granted all the same ends by itself
+                self._unheard = claims
                 raise
             told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
             telling.settled(told, turn.stale)
