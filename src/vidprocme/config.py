@@ -33,6 +33,9 @@ class Settings:
     lease_ms: int = 15_000
     beat_ms: int = 1_000
     presence_ms: int = 3_000
+    retry_later_s: int = (
+        30  # the longest first wait after a full disk or a model server that is away; each next is twice that
+    )
     # After so long in line a task of the bin is overdue, and its bin's turns are for it (scheduler/turns.py).
     overdue_urgent_s: int = 0
     overdue_high_s: int = 300
@@ -102,6 +105,8 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
     for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if settings.retry_later_s < 1:
+        raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.memory_percent <= 100:
         raise _invalid(f"{where}: memory_percent = {settings.memory_percent} is not between 0 and 100.")
     if settings.port > 65535:

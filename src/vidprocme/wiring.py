@@ -217,7 +217,8 @@ class House:
             only: it serves no other jobs than these.
             executor: who runs the attempts; None: processes of this machine, on its places.
         """
-        from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+        from vidprocme.dispatch.dispatcher import Dispatcher
+        from vidprocme.dispatch.pace import LoopConfig
         from vidprocme.dispatch.pool import this_pool
         from vidprocme.executor.local import LocalExecutor
 
@@ -239,7 +240,13 @@ class House:
             pool,
             clock=self.clock,
             rng=random.Random(),
-            config=LoopConfig(settings.lease_ms, settings.beat_ms, settings.presence_ms, keep=self.keep),
+            config=LoopConfig(
+                settings.lease_ms,
+                settings.beat_ms,
+                settings.presence_ms,
+                later_ms=1000 * settings.retry_later_s,
+                keep=self.keep,
+            ),
             policy=self.policy,
             only=only,
             at=self.at,

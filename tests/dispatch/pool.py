@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 from tests.dispatch.things import started, step_until
-from vidprocme.dispatch.dispatcher import LoopConfig
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.library.blobs import open_blobs
 from vidprocme.queue.redis import RedisQueue
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.dispatch.things import started, step_until
-from vidprocme.dispatch.dispatcher import LoopConfig
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.library.blobs import open_blobs
 from vidprocme.queue.base import Settlement, Turn, TurnSent
 from vidprocme.queue.redis import RedisQueue

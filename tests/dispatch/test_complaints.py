@@ -21,7 +21,8 @@ from tests.dispatch.things import (
 )
 from tests.queue.things import lease_of, submitted
 from vidprocme.core.job import Bin, JobState
-from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.base import Report
 from vidprocme.executor.timed import TimedExecutor

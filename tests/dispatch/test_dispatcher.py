@@ -29,7 +29,7 @@ from tests.queue.things import new_task
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.core.job import AfterRule, Bin, JobState, Next, OutcomeKind, Stage, TaskState
-from vidprocme.dispatch.dispatcher import LoopConfig
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue import embedded
 from vidprocme.queue.check import check

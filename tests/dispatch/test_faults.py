@@ -18,7 +18,7 @@ from tests.proxies import Proxy, often
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.core.job import Job, JobState, Next
-from vidprocme.dispatch.dispatcher import LoopConfig
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue

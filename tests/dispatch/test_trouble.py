@@ -28,15 +28,18 @@ from tests.dispatch.things import (
 )
 from tests.queue.things import new_task
 from tests.servers import RedisServer
+from vidprocme.core import wire
 from vidprocme.core.job import JobState, Stage, TaskState
 from vidprocme.core.resources import Place
-from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue import connect
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.queue.scripts import LOST_OUTCOME
 
 
 def test_a_settlement_that_is_refused_takes_no_other_along(
@@ -48,6 +51,8 @@ def test_a_settlement_that_is_refused_takes_no_other_along(
     queue.submit(job, tasks)
     broken = queue.keys.attempts(tasks[1].id)
     queue.command("SET", broken, "not a list")
+    lost = f'{{"token":"0","next":"lost","number":1,"holder":"gone","place":"","started":"1","ended":"2","outcome":{wire.dumps(LOST_OUTCOME)}}}'
+    queue.command("HSET", queue.keys.task(tasks[1].id), "last", lost)  # an attempt before, which goes to that list
     with started(queue, blobs) as pool:
         step_until(pool, lambda: pool.busy == 3)
         step_until(pool, lambda: pool.busy == 0 and state(queue, job) is JobState.RUNNING)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from tests.dispatch.conftest import Connect
 from tests.dispatch.things import FAST, new_job, started, waiting
 from vidprocme.core.errors import Fatal
-from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import TERMINAL, Bin, Stage
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.base import Keep, Queue
@@ -26,7 +26,7 @@ def submit(queue: Queue) -> JobId:
     job = new_job(bin=Bin.NORMAL)
     tasks = waiting(job, TASKS, 0.04)
     last = replace(
-        tasks[-1], id=TaskId(f"{tasks[-1].id}:end"), stage=Stage.JOIN, after=tuple(task.id for task in tasks)
+        tasks[-1], id=task_id(job.id, Stage.JOIN, TASKS - 1), stage=Stage.JOIN, after=tuple(task.id for task in tasks)
     )
     assert queue.submit(job, [*tasks, last]).created
     return job.id

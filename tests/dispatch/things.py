@@ -21,7 +21,8 @@ from vidprocme.core.media import RenditionFile
 from vidprocme.core.resources import Place, PlaceKind, Resources
 from vidprocme.core.wire import index_to_bytes, to_wire
 from vidprocme.dispatch.advance import Failpoint
-from vidprocme.dispatch.dispatcher import Dispatcher, LoopConfig
+from vidprocme.dispatch.dispatcher import Dispatcher
+from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.base import Blobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.numbered import Numbered, make, numbers
-from tests.journeys.conftest import Clip, Person
+from tests.journeys.conftest import LIMIT_S, Clip, Person
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Stage
 from vidprocme.core.media import Chunk
@@ -71,15 +72,45 @@ def test_a_full_disk_for_results_fails_that_video_and_loses_nothing(person: Pers
 
 
 @pytest.mark.mounts
-@pytest.mark.slow
 def test_a_full_disk_for_blobs_ends_in_a_sentence_and_goes_on_later(person: Person, draw: Draw, tmp_path: Path) -> None:
     clip = draw(101, 12)
     with small_disk(tmp_path / "small", 1) as small:
         (small / "ballast").write_bytes(b"x" * 1_000_000)
-        where = {"VIDPROCME_BLOBS": str(small / "blobs")}
+        where = {"VIDPROCME_BLOBS": str(small / "blobs"), "VIDPROCME_RETRY_LATER_S": "1"}
         status, (document,), _ = person.process(str(clip.path), "--model", "none", env=where)
 
         assert status == 1 and document["error"]["code"] == "DISK_FULL"
         (small / "ballast").unlink()
         status, (document,), _ = person.process(str(clip.path), "--model", "none", "--renditions", "240p", env=where)
         assert status == 0 and document["renditions"][0]["frames"] == 360
+
+
+@pytest.mark.mounts
+def test_a_full_disk_that_gets_room_while_the_task_waits_needs_nobody(
+    person: Person, draw: Draw, tmp_path: Path
+) -> None:
+    clip = draw(101, 12)
+    with small_disk(tmp_path / "small", 1) as small:
+        (small / "ballast").write_bytes(b"x" * 1_000_000)
+        where = {"VIDPROCME_BLOBS": str(small / "blobs"), "VIDPROCME_RETRY_LATER_S": "4"}
+        words = (
+            "process",
+            "--out",
+            str(person.out),
+            "--json",
+            "--model",
+            "none",
+            "--renditions",
+            "240p",
+            str(clip.path),
+        )
+        process = person.start(*words, env=where)
+        assert process.stderr
+        for line in process.stderr:
+            if "DISK_FULL" in line:
+                (small / "ballast").unlink()
+                break
+        stdout, rest = process.communicate(timeout=LIMIT_S)
+
+        assert process.returncode == 0, rest
+        assert json.loads(stdout)["state"] == "succeeded"

@@ -19,6 +19,7 @@ from vidprocme.core.job import AfterRule, Bin, Lease, Limits, Next, Stage, Task
 from vidprocme.queue.base import Claim, Keep, Settlement
 from vidprocme.queue.check import check, examine, walk
 from vidprocme.queue.check_keys import KNOWN
+from vidprocme.queue.keys import line_name
 from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
 
@@ -46,7 +47,7 @@ class Busy:
         return self.do("HSET", f"@task:{task.id}", name, value)
 
     def line(self, task: Task) -> str:
-        return str(self.queue.command("HGET", self.queue.keys.task(task.id), "line"))
+        return line_name(task)
 
 
 @pytest.fixture
@@ -85,6 +86,11 @@ def _release_wrongly(b: Busy) -> None:
     b.field(b.planner, "state", "succeeded")
 
 
+def _give_token(busy: Busy, token: int) -> object:
+    lease = str(busy.queue.command("HGET", busy.queue.keys.task(busy.planner.id), "lease"))
+    return busy.field(busy.planner, "lease", f"{token}|{lease.partition('|')[2]}")
+
+
 DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     # kind -> (what the finding's key must hold, the damage)
     "unknown-key": ("nobody", lambda b: b.do("SET", "@nobody:knows", "x")),
@@ -99,13 +105,13 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "task-state": ("task:", lambda b: b.field(b.ready, "state", "asleep")),
     "task-place": ("task:", lambda b: b.do("ZREM", f"@line:{b.line(b.ready)}", b.ready.id)),
     "task-held": ("task:", lambda b: b.do("SREM", "@held:pool", b.planner.id)),
-    "task-bin": ("task:", lambda b: b.field(b.ready, "bin", "bulk")),
+    "task-line": ("task:", lambda b: b.field(b.ready, "line", "soon|default|probe")),
     "task-moved": ("task:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "bin", "bulk")),
     "task-score": ("task:", lambda b: b.do("ZADD", "@delayed", 5, b.delayed.id)),
-    "task-lease": ("task:", lambda b: b.do("HDEL", f"@task:{b.planner.id}", "until")),
-    "task-outcome": ("task:", lambda b: b.do("HDEL", f"@task:{b.done.id}", "outcome")),
-    "task-counts": ("task:", lambda b: b.field(b.ready, "tries", -1)),
-    "token-twice": ("task:", lambda b: b.field(b.planner, "token", lease_of(b.queue, b.ready).token)),
+    "task-lease": ("task:", lambda b: b.field(b.planner, "lease", "7|now")),
+    "task-outcome": ("task:", lambda b: b.do("HDEL", f"@task:{b.done.id}", "last")),
+    "task-counts": ("task:", lambda b: b.field(b.ready, "used", "-1 0 0 0")),
+    "token-twice": ("task:", lambda b: _give_token(b, lease_of(b.queue, b.ready).token)),
     "ready-set": ("ready:", lambda b: b.do("ZREM", f"@ready:{b.ready.job}", b.ready.id)),
     "blocked-by-nothing": ("task:", lambda b: b.field(b.chunks[0], "after", '["never-was"]')),
     "blocked-unknown": ("task:", lambda b: b.do("DEL", f"@kids:{b.planner.id}")),

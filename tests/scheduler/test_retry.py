@@ -109,6 +109,8 @@ def test_four_tries_outlast_the_start_of_what_is_away(seed: int) -> None:
     waits = [next_step(OutcomeKind.FAILED, error("MODEL_SERVER_DOWN"), n, 0, LIMITS, rng).delay_ms for n in range(3)]
 
     assert sum(waits) >= 105_000
+    soon = next_step(OutcomeKind.FAILED, error("DISK_FULL"), 1, 0, LIMITS, ALMOST_ONE, later_ms=1_000)
+    assert soon.delay_ms == 2_000
 
 
 @pytest.mark.parametrize(

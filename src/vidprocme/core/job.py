@@ -6,7 +6,7 @@ a Lease. A job's state is never stored by hand: `job_state` derives it from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -16,6 +16,7 @@ from typing import Any
 from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.resources import Need, Resources
+from vidprocme.core.shape import shape_of
 
 
 class Stage(StrEnum):
@@ -196,12 +197,6 @@ class Task:
     def shape(self) -> str:
         """Stage, model and every need with its milli-GPUs or milli-CPUs, readable: `describe/demo/gpu1000+cpu_model0`."""
         return shape_of(self.stage, self.model, self.needs)
-
-
-def shape_of(stage: Stage, model: str | None, needs: Sequence[Need]) -> str:
-    """What tasks that can stand for each other have in common, see Task.shape."""
-    ways = "+".join(f"{n.kind}{n.resources.gpu_milli or n.resources.cpu_milli}" for n in needs)
-    return f"{stage}/{model or '-'}/{ways}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,28 @@ def loads(kind: type[T], text: str | bytes) -> T:
     """
     try:
         envelope = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error}") from error
+    return opened(kind, envelope)
+
+
+def opened_json(text: str | bytes) -> Any:
+    """What `dumps` wrote of plain JSON. Raises as `loads` does."""
+    try:
+        envelope = json.loads(text)
+        _check_version(envelope["v"])
+        return envelope["d"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error!r}") from error
+
+
+def opened(kind: type[T], envelope: Any) -> T:
+    """The same of what `dumps` wrote, when it is JSON inside of other JSON and was read with it."""
+    try:
         _check_version(envelope["v"])
         data = envelope["d"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error!r}") from error
     return from_wire(kind, data)
 
 

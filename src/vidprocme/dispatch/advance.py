@@ -16,27 +16,37 @@ from vidprocme.core.wire import dumps, index_from_bytes
 from vidprocme.library.base import Blobs
 from vidprocme.planner.graph import plan_next
 from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Queue, Settlement
-from vidprocme.scheduler.retry import next_step
+from vidprocme.scheduler.retry import LATER_MS, next_step
 
 # Named moments at which a test can stop the world: see wiring.failpoint.
 Failpoint = Callable[[str], None]
 
 
 def advance(
-    queue: Queue, blobs: Blobs, claimed: Claimed, outcome: Outcome, lost_before: int, rng: Rng, at: Failpoint
+    queue: Queue,
+    blobs: Blobs,
+    claimed: Claimed,
+    outcome: Outcome,
+    lost_before: int,
+    rng: Rng,
+    at: Failpoint,
+    later_ms: int = LATER_MS,
 ) -> Settlement | None:
     """Enqueue what follows from `outcome`, and say how to settle it. None: the lease is lost, there is nothing to say.
+
+    Args:
+        later_ms: of the backoff for what somebody has to bring back; see scheduler.retry.
 
     Raises:
         Retryable: the queue is out of reach; call again, everything here may be repeated.
     """
     at("before-plan")
-    outcome = that_can_be_kept(outcome)
+    outcome, text = that_can_be_kept(outcome)
     if outcome.kind is OutcomeKind.OK:
         try:
             tasks = _plan(blobs, claimed, outcome)
         except Exception as error:  # what probe wrote is gone or cannot be planned: the attempt failed, not the loop
-            tasks, outcome = (), replace(outcome, kind=OutcomeKind.FAILED, error=describe_exception(error))
+            tasks, outcome, text = (), replace(outcome, kind=OutcomeKind.FAILED, error=describe_exception(error)), ""
         at("planned")
         try:
             for start in range(0, len(tasks), ENQUEUE_BATCH):
@@ -45,23 +55,27 @@ def advance(
         except LeaseLost:
             return None
         except Fatal as error:  # the queue refuses the plan, and would every time
-            outcome = replace(outcome, kind=OutcomeKind.FAILED, error=error.info())
+            outcome, text = replace(outcome, kind=OutcomeKind.FAILED, error=error.info()), ""
     at("before-settle")
     attempt = claimed.attempt
-    step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng)
+    step = next_step(outcome.kind, outcome.error, attempt.number - 1, lost_before, attempt.task.limits, rng, later_ms)
     return Settlement(
-        claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller, elsewhere=step.elsewhere
+        claimed.lease, step.next, outcome, step.delay_ms, step.crashed, step.smaller, step.elsewhere, text
     )
 
 
-def that_can_be_kept(outcome: Outcome) -> Outcome:
-    """The outcome, or in place of one too large for the queue a failed one that says so; it ends as it did, without its
-    evidence, when it was no success."""
-    if not outcome.result and not outcome.manifest and outcome.error is None:
-        return outcome
-    size = len(dumps(outcome))
+def that_can_be_kept(outcome: Outcome) -> tuple[Outcome, str]:
+    """The outcome and its text for the queue, or in place of one too large for it a failed one that says so; it ends as it did,
+    without its evidence, when it was no success."""
+    text = dumps(outcome)
+    size = len(text)
     if size <= TEXT_MOST:
-        return outcome
+        return outcome, text
+    small = _smaller(outcome, size)
+    return small, dumps(small)
+
+
+def _smaller(outcome: Outcome, size: int) -> Outcome:
     if outcome.kind is OutcomeKind.OK:
         error: ErrorInfo | None = Fatal(
             "OUTCOME_TOO_LARGE",

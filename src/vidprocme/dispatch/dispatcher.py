@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
@@ -24,33 +24,24 @@ from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
+from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, Keep, PoolInfo, PoolReport, Queue, Settlement, Turn
-from vidprocme.scheduler.apply import finished_all, planned, taken_back, with_lines, with_places, with_shares
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
+from vidprocme.scheduler.apply import (
+    finished_all,
+    planned,
+    still_planned,
+    taken_back,
+    with_lines,
+    with_places,
+    with_shares,
+)
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
-DUE_AGAIN_MS = 20
-# Lines seen so short a time ago are good enough to claim by in the call that settles: it halves the calls of tasks of milliseconds.
-AHEAD_S = 0.05
-# One call claims half of the slots, but at least so many: while the queue works on one half, the other is started and taken in.
-HALVES_FROM = 16
-
 LOG = logging.getLogger("vidprocme.dispatch")
-
-
-@dataclass(frozen=True, slots=True)
-class LoopConfig:
-    """Times of the loop. A lease outlives many missed beats; a presence three."""
-
-    lease_ms: int = 15_000
-    beat_ms: int = 1_000
-    presence_ms: int = 3_000
-    turn_every_s: float = 1.0  # the longest time between two turns: they sweep and promote
-    pause_s: float = 0.5  # after the queue could not be reached
-    keep: Keep = field(default_factory=Keep)  # of what has ended
 
 
 class Dispatcher:
@@ -83,8 +74,9 @@ class Dispatcher:
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
+        # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
+        self._foreseen: tuple[Placement, ...] = ()
         self._handing_back: set[AttemptId] = set()
-        self._unheard: tuple[Placement, ...] = ()  # asked for, and no answer came: they may be granted
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
@@ -95,7 +87,7 @@ class Dispatcher:
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
-        self._due_ms: int | None = None
+        self._due = Due(clock)
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
             queue,
@@ -182,7 +174,7 @@ class Dispatcher:
         now = time.monotonic()
         late = now - self._last_turn_s >= self._config.turn_every_s
         rung = self._rung.is_set()
-        if self._ended or rung or late or self._is_due():
+        if self._ended or rung or late or self._due.is_now():
             self._rung.clear()
             try:
                 self._tell_draining()
@@ -220,22 +212,25 @@ class Dispatcher:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._settlements()
-        ahead = ahead and time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
-        if self._draining.is_set():
-            self._take_back(self._unheard)  # what of it was granted is given back when we leave
-            self._unheard = ()
-        claims, self._unheard = self._unheard or (self._decide() if ahead else ()), ()
+        unheard = self._away and bool(self._foreseen) and not self._draining.is_set()
+        ahead = unheard or (ahead and self._may_claim_ahead())
+        claims, self._foreseen = self._foreseen, ()
+        if not ahead:
+            self._take_back(claims)
+        claims = (claims or self._decide()) if ahead else ()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:
-                self._take_back(claims)
+                self._take_back([*claims, *self._foreseen])
+                self._foreseen = ()
                 if not settlements:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._unheard = claims
+                self._take_back(self._foreseen)
+                self._foreseen = claims
                 raise
             told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
             telling.settled(told, turn.stale)
@@ -276,7 +271,9 @@ class Dispatcher:
         jobs = self._only and self._only()
         # As many heads of a line as could start at once: the next turns may claim them all.
         heads, lease_ms = self._slots(), self._config.lease_ms
-        sent = self._queue.begin_turn(self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads)
+        sent = self._queue.begin_turn(
+            self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=self._due.looks()
+        )
         self._meanwhile()
         return sent.answer()
 
@@ -292,6 +289,11 @@ class Dispatcher:
                 settlement = self._say(claimed, outcome)
                 if settlement is not None:
                     self._said[claimed.attempt.id] = settlement
+        if self._said and not self._foreseen and self._may_claim_ahead() and not self._rung.is_set():
+            self._foreseen = self._decide()
+
+    def _may_claim_ahead(self) -> bool:
+        return time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
         """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
@@ -324,8 +326,9 @@ class Dispatcher:
 
     def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
         if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
-            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome))
-        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at)
+            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)[0])
+        later_ms = self._config.later_ms
+        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at, later_ms)
 
     def _start_granted(self) -> None:
         granted, self._granted = self._granted, ()
@@ -348,11 +351,11 @@ class Dispatcher:
             self._snapshot = taken_back(self._snapshot, placement)
 
     def _see(self, turn: Turn) -> None:
-        # The server's clock decides, and may be hours away from ours: only how long it still is can be compared.
-        self._due_ms = (due := turn.next_due_ms) and self._clock.now_ms() + max(due - turn.now_ms, DUE_AGAIN_MS)
+        self._due.seen(turn)
         self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
+        self._snapshot = still_planned(self._snapshot, self._foreseen)
         self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
     def _take_in(self, reports: Sequence[Finished]) -> None:
@@ -379,11 +382,7 @@ class Dispatcher:
     def _wait_s(self, timeout_s: float) -> float:
         if self._rung.is_set() or self._ended:
             return 0.0
-        due_s = timeout_s if self._due_ms is None else (self._due_ms - self._clock.now_ms()) / 1000
-        return min(timeout_s, max(0.0, due_s))
-
-    def _is_due(self) -> bool:
-        return self._due_ms is not None and self._clock.now_ms() >= self._due_ms
+        return self._due.within_s(timeout_s)
 
     def _report(self) -> PoolReport:
         """For the beat, in its thread: snapshot and plan are values, replaced as a whole. One that drains plans no more."""

@@ -11,15 +11,13 @@ Promises (the contract suite in tests/queue/test_contract.py holds every impleme
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import Attempt, Bin, Job, Lease, Next, Outcome, Task
-from vidprocme.core.resources import Resources
-from vidprocme.core.shares import Shares
-from vidprocme.core.snapshot import Line
+from vidprocme.core.job import Bin, Job, Lease, Task
+from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Turn
 from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
@@ -37,7 +35,7 @@ from vidprocme.queue.views import (
     Trimmed,
 )
 
-# What was moved to views.py to keep this file short is part of the seam all the same.
+# What lies in views.py and exchange.py to keep this file short is part of the seam all the same.
 __all__ = [
     "ENQUEUE_BATCH",
     "HEADS",
@@ -94,79 +92,6 @@ class Submitted:
 
     job: JobId
     created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The end of one attempt, said under its lease. RETRY with no tries left becomes dead; so does LOST over its cap.
-
-    crashed: a death of the attempt's own making. The second one of a task sets it aside (dead) whatever tries are left.
-    smaller: the next attempt is to need less memory (Attempt.smaller).
-    elsewhere: the next attempt had better be at another place (Head.avoid).
-    """
-
-    lease: Lease
-    next: Next
-    outcome: Outcome
-    delay_ms: int = 0
-    crashed: bool = False
-    smaller: bool = False
-    elsewhere: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A placement as the queue needs it: lease this ready task to me."""
-
-    task: TaskId
-    place: str
-    resources: Resources
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A granted claim: the attempt to start, and the lease it runs under. `inputs` are inside the attempt."""
-
-    attempt: Attempt
-    lease: Lease
-    lost: int = 0  # attempts of this task that were lost before
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The answer to one turn.
-
-    stale: settlements that were refused because the lease was no longer theirs.
-    claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
-    granted: the tasks of `claimed`, which are made into nouns only when that is looked at.
-    lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
-    lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
-    next_due_ms: when the earliest delayed task is due; None when none is delayed.
-    shares: what may start at all, and who used how much.
-    now_ms: the queue's clock, which all ages in the lines are told by.
-    """
-
-    stale: tuple[Lease, ...] = ()
-    claimed: Sequence[Claimed] = ()
-    granted: frozenset[TaskId] = frozenset()
-    lines: tuple[Line, ...] = ()
-    lines_total: int = 0
-    next_due_ms: int | None = None
-    shares: Shares = field(default_factory=Shares)
-    now_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BeatAnswer:
-    """What a beat tells: leases that are somebody else's now, and attempts a person wants cancelled.
-
-    known: False when this pool was taken for dead (it stood still, or the queue was away for longer than its presence) and
-        forgotten: it has to join again, and to count its totals from nothing.
-    """
-
-    lost: tuple[Lease, ...] = ()
-    cancel: tuple[Lease, ...] = ()
-    known: bool = True
 
 
 class TurnSent(Protocol):
@@ -276,6 +201,7 @@ class Queue(Rules, Protocol):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
         claim, and show the lines.
@@ -285,6 +211,7 @@ class Queue(Rules, Protocol):
         the lines); None shows all. Everything else the turn does is for all jobs.
         `heads`: so many heads of a line are wished for, HEADS to HEADS_MOST. Each line shows one; HEADS_MOST more go to the lines
         of the most urgent bins first.
+        `looks`: look after the others too (sweep, promote, stop what is late, go on with what was put off).
         """
         ...
 
@@ -297,6 +224,7 @@ class Queue(Rules, Protocol):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> TurnSent:
         """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
         in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.

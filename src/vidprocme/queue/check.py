@@ -97,7 +97,7 @@ def _jobs(
         if (int(seen.row.get("rest", 0)) or "again" in seen.row) and "going" not in seen.row:
             resting.append(job)
         for task in seen.tasks.values():
-            token = task.row.get("token") if task.row else None
+            token = task.lease.token if task.lease else None
             newest = max(newest, int(token or 0))
             if token and task.state == TaskState.RUNNING and tokens.setdefault(token, task.id) != task.id:
                 yield Finding("token-twice", f"task:{task.id}", f"runs under token {token}; so does {tokens[token]}")
@@ -136,8 +136,8 @@ def _stray(queue: RedisQueue, place: str, ids: Sequence[str]) -> Iterator[Findin
             yield Finding("stray-nothing", place, f"has {seen.id}, which does not exist")
             continue
         yield from judge_task(seen)
-        elsewhere = place.startswith("line:") and place != f"line:{seen.row['line']}"
-        if elsewhere or (place.startswith("held:") and place != f"held:{seen.row['holder']}"):
+        elsewhere = place.startswith("line:") and place != f"line:{seen.line_name}"
+        if elsewhere or (place.startswith("held:") and place != f"held:{seen.lease.holder if seen.lease else ''}"):
             yield Finding("stray-task", place, f"has {seen.id}, which is {seen.state} and belongs elsewhere")
 
 

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId
-from vidprocme.core.job import TERMINAL, AfterRule, TaskState
+from vidprocme.core.job import TERMINAL, AfterRule, Bin, TaskState
+from vidprocme.queue.codec import LeaseText, lease_from
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.reader import PAGE
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import ATTEMPTS_KEPT
+from vidprocme.queue.tasktext import Sort, sort_from
 
 LOOK_MOST = 100  # tasks read by one script
 EVENTS_MOST = 5_000  # events that one walk may meet
@@ -26,9 +29,21 @@ WALKS_MOST = 20  # of a job that moves all the time
 S = TaskState
 LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed")  # of jobs
 STATES = frozenset(state.value for state in TaskState)
+BINS = frozenset(bin_.value for bin_ in Bin)
 FIELDS = (
-    *("state", "job", "bin", "line", "rule", "after", "missing", "holder", "token", "until", "due", "score"),
-    *("tries", "lost", "max_tries", "max_lost", "outcome", "settled", "spec", "rebin"),
+    "state",
+    "job",
+    "sort",
+    "line",
+    "after",
+    "missing",
+    "lease",
+    "due",
+    "score",
+    "used",
+    "last",
+    "payload",
+    "rebin",
 )
 
 
@@ -63,13 +78,35 @@ class Seen:
     def state(self) -> str | None:
         return self.row.get("state")
 
+    @property
+    def lease(self) -> LeaseText | None:
+        return lease_from(self.row.get("lease"))
+
+    @property
+    def sort(self) -> Sort | None:
+        """What it has in common with others; None when that cannot be read."""
+        try:
+            return sort_from(self.row.get("sort") or "")
+        except Fatal:
+            return None
+
+    @property
+    def line_name(self) -> str:
+        return self.row.get("line") or (self.sort.line if self.sort else "")
+
+    @property
+    def used(self) -> list[int] | None:
+        """Tries, lost, crashes, smaller; None when that cannot be read."""
+        parts = (self.row.get("used") or "0 0 0 0").split(" ")
+        return [int(part) for part in parts] if len(parts) == 4 and all(map(str.isdecimal, parts)) else None
+
     def number(self, name: str) -> int:
         return int(float(self.row.get(name) or 0))
 
     def places(self) -> tuple[str, ...]:
         """Where it is, by the names of the keys; `ready:<job>` goes along with the line."""
         there = {
-            f"line:{self.row.get('line')}": self.line,
+            f"line:{self.line_name}": self.line,
             "delayed": self.delayed,
             "leases": self.leases,
             "dead": self.dead,
@@ -100,7 +137,7 @@ def look(queue: RedisQueue, ids: Sequence[str], asked: str = "") -> Iterator[See
             line, ready, delayed, leases, dead, asked_about = (
                 None if score is None else float(score) for score in (*reply[1:6], reply[8])
             )
-            exists = row if row["spec"] is not None or row["state"] is not None else {}
+            exists = row if row["payload"] is not None or row["state"] is not None else {}
             held, attempts = bool(reply[6]), int(reply[7])
             yield Seen(TaskId(id_), exists, line, ready, delayed, leases, dead, held, attempts, asked_about)
 
@@ -130,7 +167,7 @@ def moved_since(queue: RedisQueue, mark: str, job: JobId | None = None) -> bool:
     events = queue.command("XRANGE", queue.keys.of("ev"), f"({mark}", "+", "COUNT", EVENTS_MOST)
     if job is None or len(events) >= EVENTS_MOST:
         return bool(events)
-    return any(_pairs(fields).get("job") == job for _, fields in events)
+    return any(f'"job":"{job}"' in _pairs(fields)["e"] for _, fields in events)
 
 
 def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
@@ -208,12 +245,12 @@ def judge(job: JobSeen) -> Iterator[Finding]:
 
 def judge_task(seen: Seen) -> Iterator[Finding]:
     """A task is in exactly the place that its state names, with the values that its record has."""
-    key, row, state = f"task:{seen.id}", seen.row, seen.state
+    key, row, state, lease = f"task:{seen.id}", seen.row, seen.state, seen.lease
     if state not in STATES:
         yield Finding("task-state", key, f"is in a state that does not exist: {state!r}")
         return
     wanted = {
-        S.READY: (f"line:{row['line']}",),
+        S.READY: (f"line:{seen.line_name}",),
         S.DELAYED: ("delayed",),
         S.RUNNING: ("leases",),
         S.DEAD: ("dead",),
@@ -222,33 +259,32 @@ def judge_task(seen: Seen) -> Iterator[Finding]:
         yield Finding("task-place", key, f"is {state}, and in {_names(seen.places())} instead of {_names(wanted)}")
     if seen.held != (state == S.RUNNING):
         said = "its holder does not hold it" if state == S.RUNNING else "a holder still holds it"
-        yield Finding("task-held", key, f"is {state}, and {said} ({row['holder']})")
-    if row["line"] and split_line(row["line"])[0] != row["bin"]:
-        yield Finding("task-bin", key, f"is of bin {row['bin']}, and its line is {row['line']}")
+        yield Finding("task-held", key, f"is {state}, and {said} ({lease.holder if lease else 'nobody'})")
+    if not seen.sort or seen.line_name.count("|") < 2 or split_line(seen.line_name)[0] not in BINS:
+        yield Finding("task-line", key, f"stands in no line that there can be: {seen.line_name!r}")
     scores = (
         ("score", "its line", seen.line),
         ("score", "ready", seen.ready),
         ("due", "delayed", seen.delayed),
-        ("until", "leases", seen.leases),
     )
     for name, where, score in scores:
         if score is not None and seen.places() == wanted and score != float(row[name] or -1):
             yield Finding("task-score", key, f"has {name} {row[name]}, and in {where} it stands at {score:.0f}")
-    if state == S.RUNNING and not (row["token"] and row["holder"] and row["until"]):
-        yield Finding("task-lease", key, "is running without a token, a holder or an end of its lease")
-    if state == S.SUCCEEDED and not row["outcome"]:
+    if state == S.RUNNING and lease is None:
+        yield Finding("task-lease", key, f"is running under a lease that cannot be read: {row['lease']!r}")
+    if state == S.SUCCEEDED and not row["last"]:
         yield Finding("task-outcome", key, "succeeded, and has no outcome: what it made is lost")
-    if seen.number("tries") < 0 or seen.number("lost") < 0 or seen.attempts > ATTEMPTS_KEPT:
-        text = f"counts {row['tries']} tries and {row['lost']} lost; {seen.attempts} attempts are kept"
+    if seen.used is None or seen.attempts > ATTEMPTS_KEPT:
+        text = f"counts {row['used']!r} (tries, lost, crashes, smaller); {seen.attempts} attempts are kept"
         yield Finding("task-counts", key, text)
 
 
 def _judge_blocked(job: JobSeen, seen: Seen) -> Iterator[Finding]:
     """A blocked task waits for something that can still come, counts it right, and is known to it."""
-    key, before = f"task:{seen.id}", after_of(seen)
+    key, before, rule = f"task:{seen.id}", after_of(seen), seen.sort.after_rule if seen.sort else None
     states = {id_: job.tasks[id_].state if id_ in job.tasks else job.others.get(id_) for id_ in before}
     ended = [state for state in states.values() if state in TERMINAL]
-    met = ended if seen.row["rule"] == AfterRule.SETTLED else [state for state in ended if state == S.SUCCEEDED]
+    met = ended if rule == AfterRule.SETTLED else [state for state in ended if state == S.SUCCEEDED]
     for id_, state in states.items():
         if state is None:
             yield Finding("blocked-by-nothing", key, f"waits for {id_}, which does not exist")
@@ -260,7 +296,7 @@ def _judge_blocked(job: JobSeen, seen: Seen) -> Iterator[Finding]:
         yield Finding("blocked-count", key, f"counts {seen.row['missing']} missing of {len(before)}; {len(met)} came")
     if len(before) == len(met):
         yield Finding("blocked-free", key, "is blocked though everything it waits for has come")
-    if seen.row["rule"] == AfterRule.SUCCEEDED and len(ended) > len(met):
+    if rule == AfterRule.SUCCEEDED and len(ended) > len(met):
         yield Finding("blocked-for-ever", key, "is blocked by something that will never succeed")
 
 
@@ -300,7 +336,7 @@ def _judge_bins(job: JobSeen) -> Iterator[Finding]:
     if bin_ is None or int(job.row.get("rest", 0)):
         return
     for id_, seen in job.tasks.items():
-        goes_to = seen.row.get("rebin") or seen.row.get("bin")
+        goes_to = seen.row.get("rebin") or seen.line_name.partition("|")[0]
         if seen.row and goes_to != bin_:
             yield Finding("task-moved", f"task:{id_}", f"is of bin {goes_to}; its job was moved to {bin_}")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
@@ -14,39 +14,21 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import (
     TERMINAL,
-    AfterRule,
     Attempt,
     Bin,
     Job,
     Lease,
     Outcome,
     OutcomeKind,
-    Stage,
-    Task,
     TaskState,
     job_state,
-    shape_of,
 )
-from vidprocme.core.resources import Need
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.queue.base import TEXT_MOST, AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
+from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
 from vidprocme.queue.keys import split_line
+from vidprocme.queue.tasktext import sort_from, task_from, task_of, text_of
 
-TASK_FIELDS = (
-    "spec",
-    "state",
-    "tries",
-    "lost",
-    "crashes",
-    "holder",
-    "place",
-    "due",
-    "started",
-    "ended",
-    "outcome",
-    "progress",
-    "bin",
-)
+TASK_FIELDS = ("payload", "job", "sort", "after", "state", "used", "lease", "line", "due", "ended", "last", "progress")
 JOB_FIELDS = (
     "job",
     "submitted",
@@ -62,95 +44,22 @@ JOB_FIELDS = (
 )
 
 
-Noun = TypeVar("Noun", Task, Job)
-
-
-def text_of(noun: Task | Job | Outcome) -> str:
-    """A noun as it is stored.
-
-    Raises:
-        Fatal: QUEUE_TOO_LARGE.
-    """
-    text = wire.dumps(noun)
-    if len(text) > TEXT_MOST:
-        what = type(noun).__name__.lower()
-        raise Fatal(
-            "QUEUE_TOO_LARGE",
-            f"This {what} has {len(text)} bytes; the queue takes up to {TEXT_MOST}.",
-            "Large results belong into the attempt's files, not into its result.",
-            {"bytes": len(text)},
-        )
-    return text
-
-
-TASK_WORDS = 4  # arguments of a task, as the scripts' `task_at` reads them
-
-
-def task_args(tasks: Sequence[Task]) -> list[str]:
-    """Four arguments a task: id, spec, what it comes after, and what the scripts need to know of its sort.
-
-    Raises:
-        Fatal: QUEUE_BAD_TASK, the same id twice, or a name that a line cannot carry.
-    """
-    if len({task.id for task in tasks}) != len(tasks):
-        raise Fatal("QUEUE_BAD_TASK", "Two tasks of one batch have the same id.", evidence={"tasks": len(tasks)})
-    args: list[str] = []
-    for task in tasks:
-        after = _compact(list(dict.fromkeys(task.after))) if task.after else ""
-        limits = task.limits
-        sort = _sort(
-            task.stage,
-            task.bin,
-            task.tenant,
-            task.model,
-            task.needs,
-            task.after_rule,
-            task.fatal_to_job,
-            (limits.tries, limits.lost),
-        )
-        args += [task.id, text_of(task), after, sort]
-    return args
-
-
-@lru_cache(maxsize=1024)
-def _sort(
-    stage: Stage,
-    bin_: Bin,
-    tenant: str,
-    model: str | None,
-    needs: tuple[Need, ...],
-    rule: AfterRule,
-    fatal: bool,
-    limits: tuple[int, int],
-) -> str:
-    """What the scripts need to know of a task without reading its spec; the same for many tasks."""
-    if "|" in tenant:
-        raise Fatal("QUEUE_BAD_TASK", f"A tenant's name cannot have a '|': {tenant!r}.")
-    tries, lost = limits
-    return _compact(
-        {
-            "stage": stage,
-            "bin": bin_,
-            "line": f"{bin_}|{tenant}|{shape_of(stage, model, needs)}",
-            "head": _compact([model, wire.to_wire(needs)]),
-            "rule": AfterRule(rule),
-            "fatal": str(int(fatal)),
-            "tries": str(tries),
-            "lost": str(lost),
-        }
-    )
-
-
-_compact = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def settlement_args(settlement: Settlement) -> list[str | int]:
     outcome = settlement.outcome
     code = outcome.error.code if outcome.error else ""
     lease = settlement.lease
     delay_ms = max(0, settlement.delay_ms)
     marks = "c" * settlement.crashed + "s" * settlement.smaller + "e" * settlement.elsewhere
-    return [lease.task, lease.token, settlement.next, text_of(outcome), outcome.kind, code, delay_ms, marks]
+    return [
+        lease.task,
+        lease.token,
+        settlement.next,
+        settlement.text or text_of(outcome, "outcome"),
+        outcome.kind,
+        code,
+        delay_ms,
+        marks,
+    ]
 
 
 def report_args(report: PoolReport | None, totals: Mapping[str, int] | None) -> list[str]:
@@ -178,9 +87,10 @@ def rows(flat: Sequence[str], width: int) -> Iterator[Sequence[str]]:
 
 def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, jobs: Mapping[str, Job]) -> Claimed:
     """One granted claim of a turn's reply; `jobs` as the same reply names them."""
-    position, token, until_ms, number, lost, spec, job_id, inputs, bin_, smaller = reply
+    position, token, until_ms, number, lost, payload, job_id, inputs, line, smaller, sort = reply
     claim = claims[int(position) - 1]
-    task, job = in_bin(wire.loads(Task, spec), bin_), jobs[job_id]
+    task = task_from(claim.task, job_id, payload, sort, inputs[::3], line)
+    job = jobs[job_id]
     lease = Lease(task.id, holder, int(token), int(until_ms))
     attempt = Attempt(
         id=lease.attempt,
@@ -199,17 +109,17 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, job
 def _inputs_from(flat: Sequence[str]) -> dict[TaskId, Outcome]:
     """Outcomes of the predecessors; one that was cancelled before it ever ran has a bare cancelled outcome."""
     inputs: dict[TaskId, Outcome] = {}
-    for task, state, outcome in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
-        if outcome:
-            inputs[TaskId(task)] = wire.loads(Outcome, outcome)
+    for task, state, last in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        if last:
+            inputs[TaskId(task)] = wire.opened(Outcome, json.loads(last)["outcome"])
         elif state == TaskState.CANCELLED:
             inputs[TaskId(task)] = Outcome(OutcomeKind.CANCELLED)
     return inputs
 
 
-def in_bin(noun: Noun, bin_: str | None) -> Noun:
-    """The task or job in the bin where it is now: a person may have moved it since it was made."""
-    return noun if not bin_ or noun.bin == bin_ else replace(noun, bin=Bin(bin_))
+def in_bin(job: Job, bin_: str | None) -> Job:
+    """The job in the bin where it is now: a person may have moved it since it was made."""
+    return job if not bin_ or job.bin == bin_ else replace(job, bin=Bin(bin_))
 
 
 def job_from(text: str, uri: str | None, mtime: str | None, bin_: str | None = None) -> Job:
@@ -227,43 +137,59 @@ def _job(text: str) -> Job:
 
 def line_from(reply: Sequence[Any]) -> Line:
     """One line of a turn's reply."""
-    name, length, flat = reply
+    name, length, flat, sort, avoid = reply
     bin_, tenant, shape = split_line(name)
+    its = sort_from(sort)
+    shows = its.needs, its.model, tuple(json.loads(avoid)) if avoid else ()
     heads = tuple(
-        Head(TaskId(task), int(score) // 1000, *_head(head))
-        for task, score, head in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        Head(TaskId(task), int(score) // 1000, *shows) for task, score in zip(flat[::2], flat[1::2], strict=True)
     )
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
-@lru_cache(maxsize=1024)
-def _head(text: str) -> tuple[tuple[Need, ...], str | None, tuple[str, ...]]:
-    model, needs, *avoid = json.loads(text)
-    return tuple(wire.from_wire(Need, need) for need in needs), model, tuple(avoid[0]) if avoid else ()
-
-
-def task_view(fields: Sequence[str | None]) -> TaskView | None:
+def task_view(id_: TaskId, fields: Sequence[str | None]) -> TaskView | None:
     """A task from TASK_FIELDS; None when there is none."""
     row = dict(zip(TASK_FIELDS, fields, strict=True))
-    if row["spec"] is None:
+    task = task_of(id_, row)
+    if task is None:
         return None
-    outcome = row["outcome"]
     state = TaskState(row["state"] or "")
+    tries, lost, crashes, _smaller = map(int, (row["used"] or "0 0 0 0").split())
+    lease, last = lease_from(row["lease"]), row["last"]
     return TaskView(
-        task=in_bin(wire.loads(Task, row["spec"]), row["bin"]),
+        task=task,
         state=state,
-        tries=int(row["tries"] or 0),
-        lost=int(row["lost"] or 0),
-        crashes=int(row["crashes"] or 0),
+        tries=tries,
+        lost=lost,
+        crashes=crashes,
         # What was said of the last attempt stays in the hash when it ends.
-        holder=row["holder"] if state is TaskState.RUNNING else None,
-        place=row["place"],
+        holder=lease.holder if lease and state is TaskState.RUNNING else None,
+        place=lease.place if lease else None,
         due_ms=_whole(row["due"]),
-        started_ms=_whole(row["started"]),
+        started_ms=lease.started_ms if lease else None,
         ended_ms=_whole(row["ended"]) if state in TERMINAL else None,
-        outcome=wire.loads(Outcome, outcome) if outcome else None,
+        outcome=wire.opened(Outcome, json.loads(last)["outcome"]) if last else None,
         progress=float(row["progress"] or 0.0) if state is TaskState.RUNNING else 0.0,
     )
+
+
+class LeaseText(NamedTuple):
+    """What a task's hash says of the attempt that runs, or ran last."""
+
+    token: str
+    started_ms: int
+    cost_milli: int
+    call: str
+    holder: str
+    place: str
+
+
+def lease_from(text: str | None) -> LeaseText | None:
+    """None when there is none, or when it cannot be read."""
+    parts = (text or "").split("|", 5)
+    if len(parts) != 6 or not all(part.isdecimal() for part in parts[:3]):
+        return None
+    return LeaseText(parts[0], int(parts[1]), int(parts[2]), *parts[3:])
 
 
 def job_view(fields: Sequence[str | None]) -> JobView | None:
@@ -297,17 +223,16 @@ def attempt_record(task: TaskId, text: str) -> AttemptRecord:
         started_ms=int(row["started"]),
         ended_ms=int(row["ended"]),
         next=row["next"],
-        # A text in records of older scripts.
-        outcome=wire.loads(Outcome, row["outcome"] if isinstance(row["outcome"], str) else json.dumps(row["outcome"])),
+        outcome=wire.opened(Outcome, row["outcome"]),
     )
 
 
 def event_from(id_: str, fields: Mapping[str, str]) -> Event:
-    data: dict[str, Any] = {k: v for k, v in fields.items() if k not in ("kind", "job", "task", "at")}
-    if "token" in data:
-        data["token"] = int(data["token"])
-    task = fields.get("task")
-    return Event(id_, int(fields["at"]), fields["kind"], JobId(fields["job"]), TaskId(task) if task else None, data)
+    row = json.loads(fields["e"])
+    kind, job, at_ms, task = row.pop("kind"), row.pop("job"), row.pop("at"), row.pop("task", None)
+    if "token" in row:
+        row["token"] = int(row["token"])
+    return Event(id_, at_ms, kind, JobId(job), TaskId(task) if task else None, row)
 
 
 def _whole(text: str | None) -> int | None:

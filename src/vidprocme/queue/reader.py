@@ -17,6 +17,7 @@ from vidprocme.core.shares import BinShare, TenantShare
 from vidprocme.queue import codec, connect, series, terms
 from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line, stage_of
+from vidprocme.queue.tasktext import line_of
 
 PAGE = 500  # tasks or lines read in one pipeline
 SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -99,7 +100,7 @@ class QueueReader:
             ids = self.command("LRANGE", self._keys.job_tasks(view.job.id), 0, -1)
             for at in range(0, len(ids), PAGE):
                 page = ids[at : at + PAGE]
-                rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "spec", "outcome") for id_ in page)
+                rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "payload", "last") for id_ in page)
                 for text in (text for row in rows for text in row if text):
                     yield from SHA256.findall(text)
 
@@ -109,15 +110,17 @@ class QueueReader:
         for at in range(0, len(ids), PAGE):
             page = ids[at : at + PAGE]
             rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), *codec.TASK_FIELDS) for id_ in page)
-            views += [view for row in rows if (view := codec.task_view(row))]
+            views += [view for id_, row in zip(page, rows, strict=True) if (view := codec.task_view(TaskId(id_), row))]
         return tuple(views)
 
     def task(self, task: TaskId) -> TaskView | None:
-        return codec.task_view(self.command("HMGET", self._keys.task(task), *codec.TASK_FIELDS))
+        return codec.task_view(task, self.command("HMGET", self._keys.task(task), *codec.TASK_FIELDS))
 
     def attempts(self, task: TaskId) -> tuple[AttemptRecord, ...]:
-        rows = self.command("LRANGE", self._keys.attempts(task), 0, -1)
-        return tuple(codec.attempt_record(task, row) for row in rows)
+        rows, last = self.commands(
+            (("LRANGE", self._keys.attempts(task), 0, -1), ("HGET", self._keys.task(task), "last"))
+        )
+        return tuple(codec.attempt_record(task, row) for row in [*rows, *([last] if last else [])])
 
     def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
         if limit <= 0:
@@ -186,12 +189,12 @@ class QueueReader:
         if not first:
             return None
         task = TaskId(first[0])
-        score, bin_ = self.commands(
-            (("ZSCORE", self._keys.of(f"ready:{job}"), task), ("HGET", self._keys.task(task), "bin"))
+        score, (sort, line) = self.commands(
+            (("ZSCORE", self._keys.of(f"ready:{job}"), task), ("HMGET", self._keys.task(task), "sort", "line"))
         )
-        if score is None or bin_ is None:
+        if score is None or sort is None:
             return None  # claimed meanwhile
-        mine, bins = Bin(bin_), list(Bin)
+        mine, bins = Bin(line_of(sort, line).partition("|")[0]), list(Bin)
         ahead: Counter[Stage] = Counter()
         more_urgent: Counter[Stage] = Counter()
         names = [(name, Bin(split_line(name)[0])) for name in self.command("ZRANGE", self._keys.of("lines"), 0, -1)]

@@ -45,6 +45,7 @@ from vidprocme.queue.keys import DEFAULT_PREFIX, Keys
 from vidprocme.queue.link import Link
 from vidprocme.queue.reader import QueueReader
 from vidprocme.queue.scripts import script
+from vidprocme.queue.tasktext import task_args
 from vidprocme.queue.watermark import Watermark
 
 STEP = (
@@ -237,8 +238,10 @@ class RedisQueue(QueueReader):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> Turn:
-        turn = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads).answer()
+        sent = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=looks)
+        turn = sent.answer()
         return replace(turn, claimed=tuple(turn.claimed))
 
     def begin_turn(
@@ -250,12 +253,13 @@ class RedisQueue(QueueReader):
         lease_ms: int,
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
+        looks: bool = True,
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
         cursor = self._cursors.get(holder, 0)
         name = self._unheard.pop(holder, "") or secrets.token_hex(8)
         words = turning.words(
-            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, jobs=jobs, name=name
+            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs, name=name
         )
         sent = self._link.begin(script("turn"), words)
         unheard = partial(self._unheard.__setitem__, holder, name)
@@ -285,7 +289,7 @@ class RedisQueue(QueueReader):
             raise Fatal("QUEUE_BAD_TASK", f"A planned task does not belong to the job of {lease.task}.")
         # At least one call, also for no tasks: the caller wants to know whether the lease is held.
         calls: Iterator[list[str | int]] = (
-            [lease.task, lease.holder, lease.token, job, *codec.task_args(tasks[at : at + ENQUEUE_BATCH])]
+            [lease.task, lease.holder, lease.token, job, *task_args(tasks[at : at + ENQUEUE_BATCH])]
             for at in range(0, max(1, len(tasks)), ENQUEUE_BATCH)
         )
         new = 0

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Job, Task
-from vidprocme.queue import codec
 from vidprocme.queue.base import ENQUEUE_BATCH, JOBS_BATCH, NewJob, Submitted
+from vidprocme.queue.tasktext import task_args, text_of
 
 
 def words(job: Job, first: Sequence[Task], key: str | None) -> list[str | int]:
@@ -23,7 +23,7 @@ def words(job: Job, first: Sequence[Task], key: str | None) -> list[str | int]:
     for task in first:
         if task.job != job.id:
             raise Fatal("QUEUE_BAD_TASK", f"Task {task.id} does not belong to job {job.id}.")
-    return [job.id, codec.text_of(job), key or "", secrets.token_hex(8), len(first), *codec.task_args(first)]
+    return [job.id, text_of(job, "job"), key or "", secrets.token_hex(8), len(first), *task_args(first)]
 
 
 def batches(jobs: Sequence[NewJob]) -> Iterator[list[list[str | int]]]:

@@ -22,13 +22,14 @@ def words(
     lease_ms: int,
     cursor: int,
     heads: int,
+    looks: bool,
     jobs: Collection[JobId] | None,
     name: str,
 ) -> list[str | int]:
     """A turn as turn.lua reads it. `name`: of the call; one that is said again under it gets its own claims again."""
     args: list[str | int] = [holder, lease_ms, cursor, LINES, heads, name]
     shown = sorted(jobs) if jobs is not None else []
-    args += [len(settle), -1 if jobs is None else len(shown), *shown]
+    args += [len(settle), int(looks), -1 if jobs is None else len(shown), *shown]
     for settlement in settle:
         args += codec.settlement_args(settlement)
     for claim in claims:
@@ -89,7 +90,8 @@ class Begun:
             granted=frozenset(self._claims[int(row[0]) - 1].task for row in claimed),
             lines=tuple(codec.line_from(row) for row in lines),
             lines_total=int(total),
-            next_due_ms=int(float(due)) if due else None,
+            looked=due != "-",
+            next_due_ms=int(float(due)) if due not in ("", "-") else None,
             shares=terms.shares_from(shares),
             now_ms=int(shares[0]),
         )

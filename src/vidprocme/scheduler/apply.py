@@ -6,7 +6,7 @@ not granted; the pool says `taken_back` of the placement it had in mind, and the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from vidprocme.core.ids import TaskId
@@ -66,8 +66,17 @@ def placed_all(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
     for placement in placements:
         places[placement.place] = places[placement.place].take(placement.resources, counted=placement.counted)
         tasks[placement.task] = placement.resources
-    if not tasks:
-        return snapshot
+    return replace(_begun(snapshot, tasks), places=places) if tasks else snapshot
+
+
+def still_planned(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
+    """Of what was placed while a turn was on its way, whose lines and shares do not know of it: the places do."""
+    tasks = {placement.task: placement.resources for placement in placements}
+    return _begun(snapshot, tasks) if tasks else snapshot
+
+
+def _begun(snapshot: Snapshot, tasks: Mapping[TaskId, Resources]) -> Snapshot:
+    """These tasks left their lines, and their tenants have used so much more."""
     lines: dict[str, Line] = {}
     begun: list[tuple[Line, Resources]] = []
     for key, line in snapshot.lines.items():
@@ -76,7 +85,7 @@ def placed_all(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
             lines[key] = left
         if left is not line:
             begun += [(line, tasks[head.task]) for head in line.heads if head.task in tasks]
-    return Snapshot(lines, places, _used(snapshot.shares, begun))
+    return replace(snapshot, lines=lines, shares=_used(snapshot.shares, begun))
 
 
 def taken_back(snapshot: Snapshot, placement: Placement) -> Snapshot:

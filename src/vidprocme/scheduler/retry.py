@@ -76,11 +76,17 @@ FAILED = Backoff(1_000, 60_000)
 LOST = Backoff(250, 10_000)  # the task did nothing wrong; the jitter only keeps a dead machine's tasks apart
 # Somebody has to free a disk or start a server. Three waits of 15 to 30 s, 30 to 60 s and 60 to 120 s outlast the start of a
 # server that loads a large model, or a machine's; full jitter could use up all tries within a second.
-OUTSIDE = Backoff(30_000, 600_000, least=0.5)
+LATER_MS = 30_000
 
 
 def next_step(
-    kind: OutcomeKind, error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Limits, rng: Rng
+    kind: OutcomeKind,
+    error: ErrorInfo | None,
+    tries_used: int,
+    lost_used: int,
+    limits: Limits,
+    rng: Rng,
+    later_ms: int = LATER_MS,
 ) -> Step:
     """What to do with a task whose attempt ended like this.
 
@@ -88,6 +94,7 @@ def next_step(
         tries_used: tries used up before this one (0 when the first try just ended).
         lost_used: attempts lost before this one.
         rng: chance for the jitter.
+        later_ms: the longest first wait for what somebody has to bring back.
     """
     match kind:
         case OutcomeKind.OK:
@@ -97,12 +104,12 @@ def next_step(
         case OutcomeKind.LOST:
             return _lost(lost_used, limits, rng)
         case OutcomeKind.FAILED | OutcomeKind.TIMEOUT:
-            return _failed(error, tries_used, lost_used, limits, rng)
+            return _failed(error, tries_used, lost_used, limits, rng, later_ms)
         case _:
             assert_never(kind)
 
 
-def _failed(error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Limits, rng: Rng) -> Step:
+def _failed(error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Limits, rng: Rng, later_ms: int) -> Step:
     match error.fate if error else Fate.RETRY:
         case Fate.NEVER:
             return Step(Next.FAIL)
@@ -112,7 +119,7 @@ def _failed(error: ErrorInfo | None, tries_used: int, lost_used: int, limits: Li
             return _lost(lost_used, limits, rng)
         case Fate.RETRY:
             code = error.code if error else ""
-            backoff = OUTSIDE if code in LATER else FAILED
+            backoff = Backoff(later_ms, 20 * later_ms, least=0.5) if code in LATER else FAILED
             return Step(
                 Next.RETRY,
                 backoff.delay_ms(tries_used, rng),

@@ -8,15 +8,16 @@
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
---   <p>task:<task>    hash    spec (wire JSON), job, stage, bin, line, head, rule, fatal, max_tries, max_lost, after (JSON list),
---                             missing (predecessors still to come; below 0: a retry holds it), state, tries, lost, crashes (deaths of its attempts' own making),
---                             smaller (attempts that ran out of memory), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
+--   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
+--                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
+--                             missing (predecessors still to come; below 0: a retry holds it), used ("<tries> <lost> <crashes> <smaller>": of its own making; that ran out
+--                             of memory; not there: none), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready or delayed last),
---                             token, holder, place, until, rate (milli-cores it costs), started, ended (ms), progress, outcome (wire JSON),
---                             settled (token), how (its Next), swept (token taken by others), call (name of the turn that claimed),
---                             rebin (running: the bin it goes to when it stops running)
+--                             lease (of the attempt that runs or ran last: token|started ms|milli-cores it costs|name of the turn that claimed|holder|place),
+--                             last (the attempt that ended last, JSON: token, next, number, holder, place, started, ended, outcome),
+--                             ended (ms), progress, swept (token taken by others), rebin (running: the bin it goes to when it stops running)
 --   <p>kids:<task>    list    tasks that come after this one, in planning order
---   <p>att:<task>     list    ended attempts as JSON, oldest first, capped
+--   <p>att:<task>     list    ended attempts before the last one, as JSON, oldest first, capped
 --   <p>lines          zset    names of lines that hold tasks, score 0
 --   <p>line:<name>    zset    ready tasks; score = us since when they could run
 --   <p>ready:<job>    zset    this job's ready tasks, the same scores (for a pool that serves some jobs only)
@@ -34,7 +35,7 @@
 --   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
 --   <p>told           hash    pool -> its own totals as it last told them (JSON); from join until it is forgotten
 --   <p>fence          string  counter of lease tokens
---   <p>ev             stream  events, MAXLEN ~
+--   <p>ev             stream  events, each one field `e` (JSON), MAXLEN ~
 --   <p>states         hash    tasks by state
 --   <p>stat           hash    totals by name (core/counts.py)
 --   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
@@ -66,30 +67,51 @@ local function stamp()
   return NOW_US + stamps
 end
 
-local TASKS, JOBS, ENDED, DOOMED, RUNG, EMITTED = {}, {}, {}, {}, 0, false
+local TASKS, JOBS, ENDED, DOOMED, RUNG, EMITTED = {}, {}, {}, {}, 0, 0
 
--- A task as a table shared by the whole script, or nil. `wanted`: with what a claim hands out, its spec above all.
+-- What many tasks have in common, from its text.
+local SORTS = {}
+local function sort_of(text)
+  local sort = SORTS[text]
+  if not sort then
+    local said = cjson.decode(text).d
+    sort = {stage = said.stage, line = said.line, bin = string.match(said.line, '^[^|]*'), rule = said.after_rule, fatal = said.fatal_to_job,
+      tries = said.limits.tries, lost = said.limits.lost}
+    SORTS[text] = sort
+  end
+  return sort
+end
+
+-- Token, next step of the attempt that ended last.
+local function settled(task)
+  if task.last then return string.match(task.last, '^{"token":"(%d+)","next":"([%a_]+)"') end
+end
+
+-- A task as a table shared by the whole script, or nil. `wanted`: with what a claim hands out, its payload above all.
 local function load(id, wanted)
   local task = TASKS[id]
   if task then return task end
   local key = P .. 'task:' .. id
   local got
   if wanted then
-    got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
-      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
-      'rate', 'since', 'after', 'spec')
+    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'since', 'after', 'payload')
   else
-    got = call('HMGET', key, 'job', 'stage', 'bin', 'line', 'state', 'tries', 'lost', 'score', 'token', 'holder', 'place', 'until',
-      'call', 'smaller', 'rebin', 'max_tries', 'max_lost', 'fatal', 'rule', 'missing', 'started', 'settled', 'crashes',
-      'rate')
+    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last')
   end
   if not got[1] then return nil end
-  task = {id = id, key = key, job = got[1], stage = got[2], bin = got[3], line = got[4], state = got[5],
-    tries = tonumber(got[6]) or 0, lost = tonumber(got[7]) or 0, score = tonumber(got[8]) or 0, token = got[9], holder = got[10],
-    place = got[11], ['until'] = got[12], call = got[13], smaller = tonumber(got[14] or 0), rebin = got[15],
-    max_tries = tonumber(got[16]) or 0, max_lost = tonumber(got[17]) or 0, fatal = got[18], rule = got[19],
-    missing = tonumber(got[20]) or 0, started = got[21], settled = got[22], crashes = tonumber(got[23] or 0),
-    rate = got[24], since = got[25], after = got[26], spec = got[27]}
+  local sort, line = sort_of(got[2]), got[6]
+  task = {id = id, key = key, job = got[1], sort = sort, stage = sort.stage, bin = line and string.match(line, '^[^|]*') or sort.bin,
+    line = line or sort.line, state = got[3], tries = 0, lost = 0, crashes = 0, smaller = 0, score = tonumber(got[7]) or 0,
+    rebin = got[8], max_tries = sort.tries, max_lost = sort.lost, fatal = sort.fatal, rule = sort.rule,
+    missing = tonumber(got[9]) or 0, last = got[10], since = got[11], after = wanted and (got[12] or '[]'), payload = got[13], sort_text = got[2]}
+  if got[4] then
+    local tries, lost, crashes, smaller = string.match(got[4], '^(%d+) (%d+) (%d+) (%d+)$')
+    task.tries, task.lost, task.crashes, task.smaller = tonumber(tries), tonumber(lost), tonumber(crashes), tonumber(smaller)
+  end
+  if got[5] then
+    task.token, task.started, task.rate, task.call, task.holder, task.place =
+      string.match(got[5], '^(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|(.*)$')
+  end
   TASKS[id] = task
   return task
 end
@@ -146,13 +168,21 @@ local function stop(job, field)
   job_of(job).stop = true
 end
 
+-- A text as JSON has it; holders, places and codes are the same few in one script.
+local QUOTED = {}
+local function quoted(text)
+  if not QUOTED[text] then QUOTED[text] = cjson.encode(text) end
+  return QUOTED[text]
+end
+
+-- `data`: names and texts, as the inside of a JSON object.
+local function write_event(kind, job, data)
+  call('XADD', P .. 'ev', '*', 'e', '{"kind":"' .. kind .. '","job":"' .. job .. '","at":' .. NOW_WORD .. data .. '}')
+  EMITTED = EMITTED + 1
+end
+
 local function emit(kind, job, task, data)
-  local line = {'XADD', P .. 'ev', '*', 'kind', kind, 'job', job, 'at', NOW_WORD}
-  local n = 9
-  if task then line[10] = 'task' line[11] = task n = 11 end
-  for name, value in pairs(data) do
-    if value and value ~= '' then line[n + 1] = name line[n + 2] = value n = n + 2 end
-  end
-  call(unpack(line))
-  EMITTED = true
+  local words = task and {',"task":"' .. task .. '"'} or {}
+  for name, value in pairs(data) do words[#words + 1] = ',"' .. name .. '":' .. quoted(tostring(value)) end
+  write_event(kind, job, table.concat(words))
 end

@@ -1,22 +1,29 @@
 -- Part of every script's prelude: how a task changes its state, and what follows from it.
 
--- Give a task that waits or has ended another bin; in a line it keeps its place by age.
-local function rebin(task, bin)
-  local line = bin .. string.sub(task.line, #task.bin + 1)
+-- Give a task another line; if it stands in one it keeps its place by age.
+local function reline(task, line)
+  if line == task.line then return end
   if task.state == 'ready' then
     place(P .. 'line:' .. task.line, task.id)
     place(P .. 'line:' .. line, task.id, whole(task.score))
     LINES[task.line], LINES[line] = true, true
     RUNG = RUNG + 1
   end
-  task.bin, task.line = bin, line
-  call('HSET', task.key, 'bin', bin, 'line', line)
+  task.line = line
+  if line == task.sort.line then call('HDEL', task.key, 'line') else call('HSET', task.key, 'line', line) end
+end
+
+-- Give a task that waits or has ended another bin.
+local function rebin(task, bin)
+  reline(task, bin .. string.sub(task.line, #task.bin + 1))
+  task.bin = bin
 end
 
 -- In _shares.lua: count a task that begins (1) or ends (-1) to run; write what was counted.
 local tally, write_shares
 -- In _steps.lua: what follows from what ended.
 local release
+local PUT_OFF = false -- has this script put off anything, or delayed a task?
 
 -- Every state has one place. leave and enter are the only code that knows it.
 local function leave(task)
@@ -53,6 +60,7 @@ local function enter(task, state, info, sets)
     RUNG = RUNG + 1
   elseif state == 'delayed' then
     local due = whole(info.due)
+    PUT_OFF = true
     place(P .. 'delayed', task.id, due)
     sets[n + 1] = 'due' sets[n + 2] = due sets[n + 3] = 'score' sets[n + 4] = whole(task.score)
     sets[n + 5] = 'since' sets[n + 6] = NOW_WORD
@@ -68,7 +76,7 @@ local function enter(task, state, info, sets)
     n = #sets
     sets[n + 1] = 'ended' sets[n + 2] = NOW_WORD
     ENDED[#ENDED + 1] = task
-    if (state == 'failed' or state == 'dead') and task.fatal == '1' then DOOMED[#DOOMED + 1] = task.job end
+    if (state == 'failed' or state == 'dead') and task.fatal then DOOMED[#DOOMED + 1] = task.job end
   end
 end
 
@@ -100,15 +108,12 @@ local function move(task, to, info, sets)
   if change ~= 0 then bump(job, 'live', change) end
   job.touched = true
   if info.silent then return end
-  local line = {'XADD', P .. 'ev', '*', 'kind', 'task.' .. to, 'job', task.job, 'at', NOW_WORD, 'task', task.id, 'stage', task.stage}
-  n = 13
-  if info.holder then line[14] = 'holder' line[15] = info.holder line[16] = 'token' line[17] = info.token n = 17 end
-  if info.place then line[n + 1] = 'place' line[n + 2] = info.place n = n + 2 end
-  if info.outcome then line[n + 1] = 'outcome' line[n + 2] = info.outcome n = n + 2 end
-  if info.code and info.code ~= '' then line[n + 1] = 'code' line[n + 2] = info.code n = n + 2 end
-  if info.poison then line[n + 1] = 'poison' line[n + 2] = info.poison end
-  call(unpack(line))
-  EMITTED = true
+  write_event('task.' .. to, task.job, ',"task":"' .. task.id .. '","stage":"' .. task.stage .. '"'
+    .. (info.holder and ',"holder":' .. quoted(info.holder) .. ',"token":"' .. info.token .. '"' or '')
+    .. (info.place and ',"place":' .. quoted(info.place) or '')
+    .. (info.outcome and ',"outcome":"' .. info.outcome .. '"' or '')
+    .. (info.code and info.code ~= '' and ',"code":' .. quoted(info.code) or '')
+    .. (info.poison and ',"poison":"1"' or ''))
 end
 
 -- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
@@ -118,18 +123,13 @@ local function met(rule, before)
   return 'never'
 end
 
--- The task that begins at this position of ARGV: id, spec, what it comes after (JSON list, or '' for nothing), and what tasks of
+-- The task that begins at this position of ARGV: id, payload, what it comes after (JSON list, or '' for nothing), and what tasks of
 -- its sort have in common (JSON, made by codec.py). Many tasks of one script are of one sort.
-local SORTS, TASK_WORDS = {}, 4
+local TASK_WORDS = 4
 local function task_at(at)
-  local sort = SORTS[ARGV[at + 3]]
-  if not sort then
-    sort = cjson.decode(ARGV[at + 3])
-    SORTS[ARGV[at + 3]] = sort
-  end
   local after = ARGV[at + 2]
-  return {id = ARGV[at], spec = ARGV[at + 1], sort = sort, after = after == '' and {} or cjson.decode(after),
-    after_text = after == '' and '[]' or after}
+  return {id = ARGV[at], payload = ARGV[at + 1], sort = sort_of(ARGV[at + 3]), sort_text = ARGV[at + 3],
+    after = after == '' and {} or cjson.decode(after), after_text = after}
 end
 
 -- A new task (ids that exist are left alone: false). `new` is made by task_at.
@@ -151,21 +151,24 @@ local function insert(new, job)
     if answer == 'never' then hopeless = true end
   end
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
-  local task = {id = id, key = key, job = job, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
-    fatal = sort.fatal, max_tries = tonumber(sort.tries), max_lost = tonumber(sort.lost), missing = missing, state = state,
-    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text, spec = new.spec}
-  local sets = {'spec', new.spec, 'job', job, 'stage', sort.stage, 'bin', bin, 'line', line,
-    'head', sort.head, 'rule', sort.rule, 'fatal', sort.fatal, 'max_tries', sort.tries, 'max_lost', sort.lost,
-    'after', new.after_text, 'missing', whole(missing), 'state', state, 'tries', '0', 'lost', '0'}
+  local task = {id = id, key = key, job = job, sort = sort, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
+    fatal = sort.fatal, max_tries = sort.tries, max_lost = sort.lost, missing = missing, state = state,
+    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text == '' and '[]' or new.after_text, payload = new.payload, sort_text = new.sort_text}
+  local sets = {'payload', new.payload, 'job', job, 'sort', new.sort_text, 'state', state}
+  if line ~= sort.line then sets[9] = 'line' sets[10] = line end
+  if #new.after > 0 then
+    local n = #sets
+    sets[n + 1] = 'after' sets[n + 2] = new.after_text sets[n + 3] = 'missing' sets[n + 4] = missing
+  end
   enter(task, state, {}, sets)
   call('HSET', key, unpack(sets))
   TASKS[id] = task
-  call('RPUSH', P .. 'tasks:' .. job, id)
+  append(P .. 'tasks:' .. job, id)
   bump(owner, 'n.' .. state, 1)
   gain('states', state, 1)
   if not TERMINAL[state] then bump(owner, 'live', 1) end
   owner.touched = true
-  emit('task.' .. state, job, id, {stage = task.stage})
+  write_event('task.' .. state, job, ',"task":"' .. id .. '","stage":"' .. task.stage .. '"')
   return true
 end
 
@@ -206,28 +209,23 @@ local function finale()
   ring()
 end
 
--- A text as JSON has it; holders and places are the same few in one script.
-local QUOTED = {}
-local function quoted(text)
-  if not QUOTED[text] then QUOTED[text] = cjson.encode(text) end
-  return QUOTED[text]
-end
-
--- What a head shows ends with the places where its task had better not go: [model, needs] or [model, needs, avoid]. Fields that
--- say so with one place more, or none (`place` nil), as HSET takes them.
-local function avoid(task, place)
-  local got = call('HMGET', task.key, 'head', 'avoid')
-  local head, old = got[1], got[2] or ''
-  if old ~= '' then head = string.sub(head, 1, -#old - 3) .. ']' end
-  if not place then return {'head', head, 'avoid', ''} end
-  local places = old ~= '' and cjson.decode(old) or {}
+-- Let a task avoid one place more, or none (`at` nil): tasks that avoid places stand in lines of their own, whose names end with these.
+local function avoid(task, at)
+  local old = call('HGET', task.key, 'avoid')
+  local places = old and cjson.decode(old) or {}
   for _, known in ipairs(places) do
-    if known == place then return {} end
+    if known == at then return end
   end
-  places[#places + 1] = place
+  local line = old and string.sub(task.line, 1, -2 - #table.concat(places, ',')) or task.line
+  if not at then
+    if old then call('HDEL', task.key, 'avoid') end
+    reline(task, line)
+    return
+  end
+  places[#places + 1] = at
   if #places > AVOID then table.remove(places, 1) end
-  local new = cjson.encode(places)
-  return {'head', string.sub(head, 1, -2) .. ',' .. new .. ']', 'avoid', new}
+  call('HSET', task.key, 'avoid', cjson.encode(places))
+  reline(task, line .. '!' .. table.concat(places, ','))
 end
 
 -- The end of one attempt, whoever says it. `next` as in queue.base.Next; `delay` in ms; `marks`: 'c' it was a crash of its own
@@ -245,29 +243,25 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   if next == 'succeed' then to = 'succeeded'
   elseif next == 'fail' then to = 'failed'
   elseif next == 'cancel' then to = 'cancelled'
-  elseif next == 'retry' then to = (poison or tries >= task.max_tries) and 'dead' or 'delayed'
+  elseif next == 'retry' then to = (poison or tries >= task.max_tries) and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'lost' then to = lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'hand_back' then to = 'ready'
   else error('unknown end of an attempt: ' .. tostring(next)) end
   if (to == 'delayed' or to == 'ready') and stopping(task.job) then to = 'cancelled' end
-  local record = '{"token":"' .. token .. '","number":' .. number .. ',"holder":' .. quoted(holder) .. ',"place":' ..
-    quoted(task.place) .. ',"started":"' .. task.started .. '","ended":"' .. NOW_WORD .. '","next":"' .. next ..
-    '","outcome":' .. outcome .. '}'
-  if call('RPUSH', P .. 'att:' .. task.id, record) > ATTEMPTS then call('LTRIM', P .. 'att:' .. task.id, -ATTEMPTS, -1) end
-  task.tries, task.lost, task.crashes, task.settled = tries, lost, crashes, token
-  local sets = {'tries', whole(tries), 'lost', whole(lost), 'outcome', outcome, 'settled', token, 'how', next}
-  if crashed then sets[11] = 'crashes' sets[12] = crashes end
-  if smaller then
-    task.smaller = task.smaller + 1
-    sets[#sets + 1] = 'smaller' sets[#sets + 1] = task.smaller
+  -- The attempt that ended last is in the task's own hash; the list, which most tasks never have, holds those before it.
+  if task.last then
+    if call('RPUSH', P .. 'att:' .. task.id, task.last) >= ATTEMPTS then call('LTRIM', P .. 'att:' .. task.id, 1 - ATTEMPTS, -1) end
   end
-  if string.find(marks, 'e', 1, true) then
-    for _, word in ipairs(avoid(task, task.place)) do sets[#sets + 1] = word end
-  end
+  if smaller then task.smaller = task.smaller + 1 end
+  task.tries, task.lost, task.crashes = tries, lost, crashes
+  task.last = '{"token":"' .. token .. '","next":"' .. next .. '","number":' .. number .. ',"holder":' .. quoted(holder) .. ',"place":' ..
+    quoted(task.place) .. ',"started":"' .. task.started .. '","ended":"' .. NOW_WORD .. '","outcome":' .. outcome .. '}'
+  local sets = {'used', tries .. ' ' .. lost .. ' ' .. crashes .. ' ' .. task.smaller, 'last', task.last}
+  if string.find(marks, 'e', 1, true) then avoid(task, task.place) end
   -- What was lost or handed back keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
-  if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to == 'delayed') end
+  if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to ~= 'dead' and to ~= 'cancelled') end
   move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code,
     poison = to == 'dead' and poison and '1'}, sets)
 end

@@ -10,6 +10,7 @@ local left, ALL = @STEPS@, 1000000000
 local HELD, FRESH = -1, -2 -- `missing` of a blocked task that a retry holds; FRESH: nobody was told yet that it is blocked
 
 local function put_off(job, name, from, upto)
+  PUT_OFF = true
   call('HSET', P .. 'rest:at', name, whole(from) .. ' ' .. whole(upto))
   if call('ZADD', P .. 'rest', 'NX', NOW_WORD, name) == 1 then
     bump(job_of(job), 'rest', 1)
@@ -109,8 +110,10 @@ local function move_some(job, from)
     local task = TASKS[id]
     if not task then -- not all of it, as `load` does: nothing but its place changes
       local its = P .. 'task:' .. id
-      local got = call('HMGET', its, 'state', 'bin', 'line', 'score')
-      task = {id = id, key = its, state = got[1], bin = got[2], line = got[3], score = tonumber(got[4]) or 0}
+      local got = call('HMGET', its, 'state', 'line', 'score', 'sort')
+      local sort = sort_of(got[4])
+      local line = got[2] or sort.line
+      task = {id = id, key = its, state = got[1], bin = string.match(line, '^[^|]*'), line = line, score = tonumber(got[3]) or 0, sort = sort}
     end
     if task.state == 'running' then
       task.rebin = task.bin ~= bin and bin
@@ -131,9 +134,13 @@ local function refresh_some(job, from)
     local task = load(id)
     if task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then
       task.tries, task.lost, task.crashes, task.score = 0, 0, 0, 0
-      call('HSET', task.key, 'tries', 0, 'lost', 0)
-      call('HDEL', task.key, 'outcome', 'started', 'ended', 'place', 'score', 'crashes')
-      call('HSET', task.key, unpack(avoid(task)))
+      task.smaller = 0
+      if task.last then -- past attempts stay on record
+        if call('RPUSH', P .. 'att:' .. id, task.last) >= ATTEMPTS then call('LTRIM', P .. 'att:' .. id, 1 - ATTEMPTS, -1) end
+        task.last = nil
+      end
+      call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
+      avoid(task)
       move(task, 'blocked', {silent = true}, {'missing', FRESH})
       task.missing = FRESH
     elseif task.state == 'blocked' and task.missing >= 0 then
@@ -151,7 +158,7 @@ local function has_others(job) return job_of(job).counts.rest > 1 and call('ZCAR
 -- What a held task waits for: how many are still to come, and whether one of them never will. Replies also how many there were.
 local function awaited(task)
   local missing, hopeless = 0, false
-  local before = cjson.decode(task.after or call('HGET', task.key, 'after'))
+  local before = cjson.decode(task.after or call('HGET', task.key, 'after') or '[]')
   for _, id in ipairs(before) do
     local answer = met(task.rule, TASKS[id] or {state = call('HGET', P .. 'task:' .. id, 'state')})
     if answer == 'no' then missing = missing + 1 end
@@ -192,6 +199,7 @@ local function go_on_with_retry(job, from, walk)
   if not call('ZSCORE', P .. 'rest', 't:' .. job) then return true end
   if has_others(job) then
     call('ZADD', P .. 'rest', NOW_WORD, 't:' .. job)
+    PUT_OFF = true
     left = left - 1
     return true
   end

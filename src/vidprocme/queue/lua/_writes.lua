@@ -2,9 +2,10 @@
 -- them out of the leases with one command, and counts them with another: a command costs the server about a microsecond, and
 -- its file a line, whatever it does.
 -- Until the flush the keys say what was; a script that reads one of them itself flushes first.
-local ZSETS, SETS, LINES, HOLDERS, MINUTE = {}, {}, {}, {}, nil
+local ZSETS, SETS, LINES, HOLDERS, APPENDED, MINUTE = {}, {}, {}, {}, {}, nil
 local TOTALS = {} -- of the hash `stat`
 local COUNTS = {stat = TOTALS}
+local TRIM_AFTER = 64
 local PIECE = 1000 -- most arguments of one command: Lua's stack holds 8000
 
 -- Put a member into a sorted set; without a score, take it out. What was said last holds.
@@ -18,6 +19,13 @@ local function belong(key, member, does)
   local members = SETS[key]
   if not members then members = {} SETS[key] = members end
   members[member] = does
+end
+
+-- Put a word at the end of a list.
+local function append(key, word)
+  local words = APPENDED[key]
+  if not words then words = {} APPENDED[key] = words end
+  words[#words + 1] = word
 end
 
 local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
@@ -53,45 +61,53 @@ local function flush_set(key, members)
   if #adds > 0 then send('SADD', key, adds) end
 end
 
--- `lines` and `holders` name those of the keys that hold something.
-local function flush_names(list, prefix, names, put, drop)
+-- `lines` and `holders` name those of the keys that hold something. What was put into one is in it.
+local function flush_names(list, prefix, names, gathered, put)
   for name in pairs(names) do
-    if call('EXISTS', prefix .. name) == 1 then put(list, name) else drop(list, name) end
+    local there = false
+    for _, stays in pairs(gathered[prefix .. name] or {}) do
+      if stays then there = true break end
+    end
+    if there then put(list, name) else names[name] = 'maybe' end
+  end
+end
+
+local function flush_empty(list, prefix, names, command)
+  for name, how in pairs(names) do
+    if how == 'maybe' and call('EXISTS', prefix .. name) == 0 then call(command, list, name) end
   end
 end
 
 local function flush_places()
+  flush_names(P .. 'lines', P .. 'line:', LINES, ZSETS, function(key, name) place(key, name, 0) end)
+  flush_names(P .. 'holders', P .. 'held:', HOLDERS, SETS, function(key, name) belong(key, name, true) end)
   for key, members in pairs(ZSETS) do flush_zset(key, members) end
   for key, members in pairs(SETS) do flush_set(key, members) end
-  ZSETS, SETS = {}, {}
-  if next(LINES) then
-    flush_names(P .. 'lines', P .. 'line:', LINES, function(key, name) place(key, name, 0) end, place)
-    for key, members in pairs(ZSETS) do flush_zset(key, members) end
-  end
-  if next(HOLDERS) then
-    flush_names(P .. 'holders', P .. 'held:', HOLDERS, function(key, name) belong(key, name, true) end,
-      function(key, name) belong(key, name, false) end)
-    for key, members in pairs(SETS) do flush_set(key, members) end
-  end
-  ZSETS, SETS, LINES, HOLDERS = {}, {}, {}, {}
+  for key, members in pairs(APPENDED) do send('RPUSH', key, members) end
+  flush_empty(P .. 'lines', P .. 'line:', LINES, 'ZREM')
+  flush_empty(P .. 'holders', P .. 'held:', HOLDERS, 'SREM')
+  ZSETS, SETS, LINES, HOLDERS, APPENDED = {}, {}, {}, {}, {}
 end
 
 local function flush_counts()
   for hash, totals in pairs(COUNTS) do
-    local names, values, sets = {}, nil, {}
+    local names, sets, known = {}, {}, false
     for name, n in pairs(totals) do
       if n ~= 0 then names[#names + 1] = name end
     end
     for from = 1, #names, PIECE do
       local upto = math.min(from + PIECE - 1, #names)
-      values = call('HMGET', P .. hash, unpack(names, from, upto))
-      for i, value in ipairs(values) do
+      for i, value in ipairs(call('HMGET', P .. hash, unpack(names, from, upto))) do
         local name = names[from + i - 1]
+        known = known or value
         sets[#sets + 1] = name
         sets[#sets + 1] = whole((tonumber(value) or 0) + totals[name])
       end
     end
-    if #sets > 0 then send('HSET', P .. hash, sets) end
+    if #sets > 0 then
+      send('HSET', P .. hash, sets)
+      if hash == MINUTE and not known then call('EXPIRE', P .. hash, SERIES_S) end
+    end
   end
   TOTALS = {}
   COUNTS = {stat = TOTALS}
@@ -141,8 +157,10 @@ local function flush()
   flush_places()
   flush_counts()
   write_errors()
-  if MINUTE then call('EXPIRE', P .. MINUTE, SERIES_S) MINUTE = nil end
-  if EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) EMITTED = false end
+  MINUTE = nil
+  -- After every TRIM_AFTER events or so, by the clock: to look at the stream's end costs as much as to write an event.
+  if EMITTED > 0 and NOW_US % TRIM_AFTER < EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) end
+  EMITTED = 0
 end
 
 -- One attempt ended: how, after what time, and whether it goes on.

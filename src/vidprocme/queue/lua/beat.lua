@@ -34,10 +34,9 @@ for i = 6, #ARGV, 3 do
   local task = load(ARGV[i])
   if holds(task, holder, ARGV[i + 1]) then
     call('ZADD', P .. 'leases', NOW + lease_ms, task.id)
-    call('HSET', task.key, 'until', NOW + lease_ms)
     if ARGV[i + 2] ~= '' then call('HSET', task.key, 'progress', ARGV[i + 2]) end
     if stopping(task.job) then cancel[#cancel + 1] = position end
-  elseif not (task and task.settled == ARGV[i + 1]) or call('HGET', task.key, 'swept') == ARGV[i + 1] then
+  elseif not (task and settled(task) == ARGV[i + 1]) or call('HGET', task.key, 'swept') == ARGV[i + 1] then
     lost[#lost + 1] = position
   end
 end

@@ -17,15 +17,16 @@ local seen = {}
 for i = 3 + count, #ARGV do
   local id = ARGV[i]
   local key = P .. 'task:' .. id
-  local known = call('HMGET', key, 'line', 'job', 'holder')
+  local known = call('HMGET', key, 'line', 'sort', 'job', 'lease')
+  local line, holder = known[1] or (known[2] and sort_of(known[2]).line), known[4] and string.match(known[4], '^%d+|%d+|%d+|[^|]*|([^|]*)|')
   seen[#seen + 1] = {
     call('HMGET', key, unpack(fields)),
-    known[1] and call('ZSCORE', P .. 'line:' .. known[1], id),
-    known[2] and call('ZSCORE', P .. 'ready:' .. known[2], id),
+    line and call('ZSCORE', P .. 'line:' .. line, id),
+    known[3] and call('ZSCORE', P .. 'ready:' .. known[3], id),
     call('ZSCORE', P .. 'delayed', id),
     call('ZSCORE', P .. 'leases', id),
     call('ZSCORE', P .. 'dead', id),
-    known[3] and call('SISMEMBER', P .. 'held:' .. known[3], id) or 0,
+    holder and call('SISMEMBER', P .. 'held:' .. holder, id) or 0,
     call('LLEN', P .. 'att:' .. id),
     within(id),
   }

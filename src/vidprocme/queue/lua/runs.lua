@@ -4,7 +4,9 @@
 if call('ZCARD', P .. 'leases') > tonumber(ARGV[1]) then return {} end
 local rows = {}
 for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
-  local row = call('HMGET', P .. 'task:' .. id, 'line', 'rate', 'state')
-  if row[3] == 'running' then rows[#rows + 1] = {row[1] or '', row[2] or '0'} end
+  local row = call('HMGET', P .. 'task:' .. id, 'line', 'sort', 'state', 'lease')
+  if row[3] == 'running' then
+    rows[#rows + 1] = {row[1] or (row[2] and sort_of(row[2]).line) or '', string.match(row[4] or '', '^%d+|%d+|(%d+)|') or '0'}
+  end
 end
 return {call('HGETALL', P .. 'running'), call('HGETALL', P .. 'usage'), rows}

@@ -1,18 +1,20 @@
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
---   call gets its own claims again), 7 number of settlements, 8 number of jobs to show (-1: all), then those jobs, then per
---   settlement: task, token, next, outcome (wire JSON),
+--   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
+--   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, then per settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores).
--- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, spec, job, {task, state, outcome or ''
---   ...}, bin, smaller} ...}, lines {{name, length, {task, score us, head ...}} ...}, number of lines, next due ms or '',
+-- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, payload, job, {task, state, last attempt or ''
+--   ...}, line, smaller, sort} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
+--   '-' when this turn did not look,
 --   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
-local at = 9
+local looks = ARGV[8] == '1'
+local at = 10
 local jobs = {}
-for i = 1, tonumber(ARGV[8]) do jobs[i] = ARGV[at] at = at + 1 end
-local some_jobs = tonumber(ARGV[8]) >= 0
+for i = 1, tonumber(ARGV[9]) do jobs[i] = ARGV[at] at = at + 1 end
+local some_jobs = tonumber(ARGV[9]) >= 0
 
 -- A server at its memory limit refuses a script's first write if it could grow; after a shrinking one it lets the rest
 -- through. So work that is done can always be settled, while new jobs are refused.
@@ -24,13 +26,13 @@ for position = 1, settlements do
   local task, token = load(ARGV[at]), ARGV[at + 1]
   if holds(task, holder, token) then
     finish(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]), ARGV[at + 7])
-  elseif not (task and task.settled == token and call('HGET', task.key, 'how') == ARGV[at + 2]) then
-    stale[#stale + 1] = position
+  else
+    local known, how
+    if task then known, how = settled(task) end
+    if known ~= token or how ~= ARGV[at + 2] then stale[#stale + 1] = position end
   end
   at = at + 8
 end
-
-flush()
 
 local function sweep(id)
   local task = load(id)
@@ -38,45 +40,51 @@ local function sweep(id)
   call('HSET', task.key, 'swept', task.token)
   lose(task, LOST_DELAY_MS)
 end
-for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id) end
--- A pool that joined and whose presence ended is dead before its leases are. The caller is alive: it is calling.
-for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
-  if other ~= holder and call('HEXISTS', P .. 'pools', other) == 1 and call('EXISTS', P .. 'pool:' .. other) == 0 then
-    for _, id in ipairs(call('SRANDMEMBER', P .. 'held:' .. other, SWEEP)) do sweep(id) end
+-- What nobody else looks after. It need not be done each of a thousand times a second.
+local function look_after()
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, SWEEP)) do sweep(id) end
+  -- A pool that joined and whose presence ended is dead before its leases are. The caller is alive: it is calling.
+  for _, other in ipairs(call('SRANDMEMBER', P .. 'holders', SWEEP)) do
+    if other ~= holder and call('HEXISTS', P .. 'pools', other) == 1 and call('EXISTS', P .. 'pool:' .. other) == 0 then
+      for _, id in ipairs(call('SRANDMEMBER', P .. 'held:' .. other, SWEEP)) do sweep(id) end
+    end
   end
-end
 
-for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
-  local task = load(id)
-  if task.state == 'delayed' then -- not so: it was delayed just above, with no wait
-    if stopping(task.job) then move(task, 'cancelled', {code = stop_code(task.job)}) else move(task, 'ready') end
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+    local task = load(id)
+    if task.state == 'delayed' then -- not so: it was delayed just above, with no wait
+      if stopping(task.job) then move(task, 'cancelled', {code = stop_code(task.job)}) else move(task, 'ready') end
+    end
   end
-end
--- What was delayed in the future: the server's clock has gone back since. It would wait until that has caught up.
-local LONG_MS = 60000
-local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-if last[2] and tonumber(last[2]) > NOW + LONG_MS then
-  for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, '31')) do
-    if (tonumber(call('HGET', P .. 'task:' .. id, 'since')) or 0) > NOW then
-      local task = load(id)
-      if task.state == 'delayed' then move(task, 'ready') end
+  -- What was delayed in the future: the server's clock has gone back since. It would wait until that has caught up.
+  local LONG_MS = 60000
+  local last = call('ZREVRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+  if last[2] and tonumber(last[2]) > NOW + LONG_MS then
+    for _, id in ipairs(call('ZREVRANGE', P .. 'delayed', 0, '31')) do
+      if (tonumber(call('HGET', P .. 'task:' .. id, 'since')) or 0) > NOW then
+        local task = load(id)
+        if task.state == 'delayed' then move(task, 'ready') end
+      end
+    end
+  end
+  -- Before anything is claimed: what is late does not begin any more.
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, LATE)) do
+    call('ZREM', P .. 'deadlines', id)
+    local job = job_of(id)
+    if job.counts.live > 0 and not job.stop then
+      emit('job.late', id, nil, {})
+      stop(id, 'late')
+      stop(id, 'cancel')
+      stop_job(id)
     end
   end
 end
--- Before anything is claimed: what is late does not begin any more.
-for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, LATE)) do
-  call('ZREM', P .. 'deadlines', id)
-  local job = job_of(id)
-  if job.counts.live > 0 and not job.stop then
-    emit('job.late', id, nil, {})
-    stop(id, 'late')
-    stop(id, 'cancel')
-    stop_job(id)
-  end
+if looks then look_after() end
+release()
+if looks then
+  go_on()
+  release()
 end
-release()
-go_on()
-release()
 
 -- Tokens of the fence are taken for all claims at once; those of claims that are not granted are never used.
 local claims, claimed, fence = (#ARGV - at + 1) / 3, {}, nil
@@ -87,21 +95,21 @@ local function grant(position, task)
     told[task.job] = true
     for _, word in ipairs({task.job, job.text, job.uri or '', job.mtime or '', job.bin or ''}) do claimed_jobs[#claimed_jobs + 1] = word end
   end
-  if not task.spec then
-    local got = call('HMGET', task.key, 'spec', 'after')
-    task.spec, task.after = got[1], got[2]
+  if not task.payload then
+    local got = call('HMGET', task.key, 'payload', 'after')
+    task.payload, task.after = got[1], got[2] or '[]'
   end
   local inputs = {}
   if task.after ~= '[]' then
     for _, id in ipairs(cjson.decode(task.after)) do
-      local before = call('HMGET', P .. 'task:' .. id, 'state', 'outcome')
+      local before = call('HMGET', P .. 'task:' .. id, 'state', 'last')
       inputs[#inputs + 1] = id
       inputs[#inputs + 1] = before[1] or ''
       inputs[#inputs + 1] = before[2] or ''
     end
   end
-  claimed[#claimed + 1] = {position, task.token, task['until'], task.tries + 1, task.lost, task.spec, task.job, inputs,
-    task.bin, task.smaller}
+  claimed[#claimed + 1] = {position, task.token, task.ends, task.tries + 1, task.lost, task.payload, task.job, inputs,
+    task.line, task.smaller, task.sort_text}
 end
 for position = 1, claims do
   local i = at + 3 * (position - 1)
@@ -112,12 +120,12 @@ for position = 1, claims do
     if task.token then call('HDEL', task.key, 'progress') end -- of an attempt before this one
     fence = fence or call('INCRBY', P .. 'fence', claims) - claims
     task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
-    task['until'], task.started, task.call, task.rate = until_word, NOW_WORD, name, ARGV[i + 2]
+    task.started, task.call, task.rate, task.ends = NOW_WORD, name, ARGV[i + 2], until_word
     move(task, 'running', {['until'] = until_word, holder = holder, token = task.token, place = task.place},
-      {'token', task.token, 'holder', holder, 'place', task.place, 'until', task['until'],
-      'started', task.started, 'call', name, 'rate', task.rate})
+      {'lease', task.token .. '|' .. NOW_WORD .. '|' .. task.rate .. '|' .. name .. '|' .. holder .. '|' .. task.place})
     grant(position, task)
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then
+    task.ends = task.ends or call('ZSCORE', P .. 'leases', task.id)
     grant(position, task)
   end
 end
@@ -127,10 +135,10 @@ local total = call('ZCARD', P .. 'lines')
 local anything = total > 0
 local lines = {}
 
-local function add_head(shown, id, score)
-  shown[#shown + 1] = id
-  shown[#shown + 1] = score
-  shown[#shown + 1] = call('HGET', P .. 'task:' .. id, 'head')
+-- What all tasks of a line have in common, as one of them says it: its sort, and the places that failed it.
+local function add_line(name, length, heads)
+  local got = call('HMGET', P .. 'task:' .. heads[1], 'sort', 'avoid')
+  lines[#lines + 1] = {name, length, heads, got[1], got[2] or ''}
 end
 
 -- Lines made of some jobs' own ready tasks, wherever they stand in the real lines. At most `most_seen` tasks are looked at;
@@ -148,7 +156,8 @@ local function show_jobs(most_seen)
     local ready = call('ZRANGE', P .. 'ready:' .. jobs[place + 1], 0, most_seen - seen - 1, 'WITHSCORES')
     for k = 1, #ready, 2 do
       seen = seen + 1
-      local line = call('HGET', P .. 'task:' .. ready[k], 'line')
+      local got = call('HMGET', P .. 'task:' .. ready[k], 'line', 'sort')
+      local line = got[1] or sort_of(got[2]).line
       if not by_line[line] then
         by_line[line] = {length = 0, tasks = {}}
         names[#names + 1] = line
@@ -163,8 +172,11 @@ local function show_jobs(most_seen)
   for _, line in ipairs(names) do
     local mine, shown = by_line[line], {}
     table.sort(mine.tasks, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
-    for k = 1, math.min(most_heads, #mine.tasks) do add_head(shown, mine.tasks[k][2], mine.tasks[k][3]) end
-    lines[#lines + 1] = {line, mine.length, shown}
+    for k = 1, math.min(most_heads, #mine.tasks) do
+      shown[2 * k - 1] = mine.tasks[k][2]
+      shown[2 * k] = mine.tasks[k][3]
+    end
+    add_line(line, mine.length, shown)
   end
 end
 
@@ -194,10 +206,9 @@ local function show_all()
     local deep = math.min(most_heads, 1 + math.floor(more / math.max(#mine, 1)))
     for _, line in ipairs(mine) do
       local heads = call('ZRANGE', P .. 'line:' .. line, 0, deep - 1, 'WITHSCORES')
-      local shown = {}
-      for i = 1, #heads, 2 do add_head(shown, heads[i], heads[i + 1]) end
       more = more - math.max(0, #heads / 2 - 1)
-      lines[#lines + 1] = {line, call('ZCARD', P .. 'line:' .. line), shown}
+      local length = #heads < 2 * deep and #heads / 2 or call('ZCARD', P .. 'line:' .. line)
+      add_line(line, length, heads)
     end
   end
 end
@@ -206,6 +217,9 @@ if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all(
 
 -- Nothing is ready: what rings would only wake somebody for nothing.
 if not anything then call('DEL', P .. 'wake') end
-local due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-if call('EXISTS', P .. 'rest') == 1 then due[2] = NOW_WORD end -- to go on with
-return {stale, claimed, lines, total, due[2] or '', cursor, terms(lines), claimed_jobs}
+local due = '-'
+if looks or PUT_OFF then
+  due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2] or ''
+  if call('EXISTS', P .. 'rest') == 1 then due = NOW_WORD end -- to go on with
+end
+return {stale, claimed, lines, total, due, cursor, terms(lines), claimed_jobs}
