@@ -31,6 +31,7 @@ KNOWN: Mapping[str, str] = {
     "fence": "string",
     "versions": "string",
     "dataset": "string",
+    "format": "string",
     "ev": "stream",
     "wake": "list",
     "ctl": "hash",

@@ -24,6 +24,7 @@ from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.shares import TENANTS_MOST
 from vidprocme.queue import codec, connect, submitting, terms, turning
+from vidprocme.queue import format as form
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
@@ -79,16 +80,19 @@ class RedisQueue(QueueReader):
 
         Raises:
             Retryable: QUEUE_UNREACHABLE.
-            Fatal: QUEUE_EVICTS, QUEUE_SERVER_TOO_OLD, QUEUE_DENIED; BadWish QUEUE_BAD_URL.
+            Fatal: QUEUE_EVICTS, QUEUE_SERVER_TOO_OLD, QUEUE_DENIED, QUEUE_FORMAT; BadWish QUEUE_BAD_URL.
         """
         where = connect.masked(url)
         client = connect.open_client(url)
+        keys = Keys(prefix)
         try:
             connect.examine(client, where, ours=ours)
+            with connect.translated(where):
+                form.examine(client, keys, where)
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where, memory_percent, ours=ours)
+        return cls(client, keys, where, memory_percent, ours=ours)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script; its errors in our words."""

@@ -34,7 +34,7 @@
 --   <p>pools          hash    pool -> PoolInfo JSON
 --   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
 --   <p>told           hash    pool -> its own totals as it last told them (JSON); from join until it is forgotten
---   <p>fence          string  counter of lease tokens
+--   <p>fence          string  counter of lease tokens;  <p>format  string: see format.py
 --   <p>ev             stream  events, each one field `e` (JSON), MAXLEN ~
 --   <p>states         hash    tasks by state
 --   <p>stat           hash    totals by name (core/counts.py)
