@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.dispatch.things import started, state, step_until, submit_waiting
-from tests.proxies import Proxy
+from tests.proxies import Proxy, often
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.core.job import Job, JobState, Next
@@ -81,17 +80,11 @@ def test_a_pool_that_stood_still_past_its_lease_commits_too_late_and_is_refused(
 
 def test_connections_that_break_at_any_moment_double_nothing(server: RedisServer, blobs: BlobStore) -> None:
     """The line is cut again and again, also between a request and its answer: everything is said again, and counts once."""
-    prefix, rng, over = f"{{cut{os.getpid()}}}:", random.Random(4), threading.Event()
+    prefix, rng = f"{{cut{os.getpid()}}}:", random.Random(4)
     proxy = Proxy(server.socket)
     queue, behind = RedisQueue.connect(server.url, prefix=prefix), RedisQueue.connect(proxy.url, prefix=prefix)
-
-    def cut() -> None:
-        while not over.wait(rng.uniform(0.005, 0.05)):
-            proxy.cut_one(rng)
-
-    cutter = threading.Thread(target=cut)
-    with started(behind, blobs, slots=4) as pool:
-        cutter.start()
+    how = (proxy.cut_one, proxy.tear_one)
+    with started(behind, blobs, slots=4) as pool, often(lambda: rng.choice(how)(rng), rng, 0.005, 0.05):
         jobs: list[Job] = []
         while len(jobs) < 6:
             try:
@@ -100,8 +93,6 @@ def test_connections_that_break_at_any_moment_double_nothing(server: RedisServer
                 assert error.code == "QUEUE_UNREACHABLE"
         ids = [view.job.id for view in queue.jobs()]
         step_until(pool, lambda: all(state(queue, id_) is JobState.SUCCEEDED for id_ in ids), 90)
-        over.set()
-        cutter.join()
     assert proxy.cut > 20
     for job in jobs:
         each_succeeded_once(queue, job)

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from tests.dispatch.conftest import Connect
 from tests.dispatch.things import FAST, claim, started, state, step_until, submit_waiting
 from tests.queue.things import until
 from tests.servers import RedisServer
@@ -51,6 +52,34 @@ def test_a_pool_that_cannot_be_seen_is_left_alone_while_it_is_present(queue: Red
     queue.join(foreign, HOUR_MS)
     assert free_dead(queue) == 0
     assert queue.remembered_pools() == (foreign,)
+
+
+def test_a_pool_that_joins_while_somebody_looks_for_the_dead_is_none_of_them(connect: Connect) -> None:
+    """Two pools of one machine that are started together: what the one looks at is not one moment."""
+    queue, newer = connect(), replace(this_pool(SystemClock().now_ms()), id="pool_NEWER")
+
+    class Slow(RedisQueue):
+        joined = False
+
+        def join_in(self) -> None:
+            if not self.joined:
+                self.joined = True
+                queue.join(newer, HOUR_MS)
+
+        def pools(self) -> tuple[PoolInfo, ...]:
+            found = super().pools()
+            self.join_in()
+            return found
+
+        def remembered_pools(self) -> tuple[PoolInfo, ...]:
+            found = super().remembered_pools()
+            self.join_in()
+            return found
+
+    slow = Slow.connect(queue.where, prefix=queue.keys.prefix)
+    free_dead(slow)
+    slow.close()
+    assert queue.remembered_pools() == queue.pools() == (newer,)
 
 
 def test_who_is_seen_to_be_over_is_freed_at_once_and_who_is_only_silent_by_the_turns(queue: RedisQueue) -> None:

@@ -18,7 +18,7 @@ from vidprocme.core.job import AfterRule, Bin, Job, JobState, Next, Stage, Task,
 from vidprocme.queue.base import Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
-from vidprocme.queue.scripts import STEPS_MOST
+from vidprocme.queue.scripts import ATTEMPTS_KEPT, STEPS_MOST
 
 __all__ = ["tiny_steps"]
 S = TaskState
@@ -225,6 +225,18 @@ def test_what_is_cancelled_on_the_way_is_told_once(queue: RedisQueue) -> None:
     assert found["index:0"] == "blocked"
     run(queue, other)
     assert states(queue, job)["index:0"] == "ready"
+
+
+def test_a_task_that_is_retried_again_and_again_keeps_its_last_attempts(queue: RedisQueue) -> None:
+    job, probe = submitted(queue)
+    for _ in range(ATTEMPTS_KEPT + 5):
+        run(queue, probe, Next.FAIL, BROKEN)
+        assert queue.retry(job.id) == 1
+    assert queue.command("LLEN", f"{queue.keys.prefix}att:{probe.id}") < ATTEMPTS_KEPT
+    last = lease_of(queue, probe)
+    end(queue, last)
+    records = queue.attempts(probe.id)
+    assert len(records) <= ATTEMPTS_KEPT and records[-1].token == last.token
 
 
 # -- move --------------------------------------------------------------------------------------------------------------

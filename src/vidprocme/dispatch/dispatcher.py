@@ -74,7 +74,8 @@ class Dispatcher:
         self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
         self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
-        self._foreseen: tuple[Placement, ...] = ()  # decided while a turn was on its way; the next one claims it
+        # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
+        self._foreseen: tuple[Placement, ...] = ()
         self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
@@ -211,7 +212,8 @@ class Dispatcher:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._settlements()
-        ahead = ahead and self._may_claim_ahead()
+        unheard = self._away and bool(self._foreseen) and not self._draining.is_set()
+        ahead = unheard or (ahead and self._may_claim_ahead())
         claims, self._foreseen = self._foreseen, ()
         if not ahead:
             self._take_back(claims)
@@ -221,12 +223,14 @@ class Dispatcher:
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:
-                self._take_back_all(claims)
+                self._take_back([*claims, *self._foreseen])
+                self._foreseen = ()
                 if not settlements:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._take_back_all(claims)  # a lease that was granted all the same ends by itself
+                self._take_back(self._foreseen)
+                self._foreseen = claims
                 raise
             told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
             telling.settled(told, turn.stale)
@@ -345,10 +349,6 @@ class Dispatcher:
         """These claims came to nothing: what they were to have is free again."""
         for placement in claims:
             self._snapshot = taken_back(self._snapshot, placement)
-
-    def _take_back_all(self, claims: Collection[Placement]) -> None:
-        self._take_back([*claims, *self._foreseen])
-        self._foreseen = ()
 
     def _see(self, turn: Turn) -> None:
         self._due.seen(turn)

@@ -236,6 +236,7 @@ class Queue(Rules, Protocol):
     ) -> TurnSent:
         """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
         in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.
+        After an answer that never came the next turn may ask for the same claims: those that were granted then are again.
         """
         ...
 

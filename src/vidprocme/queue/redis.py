@@ -9,9 +9,11 @@ come from a pool.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import redis as redis_py
@@ -63,6 +65,7 @@ class RedisQueue(QueueReader):
         self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
         self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
+        self._unheard: dict[str, str] = {}  # by holder: the name of its last turn, if the answer to that never came
 
     @classmethod
     def connect(
@@ -213,6 +216,7 @@ class RedisQueue(QueueReader):
     def leave(self, pool: str) -> None:
         self.free_dead(pool)
         self._cursors.pop(pool, None)
+        self._unheard.pop(pool, None)
 
     def pools(self) -> tuple[PoolInfo, ...]:
         return tuple(pool.info for pool in self.fleet())
@@ -264,11 +268,13 @@ class RedisQueue(QueueReader):
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
         cursor = self._cursors.get(holder, 0)
+        name = self._unheard.pop(holder, "") or secrets.token_hex(8)
         words = turning.words(
-            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs
+            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs, name=name
         )
         sent = self._link.begin(script("turn"), words)
-        return turning.Begun(sent, holder, settle, claims, self._cursors, self._where)
+        unheard = partial(self._unheard.__setitem__, holder, name)
+        return turning.Begun(sent, holder, settle, claims, self._cursors, unheard, self._where)
 
     def beat(
         self,

@@ -138,7 +138,7 @@ local function refresh_some(job, from)
       task.tries, task.lost, task.crashes, task.score = 0, 0, 0, 0
       task.smaller = 0
       if task.last then -- past attempts stay on record
-        call('RPUSH', P .. 'att:' .. id, task.last)
+        if call('RPUSH', P .. 'att:' .. id, task.last) >= ATTEMPTS then call('LTRIM', P .. 'att:' .. id, 1 - ATTEMPTS, -1) end
         task.last = nil
       end
       call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
@@ -201,6 +201,7 @@ local function go_on_with_retry(job, from, walk)
   if not call('ZSCORE', P .. 'rest', 't:' .. job) then return true end
   if has_others(job) then
     call('ZADD', P .. 'rest', NOW_WORD, 't:' .. job)
+    PUT_OFF = true
     left = left - 1
     return true
   end
