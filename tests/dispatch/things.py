@@ -24,6 +24,7 @@ from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.dispatch.pool import this_pool
+from vidprocme.executor.base import Executor
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.base import Blobs
 from vidprocme.library.frames_zip import pack
@@ -57,12 +58,13 @@ def dispatcher(
     only: Callable[[], Collection[JobId]] | None = None,
     at: Failpoint = lambda _name: None,
     policy: PolicyConfig | None = None,
+    executor: Executor | None = None,
 ) -> Dispatcher:
-    here = places(slots)
+    here = places(slots) if executor is None else tuple(executor.places())
     pool = this_pool(CLOCK.now_ms(), len(here), own_jobs_only=only is not None)
     return Dispatcher(
         queue,
-        TimedExecutor(here),
+        executor or TimedExecutor(here),
         blobs,
         pool,
         clock=CLOCK,

@@ -19,7 +19,7 @@ from obstore.store import LocalStore, MemoryStore
 from tests.library.disks import own_mounts, run_on_small_disk
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.library.blobs import ASIDE, BlobStore, FolderBlobs, open_blobs
-from vidprocme.library.bucket import ObstoreBlobs
+from vidprocme.library.bucket import YOUNG_S, ObstoreBlobs
 
 NOBODY = "0" * 64
 BIG = bytes(range(256)) * 28_000  # 7 MB: several blocks of a folder, two parts of a bucket
@@ -181,6 +181,31 @@ def test_putting_again_makes_a_blob_young(tmp_path: Path) -> None:
     blobs.put_bytes(b"x", "x")
 
     assert next(blobs.stored()).touched_ms > 1_000_000
+
+
+@pytest.mark.parametrize("data", [b"x", BIG], ids=["small", "big"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_putting_again_what_a_sweep_could_take_makes_it_young(tmp_path: Path, data: bytes, as_file: bool) -> None:
+    """In a bucket too; what is young is not sent again."""
+    (tmp_path / "bucket").mkdir()
+    blobs, source = ObstoreBlobs(LocalStore(tmp_path / "bucket")), tmp_path / "source"
+    source.write_bytes(data)
+
+    def put() -> str:
+        return (blobs.put_file(source, "x") if as_file else blobs.put_bytes(data, "x")).sha256
+
+    sha256 = put()
+    (blob,) = (path for path in (tmp_path / "bucket").rglob("*") if path.is_file())
+    for age_s, sent_again in ((YOUNG_S - 60, False), (YOUNG_S + 60, True)):
+        then_s = int(time.time() - age_s)
+        os.utime(blob, (then_s, then_s))
+        (old,) = blobs.stored()
+        assert put() == sha256
+        (new,) = blobs.stored()
+        assert (new.touched_ms > old.touched_ms) is sent_again
+        assert blobs.discard(old) is not sent_again, "a sweep that saw the old one does not take the new one"
+        put()
+    assert blobs.verify(sha256)
 
 
 PUTTER = """

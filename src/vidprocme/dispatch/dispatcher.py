@@ -16,17 +16,19 @@ from dataclasses import replace
 from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId, TaskId
-from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
+from vidprocme.core.job import Lease
 from vidprocme.core.resources import Resources
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch import telling
-from vidprocme.dispatch.advance import Failpoint, advance, that_can_be_kept
+from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.doorbell import doorbell
+from vidprocme.dispatch.ends import Ends
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
+from vidprocme.dispatch.rest import Rest
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
@@ -65,21 +67,18 @@ class Dispatcher:
         Args:
             only: the jobs this pool serves; None: all.
         """
-        self._queue, self._executor, self._blobs, self._pool = queue, executor, blobs, pool
-        self._clock, self._rng, self._at = clock, rng, at
+        self._queue, self._executor, self._pool, self._at = queue, executor, pool, at
         self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
         self._only = only
         self._running: dict[AttemptId, Claimed] = {}
         self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
-        self._ended: list[tuple[Claimed, Outcome]] = []  # outcomes that wait for the queue
-        self._said: dict[AttemptId, Settlement] = {}  # of `_ended`: planned, enqueued, and to be settled so
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
         self._foreseen: tuple[Placement, ...] = ()
-        self._handing_back: set[AttemptId] = set()
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
+        self._rest = Rest()
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -101,6 +100,7 @@ class Dispatcher:
             rejoin=self._rejoin,
             at=at,
         )
+        self._ends = Ends(queue, blobs, rng, self._beat.drop, at, self._config.later_ms)
         self._doorbell = doorbell(queue, self._ring, self._over, self._config.pause_s)
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Dispatcher:
 
     def run(self, done: Callable[[], bool]) -> None:
         """Step until `done()` says so, or a drain has finished."""
-        while not done() and not (self._draining.is_set() and not (self._running or self._ended or self._granted)):
+        while not done() and not (self._draining.is_set() and not (self._running or self._ends or self._granted)):
             self.step(self._config.turn_every_s)
 
     def drain(self) -> None:
@@ -128,7 +128,7 @@ class Dispatcher:
     def hand_back(self) -> None:
         """Stop the running attempts and give their tasks back, uncharged. Call after `drain`, from the loop's thread."""
         for attempt in self._running:
-            self._handing_back.add(attempt)
+            self._ends.hand_back(attempt)
             self._executor.cancel(attempt, lost=True)
 
     @property
@@ -147,10 +147,10 @@ class Dispatcher:
         self._draining.set()
         try:
             self._start_granted()
-            if (self._running or self._ended) and not self._away:
+            if (self._running or self._ends) and not self._away:
                 self.hand_back()
                 deadline = time.monotonic() + 5
-                while (self._running or self._ended) and not self._away and time.monotonic() < deadline:
+                while (self._running or self._ends) and not self._away and time.monotonic() < deadline:
                     self.step(0.2)
             if not self._away:
                 self._beat.stop()
@@ -174,7 +174,7 @@ class Dispatcher:
         now = time.monotonic()
         late = now - self._last_turn_s >= self._config.turn_every_s
         rung = self._rung.is_set()
-        if self._ended or rung or late or self._due.is_now():
+        if self._ends or rung or late or self._due.is_now():
             self._rung.clear()
             try:
                 self._tell_draining()
@@ -195,6 +195,7 @@ class Dispatcher:
         for report in self._executor.poll(timeout_s):
             match report:
                 case Progress(attempt, fraction):
+                    self._rest.runs(attempt)
                     if attempt in self._running:
                         self._beat.progress(self._running[attempt].lease.task, fraction)
                 case Finished():
@@ -211,7 +212,7 @@ class Dispatcher:
     def _turns(self, ahead: bool) -> None:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
-        settlements = self._settlements()
+        settlements = self._ends.settlements()
         unheard = self._away and bool(self._foreseen) and not self._draining.is_set()
         ahead = unheard or (ahead and self._may_claim_ahead())
         claims, self._foreseen = self._foreseen, ()
@@ -232,19 +233,14 @@ class Dispatcher:
                 self._take_back(self._foreseen)
                 self._foreseen = claims
                 raise
-            told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
-            telling.settled(told, turn.stale)
+            self._ends.settled(settlements, turn.stale)
             if settlements:
                 self._at("settled")
-            for settlement in settlements:
-                self._beat.drop(settlement.lease)
-                self._said.pop(settlement.lease.attempt, None)
-            self._ended = self._ended[len(settlements) :]
             settlements = []
             self._granted = turn.claimed
             self._take_back([placement for placement in claims if placement.task not in turn.granted])
             self._see(turn)
-            if self._ended and not self._draining.is_set():
+            if self._ends and not self._draining.is_set():
                 return  # the next step goes on at once, and starts what was granted on the way
             claims = () if self._draining.is_set() else self._decide()
             if not claims:
@@ -253,12 +249,16 @@ class Dispatcher:
 
     def _decide(self) -> tuple[Placement, ...]:
         """What can start by what is known now; its places are taken."""
+        allowed = self._rest.most(len(self._granted))
+        if allowed == 0:
+            self.plan = self._rest.plan(self._snapshot)
+            return ()
         began_s = time.perf_counter()
         # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
         now_ms = self._seen_ms + round(1000 * (time.monotonic() - self._seen_s))
         self.plan = decide(self._snapshot, now_ms, self._policy)
         self._decided.add(time.perf_counter() - began_s)
-        most = max(HALVES_FROM, -(-self._slots() // 2))
+        most = max(HALVES_FROM, -(-self._slots() // 2)) if allowed is None else allowed
         if len(self.plan.placements) > most:
             self.plan = replace(self.plan, placements=self.plan.placements[:most])
         self._snapshot = planned(self._snapshot, self.plan)
@@ -282,14 +282,11 @@ class Dispatcher:
         if not self._granted:
             return
         self._start_granted()
-        known = len(self._ended)
+        known, planned = len(self._ends), False
         self._hear(0.0)
         with contextlib.suppress(VidprocmeError):  # the queue is away: what it has to say comes with the turn's answer
-            for claimed, outcome in self._ended[known:]:
-                settlement = self._say(claimed, outcome)
-                if settlement is not None:
-                    self._said[claimed.attempt.id] = settlement
-        if self._said and not self._foreseen and self._may_claim_ahead() and not self._rung.is_set():
+            planned = self._ends.plan(known)
+        if planned and not self._foreseen and self._may_claim_ahead() and not self._rung.is_set():
             self._foreseen = self._decide()
 
     def _may_claim_ahead(self) -> bool:
@@ -311,25 +308,6 @@ class Dispatcher:
                 telling.refused(settlement, error)
         return replace(turn, stale=tuple(stale))
 
-    def _settlements(self) -> list[Settlement]:
-        """Plan and enqueue what follows from the ended attempts, then say how to settle them."""
-        settlements, going_on = [], []
-        for claimed, outcome in self._ended:
-            settlement = self._said.get(claimed.attempt.id) or self._say(claimed, outcome)
-            if settlement is None:
-                self._beat.drop(claimed.lease)
-            else:
-                settlements.append(settlement)
-                going_on.append((claimed, outcome))
-        self._ended = going_on
-        return settlements
-
-    def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
-        if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:
-            return Settlement(claimed.lease, Next.HAND_BACK, that_can_be_kept(outcome)[0])
-        later_ms = self._config.later_ms
-        return advance(self._queue, self._blobs, claimed, outcome, claimed.lost, self._rng, self._at, later_ms)
-
     def _start_granted(self) -> None:
         granted, self._granted = self._granted, ()
         for claimed in granted:
@@ -342,6 +320,7 @@ class Dispatcher:
             self._runs[claimed.lease.task] = claimed.attempt.id
             self._beat.keep(claimed.lease)
             self._at("claimed")
+            self._rest.begun(claimed.attempt.id)
             self._executor.submit(claimed.attempt)
             self._at("started")
 
@@ -361,13 +340,16 @@ class Dispatcher:
     def _take_in(self, reports: Sequence[Finished]) -> None:
         freed: list[tuple[str, Resources]] = []
         for report in reports:
+            self._rest.ended(report.attempt, report.outcome)
             claimed = self._running.pop(report.attempt, None)
             if claimed is not None:
                 if self._runs.get(claimed.lease.task) == report.attempt:
                     del self._runs[claimed.lease.task]
                 freed.append((claimed.attempt.place, claimed.attempt.resources))
-                self._ended.append((claimed, report.outcome))
+                self._ends.add(claimed, report.outcome)
         self._snapshot = finished_all(self._snapshot, freed)
+        if self._rest.most(0) == 0:  # what was to be claimed next is not
+            self._take_back_all(())
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""
@@ -380,7 +362,7 @@ class Dispatcher:
             self._executor.cancel(lease.attempt)
 
     def _wait_s(self, timeout_s: float) -> float:
-        if self._rung.is_set() or self._ended:
+        if self._rung.is_set() or self._ends:
             return 0.0
         return self._due.within_s(timeout_s)
 

@@ -14,10 +14,13 @@ from vidprocme.core.ids import AttemptId
 from vidprocme.core.job import Attempt, Outcome
 from vidprocme.core.resources import Place
 
+# The code of an attempt of which nothing was begun: no room for its order, no process or no file to be had.
+NOT_STARTED = "NOT_STARTED"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A running attempt says how far it is: 0..1, and a few words."""
+    """A running attempt says how far it is: 0..1, and a few words. The first may only say that its process runs."""
 
     attempt: AttemptId
     fraction: float

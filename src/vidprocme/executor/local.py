@@ -25,7 +25,7 @@ from vidprocme.core.job import Attempt, Outcome, OutcomeKind
 from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor import endings, memory
-from vidprocme.executor.base import Finished, Progress, Report
+from vidprocme.executor.base import NOT_STARTED, Finished, Progress, Report
 from vidprocme.executor.channel import Channel, pair
 
 TERM_AFTER_S = 0.5
@@ -101,13 +101,18 @@ class LocalExecutor:
         self._scratch.mkdir(parents=True, exist_ok=True)
         # Sequenced packets: one message a call, so that a descriptor never arrives with somebody else's line.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
+        try:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._control = ours
         self._selector.register(ours, selectors.EVENT_READ, "control")
 
@@ -116,7 +121,7 @@ class LocalExecutor:
 
     def submit(self, attempt: Attempt) -> None:
         place = self._places.get(attempt.place)
-        if place is None or self._control is None:
+        if place is None:
             self._ready.append(
                 Finished(attempt.id, endings.lost("UNPLACEABLE", f"There is no place {attempt.place} here."))
             )
@@ -130,6 +135,8 @@ class LocalExecutor:
             "threads": self._model_threads,
         }
         try:
+            if self._server is None and not self._closed:
+                self.start()
             folder.mkdir(parents=True, exist_ok=True)
             # By a file: a join's inputs are larger than a socket holds, and a worker that hangs would hold up the loop.
             _order_file(folder).write_text(json.dumps(order))
@@ -137,7 +144,7 @@ class LocalExecutor:
         except OSError as error:
             _clear(folder)
             self._ready.append(
-                Finished(attempt.id, endings.lost("NOT_STARTED", f"The attempt could not be started: {error}"))
+                Finished(attempt.id, endings.lost(NOT_STARTED, f"An attempt could not be started: {error}."))
             )
             return
         self._running[attempt.id] = _Running(attempt, worker.name, folder, now, now, oom_kills=processes.oom_kills())
@@ -309,6 +316,7 @@ class LocalExecutor:
         message = json.loads(data)
         if "started" in message and (worker := self._workers.get(message["started"])) is not None:
             worker.pid = message["pid"]
+            self._ready += [Progress(r.attempt.id, 0.0) for r in self._running.values() if r.worker == worker.name]
         if "ended" in message:
             self._worker_ended(message["ended"], message["status"], message.get("why", ""))
 
@@ -322,7 +330,7 @@ class LocalExecutor:
             self._places[worker.resident_of] = replace(self._places[worker.resident_of], warm=())
         for running in [r for r in self._running.values() if r.worker == name]:
             if running.outcome is None and status is None:
-                running.outcome = endings.lost("NOT_STARTED", f"No process could be made for the attempt: {why}.")
+                running.outcome = endings.lost(NOT_STARTED, f"No process could be made for the attempt: {why}.")
             elif running.outcome is None and status is not None:
                 oom = processes.oom_kills() > running.oom_kills
                 stage = running.attempt.task.stage
@@ -361,9 +369,11 @@ class LocalExecutor:
         self._selector.unregister(self._control)
         self._control.close()
         self._server.wait()
+        self._server = self._control = None
         for name in list(self._workers):
             self._worker_ended(name, signal.SIGKILL)
-        self.start()
+        with contextlib.suppress(OSError):  # no process or file to be had now: the next attempt asks again
+            self.start()
 
 
 def _order_file(scratch: Path) -> Path:

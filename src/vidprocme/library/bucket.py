@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, ObjectStore, from_url
 
 from vidprocme.core.errors import BadWish, Retryable
@@ -17,6 +18,7 @@ from vidprocme.library.base import OnBytes
 from vidprocme.library.blobs import BLOCK_BYTES, Stored, hash_file, is_sha256, key, missing, writing_aside
 
 LEAST_PART_BYTES = 5 << 20  # of a multipart upload; S3 refuses less
+YOUNG_S = 1800.0  # half of the least age that `gc` may be asked for: what is older is made young by being put again
 
 
 def open_store(url: str) -> ObjectStore:
@@ -39,20 +41,20 @@ def open_store(url: str) -> ObjectStore:
 
 
 class ObstoreBlobs:
-    """Blobs as objects of a bucket. An upload is conditional on absence, so a blob once there is never rewritten."""
+    """Blobs as objects of a bucket. What is put again is written again, over the same bytes, when a sweep could soon take it."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def put_file(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
         sha256, size = hash_file(path, on_bytes)
-        if not self.has(sha256):
+        if not self._is_young(sha256):
             self._upload(sha256, path, size, on_bytes)
         return Artifact(name, sha256, size)
 
     def put_bytes(self, data: bytes, name: str) -> Artifact:
         sha256 = hashlib.sha256(data).hexdigest()
-        if not self.has(sha256):
+        if not self._is_young(sha256):
             self._upload(sha256, data, len(data))
         return Artifact(name, sha256, len(data))
 
@@ -146,14 +148,23 @@ class ObstoreBlobs:
             for block in result.stream(min_chunk_size=BLOCK_BYTES):
                 yield bytes(block)
 
+    def _is_young(self, sha256: str) -> bool:
+        """Whether it is there and no sweep takes it soon. (A bucket changes an object's time by writing it alone: a copy onto
+        itself is refused by S3.)"""
+        with reaching():
+            try:
+                found = obstore.head(self._store, key(sha256))
+            except FileNotFoundError:
+                return False
+        return time.time() - found["last_modified"].timestamp() < YOUNG_S
+
     def _upload(self, sha256: str, content: Path | bytes, size: int, on_bytes: OnBytes | None = None) -> None:
         with reaching():
-            if size > LEAST_PART_BYTES:  # in parts: conditions are not possible, and equal bytes may replace each other
+            if size > LEAST_PART_BYTES:
                 given = content if on_bytes is None or isinstance(content, bytes) else _told(content, on_bytes)
                 obstore.put(self._store, key(sha256), given, use_multipart=True)
                 return
-            with contextlib.suppress(AlreadyExistsError):
-                obstore.put(self._store, key(sha256), content, mode="create", use_multipart=False)
+            obstore.put(self._store, key(sha256), content, use_multipart=False)
 
 
 def _told(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:

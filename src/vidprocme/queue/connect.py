@@ -19,6 +19,22 @@ OLDEST = (6, 2)
 BLOCK_MOST_S = 5.0  # one blocking command; longer waits are several
 TIMEOUT_S = 10.0  # a reply that takes longer than this is not coming
 
+# It does not serve now, and will: it loads, is busy with a script, lost its master or its replicas, or another one takes over.
+AWAY = frozenset(
+    {
+        "LOADING",
+        "READONLY",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "NOREPLICAS",
+        "TRYAGAIN",
+        "MOVED",
+        "ASK",
+        "UNBLOCKED",
+        "BUSY",
+    }
+)
+
 Client = redis.Redis  # the sync client: the loop is synchronous
 
 
@@ -90,9 +106,7 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
             "Check the user and password in the address (VIDPROCME_REDIS_URL).",
             evidence,
         )
-    # Inside a script an error has no class of its own, only its word.
-    away = any(word in text for word in ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED", "BUSY "))
-    if away or isinstance(error, redis.ConnectionError | redis.TimeoutError):
+    if _word(error) in AWAY or isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return Retryable(
             "QUEUE_UNREACHABLE",
             f"The Redis server at {where} does not answer: {text.rstrip('.')}.",
@@ -105,6 +119,15 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
         "This is a fault of vidprocme, or somebody else changed its keys; please report it with the evidence.",
         evidence,
     )
+
+
+def _word(error: RedisError) -> str:
+    """The word that says what is wrong. redis-py cuts some off the text and keeps them apart; inside a script an error is all
+    text, with other words before its own on the oldest servers."""
+    said = getattr(error, "status_code", None)
+    if said and said != "ERR":
+        return str(said)
+    return next((word for word in str(error).replace("-", " ").split() if word in AWAY), "")
 
 
 def version_of(info: dict[str, Any]) -> tuple[str, str]:

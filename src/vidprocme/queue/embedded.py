@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import select
 import subprocess
@@ -21,12 +22,15 @@ from types import TracebackType
 from typing import IO, Any
 
 from vidprocme import processes
-from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable, VidprocmeError
+from vidprocme.core.errors import ErrorInfo, Fatal, Fate, Retryable
 from vidprocme.core.wire import from_wire
 from vidprocme.queue.keeper import LINGER_S, LOG_MOST_BYTES, ask, read_facts, tail, write_facts
 
 WATCH_S = 0.5  # how often a user looks whether the keeper lives
+WATCH_MOST_S = 10.0  # the longest pause before it tries again to start one
 LINGER_VARIABLE = "VIDPROCME_REDIS_LINGER_S"
+
+LOG = logging.getLogger("vidprocme.queue")
 
 
 class EmbeddedServer:
@@ -65,18 +69,20 @@ class EmbeddedServer:
 
     def _watch(self) -> None:
         """Start a new keeper when the old one was killed. (A server that dies is its keeper's affair.)"""
-        pause_s = WATCH_S
+        pause_s, told = WATCH_S, ""
         while not self._closing.wait(pause_s):
-            if _keeper_lives(self._folder):
-                pause_s = WATCH_S
-                continue
             try:
-                with _locked(self._folder / "start.lock", time.monotonic() + 5):
-                    _ensure_keeper(self._folder, self._configured, time.monotonic() + 30)
-            except VidprocmeError:
-                pause_s = min(
-                    pause_s * 2, 30.0
-                )  # its reason is in keeper.log; the queue's own calls say it is unreachable
+                if not _keeper_lives(self._folder):
+                    with _locked(self._folder / "start.lock", time.monotonic() + 5):
+                        _ensure_keeper(self._folder, self._configured, time.monotonic() + 30)
+                pause_s, told = WATCH_S, ""
+            except (
+                Exception
+            ) as error:  # a full disk, say: without this thread the queue would not come back when there is room
+                if str(error) != told:  # once for each trouble; the queue's own calls say that it is unreachable
+                    LOG.warning("the embedded Redis cannot be started again: %s", error)
+                told = str(error)
+                pause_s = min(pause_s * 2, WATCH_MOST_S)
 
 
 def open(data: Path, *, configured_binary: str | None = None, wait_s: float = 15.0) -> EmbeddedServer:  # noqa: A001

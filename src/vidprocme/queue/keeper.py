@@ -53,6 +53,7 @@ class Keeper:
         self._server: subprocess.Popen[bytes] | None = None
         self._socket = sockets.socket_path(folder.parent)
         self._told_to_stop = False
+        self._pause_s, self._again_s = TICK_S, float("-inf")  # between two tries to start it again
 
     def start(self) -> None:
         """Start the server and wait until it answers with the dataset that belongs here.
@@ -159,19 +160,22 @@ class Keeper:
         self._told_to_stop = True
 
     def _heal(self) -> None:
-        """Start the server again when it died or when its socket was cleaned away."""
+        """Start the server again when it died or when its socket was cleaned away; if that fails, again after a while."""
         assert self._server
-        pause_s = TICK_S
-        while self._server.poll() is not None or not self._socket.exists():
-            log(f"the server is gone (status {self._server.returncode}); starting it again")
+        if self._server.poll() is None and self._socket.exists():
+            self._pause_s = TICK_S
+            return
+        if time.monotonic() < self._again_s:
+            return
+        log(f"the server is gone (status {self._server.returncode}); starting it again")
+        self._stop()
+        try:
+            self.start()
+        except (Retryable, OSError) as error:  # its disk is full, say: what is written down of it must be whole
+            log(str(error))
             self._stop()
-            try:
-                self.start()
-                return
-            except Retryable as error:
-                log(str(error))
-                time.sleep(pause_s)
-                pause_s = min(pause_s * 2, RESTART_MOST_S)
+            self._again_s = time.monotonic() + self._pause_s
+            self._pause_s = min(self._pause_s * 2, RESTART_MOST_S)
 
     def _stop(self) -> None:
         assert self._server
@@ -233,7 +237,8 @@ def tail(path: Path, lines: int = 15) -> list[str]:
 
 
 def log(text: str) -> None:
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} keeper {os.getpid()}: {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the disk is full
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} keeper {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ RESERVED_FOR       there is room for it, at a place that is held for another tas
 BIN_BEHIND         tasks of more urgent bins want the same places
 TENANT_OVER_SHARE  tenants of its bin that have used less for their weight want the same places
 NO_PLACE_FREE      the places that could hold it are full
+CANNOT_START       the pool could not start an attempt, and claims nothing for a while (dispatch/rest.py; said before all others)
 
 The first that is true is told.
 """
@@ -28,7 +29,7 @@ from vidprocme.scheduler.place import OpenPlace
 
 NO_SUCH_PLACE, NO_PLACE_FREE, BIN_BEHIND, DRAINING = "NO_SUCH_PLACE", "NO_PLACE_FREE", "BIN_BEHIND", "DRAINING"
 BIN_PAUSED, QUOTA, RESERVED_FOR, TENANT_OVER_SHARE = "BIN_PAUSED", "QUOTA", "RESERVED_FOR", "TENANT_OVER_SHARE"
-ELSEWHERE = "ELSEWHERE"
+ELSEWHERE, CANNOT_START = "ELSEWHERE", "CANNOT_START"
 CODES = (
     NO_SUCH_PLACE,
     DRAINING,
@@ -39,6 +40,7 @@ CODES = (
     BIN_BEHIND,
     TENANT_OVER_SHARE,
     NO_PLACE_FREE,
+    CANNOT_START,
 )
 
 _KIND_WORDS = {
