@@ -192,14 +192,14 @@ def job_summary(view: JobView) -> JobSummary:
     return JobSummary(**_summary_fields(view))
 
 
-def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocument:
+def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
     """Everything about one job.
 
     Raises:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
     """
     result = collect(queue, blobs, job)
-    tasks = queue.tasks(job)
+    tasks, now_ms = queue.tasks(job), queue.now_ms()
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
     eta = _end(result.view, tasks, progress.fraction, now_ms)

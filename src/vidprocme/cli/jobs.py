@@ -42,7 +42,7 @@ for verb in VERBS:
 def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **wanted: Any) -> int:
     """List jobs, newest first. --state, --bin and --tenant may be given several times."""
     with house_of(ctx) as house:
-        now_ms = house.clock.now_ms()
+        now_ms = house.queue.now_ms()
         choice = choice_of(now_ms, **wanted)
         found = chosen(house.queue, choice)
         views = list(islice((view for view in found if not active or view.state in UNFINISHED), limit))
@@ -69,7 +69,7 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 
     with house_of(ctx) as house:
         try:
-            document = job_document(house.queue, house.blobs, resolve(house.queue, job), house.clock.now_ms())
+            document = job_document(house.queue, house.blobs, resolve(house.queue, job))
         except Fatal as error:
             return refused(error)
     if as_json:
@@ -89,7 +89,7 @@ def list_dead(ctx: click.Context, limit: int, as_json: bool) -> int:
     `jobs retry` gives their jobs fresh tries from the stage that failed, `jobs drop` gives them up.
     """
     with house_of(ctx) as house:
-        now_ms = house.clock.now_ms()
+        now_ms = house.queue.now_ms()
         letters = [letter for task in house.queue.dead(limit) if (letter := house.queue.task(task)) is not None]
         names = _names(house.queue, {letter.task.job for letter in letters})
         total = house.queue.depth().by_state.get("dead", 0)  # type: ignore[call-overload]

@@ -80,7 +80,7 @@ def process(
         prepare_out(out)
         whose: Whose = {"bin_": Bin(bin_), "tenant": tenant_named(tenant)}
         if deadline is not None:
-            whose["deadline_ms"] = deadline_ms(deadline, house.clock.now_ms())
+            whose["deadline_ms"] = deadline_ms(deadline, house.queue.now_ms())
         return Run(house, recipe, out, whose, as_json=as_json, quiet=quiet).run(expand(files))
 
 

@@ -319,6 +319,10 @@ class Queue(Rules, Protocol):
         """Totals since the data folder began, by the names of core.counts."""
         ...
 
+    def now_ms(self) -> int:
+        """The queue's clock: every time that it tells is told by it, and this machine's may differ."""
+        ...
+
     def server(self) -> ServerInfo:
         """What the server is, good or not: one that a new connection would be refused on is described all the same."""
         ...

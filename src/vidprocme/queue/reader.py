@@ -236,6 +236,10 @@ class QueueReader:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))
         return {name: int(n) for name, n in sorted(found.items())}
 
+    def now_ms(self) -> int:
+        seconds, micros = self.command("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     def server(self) -> ServerInfo:
         return connect.describe(self._client, self._where, ours=self._ours)
 
