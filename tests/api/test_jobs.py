@@ -69,7 +69,9 @@ def test_a_failed_job_says_what_broke(client: Client, house: House) -> None:
     assert shown["state"] == "failed"
     assert (shown["error"]["code"], shown["error"]["message"]) == ("NO_VIDEO", "This file is text.")
     assert shown["error"]["evidence"]["stage"] == "probe"
-    assert shown["stages"] == [{"name": "probe", "done": 1, "total": 1, "running": 0, "fraction": 1.0}]
+    assert shown["stages"] == [
+        {"name": "probe", "done": 0, "total": 1, "running": 0, "failed": 1, "cancelled": 0, "fraction": 0.0}
+    ]
     assert shown["ended_at"] is not None
 
 

@@ -51,7 +51,7 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
     assert "error     NOT_MEDIA: This file is text." in out
     assert "Send a video." in out
     assert "moov?[2J" in out  # what ffmpeg said may not steer the terminal
-    assert "probe      1/1" in out
+    assert "probe      0/1, 1 failed  0%" in out
 
 
 def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,12 +58,14 @@ class ErrorDocument(Document):
 
 
 class StageDocument(Document):
-    """`fraction` 0..1 counts the running tasks' own progress too."""
+    """`done` succeeded; `failed` counts the dead too. `fraction` 0..1 is done, with the running tasks' own progress."""
 
     name: str
     done: int
     total: int
     running: int
+    failed: int
+    cancelled: int
     fraction: float
 
 
@@ -142,7 +144,7 @@ class JobDocument(JobSummary):
     """A job with everything it has published so far. `degraded` names what is less than was wished for."""
 
     recipe: dict[str, Any]
-    progress: float = Field(description="0..1 over all stages")
+    progress: float = Field(description="0..1 over all stages: what succeeded, and the running tasks' own progress")
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
     line: LineDocument | None = Field(description="null when none of its tasks is ready")
@@ -202,7 +204,7 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
     tasks, now_ms = queue.tasks(job), queue.now_ms()
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    eta = _end(result.view, tasks, progress.fraction, now_ms)
+    eta = _end(result.view, tasks, progress.settled, now_ms)
     return JobDocument(
         **_summary_fields(result.view),
         recipe=to_wire(result.view.job.recipe),
@@ -213,6 +215,8 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
                 done=stage.done,
                 total=stage.total,
                 running=stage.running,
+                failed=stage.failed,
+                cancelled=stage.cancelled,
                 fraction=round(stage.fraction, 4),
             )
             for stage in progress.stages
@@ -318,11 +322,11 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
     )
 
 
-def _end(view: JobView, tasks: Sequence[TaskView], fraction: float, now_ms: int) -> Eta:
+def _end(view: JobView, tasks: Sequence[TaskView], settled: float, now_ms: int) -> Eta:
     if view.ended_ms is not None:
         return Eta(None, "it has ended")
     begun = [task.started_ms for task in tasks if task.started_ms is not None]
-    return end_eta(fraction, (now_ms - min(begun)) / 1000 if begun else None)
+    return end_eta(settled, (now_ms - min(begun)) / 1000 if begun else None)
 
 
 def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:

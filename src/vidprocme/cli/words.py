@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidprocme.core.job import TERMINAL
+from vidprocme.core.job import TaskState
 from vidprocme.queue.base import JobView
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def table(views: Sequence[JobView], now_ms: int, columns: int) -> list[str]:
 
 
 def _counts(view: JobView) -> tuple[int, int]:
-    return sum(n for state, n in view.counts.items() if state in TERMINAL), sum(view.counts.values())
+    return view.counts.get(TaskState.SUCCEEDED, 0), sum(view.counts.values())
 
 
 def page(job: JobDocument) -> list[str]:
@@ -56,8 +56,9 @@ def page(job: JobDocument) -> list[str]:
         lines += _line(job.line)
     lines.append("  stages")
     for stage in job.stages:
-        running = f", {stage.running} running" if stage.running else ""
-        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{running}  {stage.fraction:.0%}")
+        others = (("running", stage.running), ("failed", stage.failed), ("cancelled", stage.cancelled))
+        more = "".join(f", {count} {word}" for word, count in others if count)
+        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{more}  {stage.fraction:.0%}")
     for wait in job.waiting:
         count = f" ({wait.count} tasks)" if wait.count > 1 else ""
         lines += folded(f"{wait.stage} {wait.state}{count}: {wait.text}", "  waiting   ")
