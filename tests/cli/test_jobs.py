@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.things import fail, said, submit
+from tests.dispatch.things import new_job, plan_by_hand, settle, transcoded
 from vidprocme.cli.words import age_text, clipped, printable
 from vidprocme.core.errors import Fate
 from vidprocme.core.job import Next
+from vidprocme.planner.graph import first_tasks
 from vidprocme.wiring import House
 
 
@@ -62,8 +64,22 @@ def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: py
     delayed, _ = said(capsys, "jobs", "show", job)
 
     assert "waiting   probe ready: No pool is at work." in in_line
-    assert "waiting   probe delayed: Is tried again in" in delayed
+    assert "waiting   probe delayed: No pool is at work." in delayed and "Is tried again in" in delayed
     assert "attempt   probe:0 try 1 on node/cpu: failed" in delayed
+
+
+def test_of_a_job_that_runs_it_is_its_next_task_that_starts(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = new_job()
+    house.queue.submit(job, first_tasks(job))
+    tasks = plan_by_hand(house.queue, house.blobs, job, house.queue.tasks(job.id)[0].task)
+    settle(house.queue, tasks[0], transcoded(house.blobs, tasks[0], tmp_path))
+
+    out, _ = said(capsys, "jobs", "show", job.id)
+
+    assert "in line   transcode:1: 0 ahead in bin normal" in out
+    assert "next      transcode:1: unknown (no pool is at work)" in out and "  start  " not in out
 
 
 def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

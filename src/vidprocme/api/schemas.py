@@ -6,25 +6,28 @@ The command line prints the same documents, so that a script reads one form whic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidprocme.api.waiting import why
-from vidprocme.core.ids import JobId, video_id
-from vidprocme.core.job import OutcomeKind, TaskState
+from vidprocme.core.ids import JobId, TaskId, video_id
+from vidprocme.core.job import OutcomeKind, Stage, TaskState
 from vidprocme.core.media import seconds
+from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
+from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.library.base import Blobs
 from vidprocme.library.base import Hit as IndexHit
 from vidprocme.queue.base import JobView, Queue, TaskView
 
 TROUBLES_SHOWN = 20
+MODEL_STAGES = frozenset({Stage.DESCRIBE})  # at places for models; all others at places for files and ffmpeg
 
 
 class Document(BaseModel):
@@ -80,7 +83,8 @@ class WaitingDocument(Document):
 
 
 class LineDocument(Document):
-    """Where the first ready task of a job stands, strictly by bin and age, and a guess when it starts."""
+    """Where the first ready task of a job stands, strictly by bin and age, and a guess when it starts. Others of a job that has
+    begun run already, or have ended."""
 
     task: str
     bin: str
@@ -201,10 +205,10 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
     """
     result = collect(queue, blobs, job)
-    tasks, now_ms = queue.tasks(job), queue.now_ms()
+    tasks = queue.tasks(job)
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    eta = _end(result.view, tasks, progress.settled, now_ms)
+    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled)
     return JobDocument(
         **_summary_fields(result.view),
         recipe=to_wire(result.view.job.recipe),
@@ -221,8 +225,8 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
             )
             for stage in progress.stages
         ],
-        waiting=_waiting(queue, tasks, now_ms),
-        line=_line(queue, job),
+        waiting=waiting,
+        line=line,
         eta_s=None if eta.seconds is None else round(eta.seconds, 1),
         eta_how=eta.how,
         troubles=_troubles(queue, tasks),
@@ -279,38 +283,46 @@ def _summary_fields(view: JobView) -> dict[str, Any]:
     }
 
 
-def _waiting(queue: Queue, tasks: Sequence[TaskView], now_ms: int) -> list[WaitingDocument]:
+def _outlook(
+    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float
+) -> tuple[list[WaitingDocument], LineDocument | None, Eta]:
+    """Why its tasks wait, when the next one starts, and when the last one ends."""
+    if view.ended_ms is not None:
+        return [], None, Eta(None, "it has ended")
+    by_id, now = {one.task.id: one for one in tasks}, standing(queue)
+    reasons = {id_: reason for id_, one in by_id.items() if (reason := why(one, by_id, now))}
+    stuck = next((in_short(reason, view.job.bin) for reason in reasons.values() if reason.code in HINDERED), "")
+    begun = [one.started_ms for one in tasks if one.started_ms is not None]
+    eta = end_eta(settled, (now.now_ms - min(begun)) / 1000 if begun else None, stuck)
+    return _waiting(tasks, reasons), _line(queue, view.job.id, by_id, now), eta
+
+
+def _waiting(tasks: Sequence[TaskView], reasons: Mapping[TaskId, Reason]) -> list[WaitingDocument]:
     """Reasons, each with how many tasks have it."""
-    if not any(view.state in (TaskState.BLOCKED, TaskState.READY, TaskState.DELAYED) for view in tasks):
-        return []
-    pools, depth = queue.pools(), queue.depth()
-    by_id = {view.task.id: view for view in tasks}
-    found: Counter[tuple[str, str, str, str]] = Counter()
-    for view in tasks:
-        reason = why(view, by_id, pools, depth, now_ms)
-        if reason is not None:
-            found[view.task.stage.value, view.state.value, reason.code, reason.text] += 1
+    found = Counter(
+        (view.task.stage.value, view.state.value, reasons[view.task.id]) for view in tasks if view.task.id in reasons
+    )
     return [
-        WaitingDocument(stage=stage, state=state, code=code, text=text, count=count)
-        for (stage, state, code, text), count in found.items()
+        WaitingDocument(stage=stage, state=state, code=reason.code, text=reason.text, count=count)
+        for (stage, state, reason), count in found.items()
     ]
 
 
-def _line(queue: Queue, job: JobId) -> LineDocument | None:
+def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Standing) -> LineDocument | None:
     position = queue.position(job)
-    if position is None:
+    view = tasks.get(position.task) if position else None
+    if position is None or view is None:
         return None
-    fleet, bins = queue.fleet(), queue.bins()
-    at_work = [pool for pool in fleet if not pool.info.own_jobs_only and not pool.info.draining]
-    slots = sum(place.slots for pool in at_work if pool.report for place in pool.report.places)
+    reason = why(replace(view, state=TaskState.READY), tasks, now)  # it may have moved on since it was read
+    found = room(view, tasks, now)
     eta = start_eta(
         position,
         queue.counters(),
         queue.lately(WINDOW_MIN),
-        slots=slots or len(at_work),  # one that has just joined has not said yet what it offers
-        running=sum(share.running for share in bins.values()),
-        paused=bins[position.bin].paused,
-        private=any(pool.info.own_jobs_only for pool in fleet),
+        slots=found.slots,
+        busy=found.busy,
+        mates=MODEL_STAGES if view.task.stage in MODEL_STAGES else frozenset(Stage) - MODEL_STAGES,
+        hindered=in_short(reason, position.bin) if reason else "",
     )
     return LineDocument(
         task=position.task,
@@ -320,13 +332,6 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
         start_eta_s=None if eta.seconds is None else round(eta.seconds, 1),
         how=eta.how,
     )
-
-
-def _end(view: JobView, tasks: Sequence[TaskView], settled: float, now_ms: int) -> Eta:
-    if view.ended_ms is not None:
-        return Eta(None, "it has ended")
-    begun = [task.started_ms for task in tasks if task.started_ms is not None]
-    return end_eta(settled, (now_ms - min(begun)) / 1000 if begun else None)
 
 
 def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:

@@ -53,7 +53,7 @@ def page(job: JobDocument) -> list[str]:
     if job.ended_at is None and job.eta_s is not None:
         lines.append(f"  end       in about {age_text(job.eta_s)} ({job.eta_how})")
     if job.line:
-        lines += _line(job.line)
+        lines += _line(job.line, begun=job.state != "queued")
     lines.append("  stages")
     for stage in job.stages:
         others = (("running", stage.running), ("failed", stage.failed), ("cancelled", stage.cancelled))
@@ -79,12 +79,13 @@ def page(job: JobDocument) -> list[str]:
     return lines
 
 
-def _line(line: LineDocument) -> list[str]:
+def _line(line: LineDocument, *, begun: bool) -> list[str]:
     more = f", {line.more_urgent} in more urgent bins" if line.more_urgent else ""
     start = "unknown" if line.start_eta_s is None else f"in about {age_text(line.start_eta_s)}"
+    task = f"{line.task.partition(':')[2]}: " if begun else ""  # of a job that runs it is not the job that starts
     return [
-        *folded(f"{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
-        *folded(f"{start} ({line.how})", "  start     "),
+        *folded(f"{task}{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
+        *folded(f"{task}{start} ({line.how})", "  next      " if begun else "  start     "),
     ]
 
 
