@@ -33,6 +33,12 @@ class ProgressLines:
             self._out.write(text + "\n")
             self._out.flush()
 
+    def warn(self, text: str) -> None:
+        """A line that stays, also for those who wish for no progress."""
+        self._clear()
+        self._out.write(text + "\n")
+        self._out.flush()
+
     def update(self, name: str, progress: JobProgress, elapsed_s: float) -> None:
         """One job's progress: a line for each stage that ended, and where the others are."""
         if self._quiet:
