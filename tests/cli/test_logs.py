@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.things import attempt, documents, fail, kill, made_house, said, submit
 from tests.servers import RedisServer
-from vidprocme.core.errors import Fate
+from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind
 from vidprocme.wiring import House
@@ -36,9 +36,34 @@ def test_what_happened_in_order_with_the_last_words(house: House, tmp_path: Path
     told = [line[8:].strip() for line in lines if line[:1].isdigit()]
     assert told[0] == "submitted" and told[-1] == "ended: cancelled"
     assert [word for word in told if "started" in word] == ["probe:0         started on node/cpu"] * 4
-    assert told.index("probe:0         dead: no try is left") < told.index("moved to bin high")
+    assert told.index("probe:0         dead: all 4 tries are used up") < told.index("moved to bin high")
     assert out.count("FFMPEG_FAILED: ffmpeg exit 1: no room") == 4 and out.count("            no room") == 4
     assert "NOT_MEDIA" not in out  # another job's
+
+
+def told(out: str) -> list[str]:
+    """What happened, an event a line, without the time of day."""
+    return [line[8:].strip() for line in out.splitlines() if line[:1].isdigit()]
+
+
+def test_what_was_set_aside_or_given_up_says_why(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    poison, often = submit(house, tmp_path, "poison.mp4"), submit(house, tmp_path, "often.mp4")
+    error = ErrorInfo("PROCESS_CRASHED", "It crashed.", "It is tried again.")
+    for _ in range(2):
+        attempt(
+            house, task_id(poison, "probe", 0), Next.RETRY, Outcome(OutcomeKind.FAILED, error=error), 0, crashed=True
+        )
+    for _ in range(21):
+        lost = Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", "Killed from outside."))
+        attempt(house, task_id(often, "probe", 0), Next.LOST, lost, 0)
+
+    first, second = said(capsys, "logs", poison)[0], said(capsys, "logs", often)[0]
+
+    assert "probe:0         set aside: it crashed its own process twice" in told(first)
+    assert "Look at this video first" in first and f"jobs retry {poison}" in " ".join(first.split())
+    assert "probe:0         given up: lost 21 times" in told(second) and "logs and memory" in " ".join(second.split())
+    dead = " ".join(said(capsys, "jobs", "dead")[0].split())
+    assert "Set aside: it crashed its own process twice. It crashed." in dead and "Given up: lost 21 times." in dead
 
 
 def test_for_a_script_each_event_is_a_document(house: House, tmp_path: Path, capsys: Capsys) -> None:

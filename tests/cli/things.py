@@ -44,10 +44,13 @@ def submit(
     return house.control.submit(house.source_of(path), recipe, bin_=bin_, tenant=tenant).job
 
 
-def attempt(house: House, task: TaskId, next_: Next, outcome: Outcome, delay_ms: int = 60_000) -> None:
+def attempt(
+    house: House, task: TaskId, next_: Next, outcome: Outcome, delay_ms: int = 60_000, *, crashed: bool = False
+) -> None:
     """One attempt, ended as a pool would end it."""
     turn = house.queue.turn(HOLDER, [], [Claim(task, "node/cpu", Resources())], lease_ms=60_000)
-    house.queue.turn(HOLDER, [Settlement(turn.claimed[0].lease, next_, outcome, delay_ms)], [], lease_ms=60_000)
+    settlement = Settlement(turn.claimed[0].lease, next_, outcome, delay_ms, crashed)
+    house.queue.turn(HOLDER, [settlement], [], lease_ms=60_000)
 
 
 def fail(house: House, job: JobId, next_: Next = Next.FAIL, fate: Fate = Fate.NEVER) -> None:

@@ -16,6 +16,7 @@ from vidprocme.cli.words import age_text, clipped, evidence_lines, folded, page,
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.dispatch.choosing import UNFINISHED, Choice, chosen
+from vidprocme.dispatch.results import last_error
 from vidprocme.queue.base import Queue, TaskView
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
@@ -112,7 +113,7 @@ def _names(queue: Queue, ids: set[JobId]) -> dict[JobId, str]:
 def _document(letter: TaskView, names: dict[JobId, str]) -> dict[str, object]:
     from vidprocme.api.schemas import time_text
 
-    error = letter.outcome.error if letter.outcome else None
+    error = last_error(letter)
     return {
         "task": letter.task.id,
         "job": letter.task.job,
@@ -134,7 +135,7 @@ def _letter(letter: TaskView, names: dict[JobId, str], now_ms: int) -> Sequence[
     head = f"{letter.task.job}  {part}  {tries}, {age} ago  "
     columns = shutil.get_terminal_size().columns
     lines = [head + clipped(printable(names.get(letter.task.job, "?")), max(8, columns - len(head)))]
-    error = letter.outcome.error if letter.outcome else None
+    error = last_error(letter)
     if error is not None:
         lines += folded(f"{error.code}: {error.message}", "  error     ")
         lines += folded(error.hint, "            ") if error.hint else []
