@@ -202,6 +202,18 @@ def test_a_cancelled_job_says_so(queue: RedisQueue, blobs: BlobStore, job: Job) 
     assert result.error is not None and result.error.code == "CANCELLED" and job.id in result.error.hint
 
 
+def test_a_missed_deadline_is_nobodys_cancel(queue: RedisQueue, blobs: BlobStore) -> None:
+    made = new_job(recipe=RECIPE, deadline_ms=queue.now_ms() - 1)
+    queue.submit(made, first_tasks(made))
+    queue.turn("hand", [], [], lease_ms=60_000)
+
+    result = collect(queue, blobs, made.id)
+
+    assert result.view.state is JobState.CANCELLED and result.error is not None
+    assert result.error.code == "DEADLINE" and "did not end by its deadline, 20" in result.error.message
+    assert f"jobs retry {made.id}` goes on" in result.error.hint
+
+
 def test_without_a_model_the_missing_captions_are_named_only_when_they_were_wished_for(
     queue: RedisQueue, blobs: BlobStore, tmp_path: Path
 ) -> None:

@@ -39,6 +39,8 @@ def _counts(view: JobView) -> tuple[int, int]:
 
 def page(job: JobDocument) -> list[str]:
     asked = ", cancel asked" if job.cancel_asked and job.ended_at is None else ""
+    if job.late:
+        asked = ", its deadline passed"
     lines = [
         f"{printable(job.name)}: {job.state}{asked}, {job.progress:.0%}",
         f"  job       {job.id}",

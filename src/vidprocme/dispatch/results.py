@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -180,6 +181,18 @@ def _wordless_note(times: Sequence[Fraction]) -> str:
 
 
 def _error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
+    if view.state is JobState.CANCELLED and view.late:
+        at = (
+            datetime.fromtimestamp(view.job.deadline_ms / 1000, UTC)
+            .isoformat(timespec="seconds")
+            .replace("+00:00", "Z")
+        )
+        return ErrorInfo(
+            "DEADLINE",
+            f"The job did not end by its deadline, {at}: what was left of it was cancelled.",
+            f"`vidprocme jobs retry {view.job.id}` goes on with it, without a deadline.",
+            {"deadline_at": at},
+        )
     if view.state is JobState.CANCELLED:
         return ErrorInfo(
             "CANCELLED", "The job was cancelled.", f"`vidprocme jobs retry {view.job.id}` goes on with it."
