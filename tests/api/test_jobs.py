@@ -8,7 +8,7 @@ from pathlib import Path
 from httpx import Client
 
 from tests.api.test_videos import assert_problem, post
-from tests.dispatch.things import live, new_job, plan_by_hand
+from tests.dispatch.things import live, new_job, plan_by_hand, waiting
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, TaskId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, Recipe, Stage
@@ -115,6 +115,64 @@ def test_a_failed_job_says_what_broke(client: Client, house: House) -> None:
         {"name": "probe", "done": 0, "total": 1, "running": 0, "failed": 1, "cancelled": 0, "fraction": 0.0}
     ]
     assert shown["ended_at"] is not None
+
+
+def settled(house: House, task: TaskId, next_: Next, kind: OutcomeKind, delay_ms: int = 0) -> None:
+    error = None if kind is OutcomeKind.OK else ErrorInfo("FFMPEG_FAILED", "ffmpeg exit 1")
+    outcome = Outcome(kind, {"frames": []} if error is None else {}, error=error)
+    settlement = Settlement(claim(house, task).lease, next_, outcome, delay_ms)
+    house.queue.turn(POOL, [settlement], [], lease_ms=60_000)
+
+
+def long_job(house: House, chunks: int) -> tuple[JobId, list[TaskId]]:
+    job = new_job()
+    tasks = waiting(job, chunks)
+    house.queue.submit(job, tasks)
+    return job.id, [task.id for task in tasks]
+
+
+def test_of_many_tasks_those_in_trouble_are_shown(client: Client, house: House) -> None:
+    job, (first, flaky, *others) = long_job(house, 40)
+    settled(house, first, Next.RETRY, OutcomeKind.FAILED, delay_ms=60_000)
+    for _ in range(3):
+        settled(house, flaky, Next.LOST, OutcomeKind.LOST)
+    for task in (flaky, *others):
+        settled(house, task, Next.SUCCEED, OutcomeKind.OK)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert [(attempt["task"], attempt["outcome"]) for attempt in troubles] == [
+        (first, "failed"),
+        *[(flaky, "lost")] * 3,
+    ]
+
+
+def test_one_task_that_is_lost_again_and_again_hides_no_other(client: Client, house: House) -> None:
+    job, (first, second, *_) = long_job(house, 3)
+    settled(house, first, Next.RETRY, OutcomeKind.FAILED, delay_ms=60_000)
+    for _ in range(21):
+        settled(house, second, Next.LOST, OutcomeKind.LOST)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert len(troubles) == 20 and [t["task"] for t in troubles].count(first) == 1
+    assert [(t["number"], t["try_number"]) for t in troubles if t["task"] == second] == [
+        (n, None) for n in range(3, 22)
+    ]
+
+
+def test_attempts_are_numbered_on_after_a_retry_and_tries_anew(client: Client, house: House) -> None:
+    job = post(client).json()["id"]
+    probe = task_id(JobId(job), "probe", 0)
+    settled(house, probe, Next.LOST, OutcomeKind.LOST)
+    settled(house, probe, Next.RETRY, OutcomeKind.FAILED)
+    settled(house, probe, Next.FAIL, OutcomeKind.FAILED)
+    house.control.retry(JobId(job))
+    settled(house, probe, Next.RETRY, OutcomeKind.FAILED)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert [(t["number"], t["try_number"]) for t in troubles] == [(1, None), (2, 1), (3, 2), (4, 1)]
 
 
 def test_cancel_and_retry(client: Client) -> None:

@@ -65,7 +65,7 @@ def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: py
 
     assert "waiting   probe ready: No pool is at work." in in_line
     assert "waiting   probe delayed: No pool is at work." in delayed and "Is tried again in" in delayed
-    assert "attempt   probe:0 try 1 on node/cpu: failed" in delayed
+    assert "attempt   probe:0 attempt 1 on node/cpu: failed (try 1)." in delayed
 
 
 def test_of_a_job_that_runs_it_is_its_next_task_that_starts(

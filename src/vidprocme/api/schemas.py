@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidprocme.core.ids import JobId, TaskId, video_id
-from vidprocme.core.job import OutcomeKind, Stage, TaskState
+from vidprocme.core.job import Next, OutcomeKind, Stage, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
-from vidprocme.dispatch.watch import progress_of
+from vidprocme.dispatch.watch import progress_of, suspects
 from vidprocme.library.base import Blobs
 from vidprocme.library.base import Hit as IndexHit
-from vidprocme.queue.base import JobView, Queue, TaskView
+from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
 
 TROUBLES_SHOWN = 20
 MODEL_STAGES = frozenset({Stage.DESCRIBE})  # at places for models; all others at places for files and ffmpeg
@@ -99,7 +99,13 @@ class AttemptDocument(Document):
 
     task: str
     stage: str
-    number: int
+    number: int = Field(
+        description="which of its task's attempts, lost ones and those before a retry too; the last 50 are kept"
+    )
+    try_number: int | None = Field(
+        description="which of its task's tries it used up, from 1 again after a retry; null: none (it was lost, handed back "
+        "or cancelled)"
+    )
     place: str
     started_at: str
     ended_at: str
@@ -156,7 +162,10 @@ class JobDocument(JobSummary):
         description="seconds to its end if it goes on as so far; null: unknown, or it has ended"
     )
     eta_how: str
-    troubles: list[AttemptDocument] = Field(description="attempts that did not end well, oldest first")
+    troubles: list[AttemptDocument] = Field(
+        description="attempts that did not end well, oldest first: of each of the 20 tasks most in trouble the last one, "
+        "and others up to 20"
+    )
     media: dict[str, Any] | None
     frames: int
     renditions: list[RenditionDocument]
@@ -335,21 +344,32 @@ def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Stand
 
 
 def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:
-    suspects = [view for view in tasks if view.tries or view.lost][-TROUBLES_SHOWN:]
-    troubles = [
-        AttemptDocument(
-            task=record.task,
-            stage=view.task.stage.value,
-            number=record.number,
-            place=record.place,
-            started_at=time_text(record.started_ms),
-            ended_at=time_text(record.ended_ms),
-            outcome=record.outcome.kind.value,
-            next=record.next,
-            error=ErrorDocument(**record.outcome.error.public()) if record.outcome.error else None,
-        )
-        for view in suspects
-        for record in queue.attempts(view.task.id)
-        if record.outcome.kind is not OutcomeKind.OK
-    ]
-    return sorted(troubles, key=lambda attempt: attempt.ended_at)[-TROUBLES_SHOWN:]
+    """Of each task in trouble its latest bad attempt, and as many of the others as there is room for; oldest first."""
+
+    def by_time(attempt: AttemptDocument) -> tuple[str, int]:
+        return attempt.ended_at, attempt.number
+
+    last, before = [], []
+    for view in suspects(tasks, TROUBLES_SHOWN):
+        records = enumerate(queue.attempts(view.task.id), start=1)
+        bad = [_attempt(view, number, one) for number, one in records if one.outcome.kind is not OutcomeKind.OK]
+        last += bad[-1:]
+        before += bad[:-1]
+    before.sort(key=by_time)
+    room_left = TROUBLES_SHOWN - len(last)
+    return sorted(last + before[len(before) - min(room_left, len(before)) :], key=by_time)
+
+
+def _attempt(view: TaskView, number: int, record: AttemptRecord) -> AttemptDocument:
+    return AttemptDocument(
+        task=record.task,
+        stage=view.task.stage.value,
+        number=number,
+        try_number=record.number if record.next in (Next.RETRY, Next.FAIL) else None,
+        place=record.place,
+        started_at=time_text(record.started_ms),
+        ended_at=time_text(record.ended_ms),
+        outcome=record.outcome.kind.value,
+        next=record.next,
+        error=ErrorDocument(**record.outcome.error.public()) if record.outcome.error else None,
+    )

@@ -94,8 +94,9 @@ def _line(line: LineDocument, *, begun: bool) -> list[str]:
 def _trouble(attempt: AttemptDocument) -> list[str]:
     why = f" {attempt.error.code}: {attempt.error.message}" if attempt.error else ""
     task = attempt.task.partition(":")[2]
+    used = "no try used" if attempt.try_number is None else f"try {attempt.try_number}"
     return folded(
-        f"{task} try {attempt.number} on {attempt.place}: {attempt.outcome}, then {attempt.next}.{why}", "  attempt   "
+        f"{task} attempt {attempt.number} on {attempt.place}: {attempt.outcome} ({used}).{why}", "  attempt   "
     )
 
 

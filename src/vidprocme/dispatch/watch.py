@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidprocme.core.job import Stage, TaskState
+from vidprocme.core.job import OutcomeKind, Stage, TaskState
 from vidprocme.queue.base import TaskView
 
 # Shares of the work, roughly, for one second of video: only the ETA's steadiness depends on them.
@@ -50,6 +50,20 @@ class JobProgress:
         if self.settled < 0.02 or elapsed_s < 1.0:
             return None
         return elapsed_s * (1 - self.settled) / self.settled
+
+
+def suspects(tasks: Sequence[TaskView], most: int) -> list[TaskView]:
+    """The tasks in whose attempts a person should look for what went wrong, at most so many: those that are in trouble now, then
+    those that were, then those that may have been before a retry; of each the latest first."""
+
+    def rank(view: TaskView) -> tuple[int, int]:
+        ended_badly = view.outcome is not None and view.outcome.kind is not OutcomeKind.OK
+        troubled = view.tries > 1 or view.lost > 0 or view.crashes > 0
+        if ended_badly or (troubled and view.state is not TaskState.SUCCEEDED):
+            return 0, -(view.started_ms or 0)
+        return 1 if troubled else 2, -(view.started_ms or 0)
+
+    return sorted((view for view in tasks if view.outcome is not None or view.lost), key=rank)[:most]
 
 
 def progress_of(tasks: Sequence[TaskView]) -> JobProgress:
