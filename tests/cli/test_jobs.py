@@ -11,8 +11,10 @@ from tests.cli.things import fail, said, submit
 from tests.dispatch.things import new_job, plan_by_hand, settle, transcoded
 from vidprocme.cli.words import age_text, clipped, printable
 from vidprocme.core.errors import Fate
-from vidprocme.core.job import Next
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import Job, Next
 from vidprocme.planner.graph import first_tasks
+from vidprocme.queue.base import NewJob
 from vidprocme.wiring import House
 
 
@@ -91,6 +93,26 @@ def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.Captu
     assert "JOB_AMBIGUOUS" in err
     for given in ("zzz", "job_", "", "\udcff"):
         assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", given, status=5)[1]
+
+
+def test_a_shortened_id_is_looked_for_among_all_jobs(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, path = house.recipe({"model": "none"}), tmp_path / "goat.mp4"
+    path.write_text("goat")
+    source = house.source_of(path)
+    ids = [JobId("job_OLD7777"), *(JobId(f"job_{n:06d}XYZ") for n in range(10_500)), JobId("job_NEW7777")]
+    jobs = [Job(id_, source, recipe) for id_ in ids]
+    house.queue.submit_many([NewJob(job, first_tasks(job)) for job in jobs])
+
+    assert "job       job_OLD7777" in said(capsys, "jobs", "show", "old7")[0]
+    ambiguous = said(capsys, "jobs", "cancel", "7777", status=2)[1]
+    assert "'7777' stands for 2 jobs: job_OLD7777, job_NEW7777" in " ".join(ambiguous.split())
+    assert "stands for 10500 jobs" in said(capsys, "jobs", "show", "xyz", status=2)[1]
+    assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", "*", status=5)[1]
+    house.control.cancel(JobId("job_NEW7777"))
+    assert "job_NEW7777: dropped." in said(capsys, "jobs", "drop", "NEW7777")[0]
+    assert "job       job_OLD7777" in said(capsys, "jobs", "show", "7777")[0]
 
 
 def test_cancel_and_retry(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def find(house: House, video: str, out: Path | None = None) -> JobView:
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
     """
-    made = [view for view in house.queue.jobs(limit=10_000) if view.job.reuses is None]
+    made = [view for view in house.queue.each_job() if view.job.reuses is None]
     if Path(video).is_file():
         sha256 = house.source_of(Path(video)).sha256
         matches = [view for view in made if view.job.source.sha256 == sha256]

@@ -279,6 +279,12 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def find_jobs(self, part: str) -> tuple[JobId, ...]:
+        """Every job whose id, without its `job_`, begins or ends so, newest first; of all there are. One that is being forgotten
+        may be among them. Letters and digits only: what has others is in no id.
+        """
+        ...
+
     def contents(self) -> Iterator[str]:
         """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
