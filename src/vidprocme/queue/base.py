@@ -288,6 +288,12 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def find_jobs(self, part: str) -> tuple[JobId, ...]:
+        """Every job whose id, without its `job_`, begins or ends so, newest first; of all there are. One that is being forgotten
+        may be among them. Letters and digits only: what has others is in no id.
+        """
+        ...
+
     def contents(self) -> Iterator[str]:
         """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
@@ -326,6 +332,10 @@ class Queue(Rules, Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Totals since the data folder began, by the names of core.counts."""
+        ...
+
+    def now_ms(self) -> int:
+        """The queue's clock: every time that it tells is told by it, and this machine's may differ."""
         ...
 
     def server(self) -> ServerInfo:
