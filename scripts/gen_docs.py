@@ -41,7 +41,10 @@ REASONS: Mapping[tuple[TaskState, TaskState], str] = {
     (S.RUNNING, S.DEAD): "failed, and no try was left (or lost too often)",
     (S.RUNNING, S.CANCELLED): "stopped because a person asked",
     (S.RUNNING, S.DELAYED): "failed, timed out or lost: again after a backoff",
-    (S.RUNNING, S.READY): "handed back by a pool that drains, or its pool is known to be dead: again at once",
+    (
+        S.RUNNING,
+        S.READY,
+    ): "handed back by a pool that drains, stopped though its job was retried, or its pool is dead: again at once",
     (S.DELAYED, S.READY): "its moment has come",
     (S.DELAYED, S.CANCELLED): "cancelled, or another task ended the job",
     (S.FAILED, S.READY): "retried by a person",
@@ -78,7 +81,9 @@ MIXED = """\
   published stays, what they had not is swept.
 - **Retry** gives failed, dead and cancelled tasks fresh tries. A task that succeeded is never touched: nothing that is
   done is done again. Of a job of many tasks nothing that it brings back starts before all of it is brought back; what runs already goes on.
-  A cancel meanwhile takes all of it back. A retry of a job that is only half cancelled leaves what the cancel had not come to as it was.
+  A cancel meanwhile takes all of it back. A retry of a job that is only half cancelled leaves what the cancel had not come to as it was;
+  an attempt that was told to stop, and does, hands its task back: it runs again, keeps its place, and no try is used up.
+  A deadline that has passed is gone; one that has not stays.
 - **Move** takes every task of a job that waits to another bin's line, with its place by age. A running one goes there when it
   stops running; what is planned later begins there. A task of a very large job may still start from its old place while the others move.
 - **Drop** is for jobs that have ended: they are forgotten with all that is kept for them, and the same wish makes a new job.

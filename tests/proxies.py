@@ -8,10 +8,30 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK = 1 << 16
+
+
+@contextmanager
+def often(cut: Callable[[], object], rng: random.Random, least_s: float, most_s: float) -> Iterator[None]:
+    """Call `cut` again and again, in a thread that ends with the block, however that ends: one that went on would keep the whole run
+    of the tests from ending."""
+    over = threading.Event()
+
+    def storm() -> None:
+        while not over.wait(rng.uniform(least_s, most_s)):
+            cut()
+
+    thread = threading.Thread(target=storm, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
 
 
 class Proxy:
@@ -22,6 +42,8 @@ class Proxy:
         self.cut = 0  # connections that were broken on purpose
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
+        self._torn: set[socket.socket] = set()  # to be broken with their next answer
+        self._torn_until_s = 0.0
         self._lock = threading.Lock()
         self._over = False
         self._threads: list[threading.Thread] = []
@@ -38,6 +60,27 @@ class Proxy:
             if some:
                 self._break(rng.choice(some))
                 self.cut += 1
+
+    def cut_all(self) -> int:
+        """Break every connection. Replies how many."""
+        with self._lock:
+            ends = list(self._open)
+            for end in ends:
+                self._break(end)
+        return len(ends)
+
+    def tear_all(self, for_s: float = 0.0) -> None:
+        """Break every connection in the middle of its next answer: what was asked has been done, and half of the answer arrives.
+        For so long also those that are made anew, so that what is said again is not heard either."""
+        with self._lock:
+            self._torn |= self._open
+            self._torn_until_s = time.monotonic() + for_s
+
+    def tear_one(self, rng: random.Random) -> None:
+        """The same, of one connection."""
+        with self._lock:
+            if self._open:
+                self._torn.add(rng.choice(sorted(self._open, key=lambda end: end.fileno())))
 
     def close(self) -> None:
         self._over = True
@@ -80,6 +123,7 @@ class Proxy:
                 self._carry(near, far)
             with self._lock:
                 self._open.discard(near)
+                self._torn.discard(near)
 
     def _carry(self, near: socket.socket, far: socket.socket) -> None:
         while True:
@@ -89,4 +133,9 @@ class Proxy:
                     return
                 if self.delay_s:
                     time.sleep(self.delay_s)
+                if source is far and (near in self._torn or time.monotonic() < self._torn_until_s):
+                    near.sendall(data[: len(data) // 2])
+                    with self._lock:
+                        self.cut += 1
+                    return
                 (far if source is near else near).sendall(data)

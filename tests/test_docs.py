@@ -51,3 +51,12 @@ def test_the_architecture_names_every_room_with_what_it_may_import() -> None:
             continue  # wiring's row says: everything below
         for target in targets:
             assert target.split(".")[0] in rows[room], f"{room} may import {target}, and its row does not say so"
+
+
+def test_the_architecture_lists_each_key_of_the_queue_once() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| key | type | holds | bounded by |")[2].partition("\n\n")[0]
+    cells = [re.split(r"(?<!\\)\|", row)[1] for row in table.splitlines()[2:]]
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+    assert len(names) > 30 and sorted(set(names)) == sorted(names)

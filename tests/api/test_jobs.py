@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from httpx import Client
 
 from tests.api.test_videos import assert_problem, post
+from tests.dispatch.things import live, new_job, plan_by_hand, waiting
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, TaskId, task_id
-from vidprocme.core.job import Next, Outcome, OutcomeKind
-from vidprocme.core.resources import Resources
+from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, Recipe, Stage
+from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.dispatch.pool import this_pool
-from vidprocme.queue.base import Claim, Claimed, Settlement
+from vidprocme.planner.graph import first_tasks
+from vidprocme.queue.base import Claim, Claimed, PlaceReport, PoolReport, Settlement
 from vidprocme.wiring import House
 
 POOL = "pool_test"
@@ -24,9 +27,13 @@ def claim(house: House, task: TaskId) -> Claimed:
     return claimed
 
 
-def join(house: House) -> None:
+def join(house: House, *places: PlaceReport) -> str:
+    """A pool that says this of its places."""
     pool = this_pool(house.clock.now_ms())
     house.queue.join(pool, 60_000)
+    if places:
+        house.queue.beat(pool.id, [], lease_ms=60_000, presence_ms=60_000, report=PoolReport(places))
+    return pool.id
 
 
 def fail_probe(house: House, job: str) -> None:
@@ -52,12 +59,47 @@ def test_jobs_are_listed_newest_first(client: Client) -> None:
 def test_a_job_says_why_it_waits(client: Client, house: House) -> None:
     job = post(client).json()["id"]
 
-    without_pool = client.get(f"/v1/jobs/{job}").json()["waiting"]
-    join(house)
-    with_pool = client.get(f"/v1/jobs/{job}").json()["waiting"]
+    def seen() -> tuple[str, str, float | None, str]:
+        shown = client.get(f"/v1/jobs/{job}").json()
+        (item,) = shown["waiting"]
+        assert (item["stage"], item["state"], item["count"]) == ("probe", "ready", 1)
+        return item["code"], item["text"], shown["line"]["start_eta_s"], shown["line"]["how"]
 
-    assert [(item["stage"], item["state"], item["code"]) for item in without_pool] == [("probe", "ready", "NO_POOL")]
-    assert [item["code"] for item in with_pool] == ["IN_LINE"]
+    assert seen()[::2] == ("NO_POOL", None)
+    model = PlaceReport("a/cpu-model", "a", PlaceKind.CPU_MODEL, slots=1, busy=0)
+    other = join(house, model)
+    code, text, eta_s, how = seen()
+    assert (code, eta_s, how) == ("NO_SUCH_PLACE", None, "no pool has a place for it")
+    assert "1 core on a CPU place; there is 1 CPU model place" in text
+    house.queue.leave(other)
+    join(house, model, PlaceReport("a/cpu", "a", PlaceKind.CPU, slots=2, busy=1))
+    assert seen()[::2] == ("IN_LINE", 0.0)
+    house.queue.limit_bin(Bin.NORMAL, 1)
+    other_job = task_id(JobId(post(client, {"crf": "40"}).json()["id"]), "probe", 0)
+    claim(house, other_job)
+    assert seen()[::2] == ("QUOTA", None)
+    house.queue.pause(Bin.NORMAL)
+    code, text, eta_s, how = seen()
+    assert (code, eta_s, how) == ("BIN_PAUSED", None, "bin normal is paused") and "bins resume normal" in text
+
+
+def test_a_describe_that_no_place_could_take_has_no_guess_of_its_end(
+    client: Client, house: House, tmp_path: Path
+) -> None:
+    job = new_job(recipe=Recipe(model="lab", model_on_server=True))
+    house.queue.submit(job, first_tasks(job))
+    tasks = plan_by_hand(house.queue, house.blobs, job, house.queue.tasks(job.id)[0].task)
+    live(house.queue, house.blobs, tmp_path, job, tasks, upto=Stage.JOIN)
+    join(house, PlaceReport("a/cpu", "a", PlaceKind.CPU, slots=2, busy=0))
+
+    shown = client.get(f"/v1/jobs/{job.id}").json()
+
+    assert {(item["stage"], item["code"]) for item in shown["waiting"]} == {
+        ("describe", "NO_SUCH_PLACE"),
+        ("index", "WAITS_FOR_OTHERS"),
+    }
+    assert (shown["line"]["start_eta_s"], shown["line"]["how"]) == (None, "no pool has a place for it")
+    assert (shown["eta_s"], shown["eta_how"]) == (None, "no pool has a place for it")
 
 
 def test_a_failed_job_says_what_broke(client: Client, house: House) -> None:
@@ -69,8 +111,68 @@ def test_a_failed_job_says_what_broke(client: Client, house: House) -> None:
     assert shown["state"] == "failed"
     assert (shown["error"]["code"], shown["error"]["message"]) == ("NO_VIDEO", "This file is text.")
     assert shown["error"]["evidence"]["stage"] == "probe"
-    assert shown["stages"] == [{"name": "probe", "done": 1, "total": 1, "running": 0, "fraction": 1.0}]
+    assert shown["stages"] == [
+        {"name": "probe", "done": 0, "total": 1, "running": 0, "failed": 1, "cancelled": 0, "fraction": 0.0}
+    ]
     assert shown["ended_at"] is not None
+
+
+def settled(house: House, task: TaskId, next_: Next, kind: OutcomeKind, delay_ms: int = 0) -> None:
+    error = None if kind is OutcomeKind.OK else ErrorInfo("FFMPEG_FAILED", "ffmpeg exit 1")
+    outcome = Outcome(kind, {"frames": []} if error is None else {}, error=error)
+    settlement = Settlement(claim(house, task).lease, next_, outcome, delay_ms)
+    house.queue.turn(POOL, [settlement], [], lease_ms=60_000)
+
+
+def long_job(house: House, chunks: int) -> tuple[JobId, list[TaskId]]:
+    job = new_job()
+    tasks = waiting(job, chunks)
+    house.queue.submit(job, tasks)
+    return job.id, [task.id for task in tasks]
+
+
+def test_of_many_tasks_those_in_trouble_are_shown(client: Client, house: House) -> None:
+    job, (first, flaky, *others) = long_job(house, 40)
+    settled(house, first, Next.RETRY, OutcomeKind.FAILED, delay_ms=60_000)
+    for _ in range(3):
+        settled(house, flaky, Next.LOST, OutcomeKind.LOST)
+    for task in (flaky, *others):
+        settled(house, task, Next.SUCCEED, OutcomeKind.OK)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert [(attempt["task"], attempt["outcome"]) for attempt in troubles] == [
+        (first, "failed"),
+        *[(flaky, "lost")] * 3,
+    ]
+
+
+def test_one_task_that_is_lost_again_and_again_hides_no_other(client: Client, house: House) -> None:
+    job, (first, second, *_) = long_job(house, 3)
+    settled(house, first, Next.RETRY, OutcomeKind.FAILED, delay_ms=60_000)
+    for _ in range(21):
+        settled(house, second, Next.LOST, OutcomeKind.LOST)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert len(troubles) == 20 and [t["task"] for t in troubles].count(first) == 1
+    assert [(t["number"], t["try_number"]) for t in troubles if t["task"] == second] == [
+        (n, None) for n in range(3, 22)
+    ]
+
+
+def test_attempts_are_numbered_on_after_a_retry_and_tries_anew(client: Client, house: House) -> None:
+    job = post(client).json()["id"]
+    probe = task_id(JobId(job), "probe", 0)
+    settled(house, probe, Next.LOST, OutcomeKind.LOST)
+    settled(house, probe, Next.RETRY, OutcomeKind.FAILED)
+    settled(house, probe, Next.FAIL, OutcomeKind.FAILED)
+    house.control.retry(JobId(job))
+    settled(house, probe, Next.RETRY, OutcomeKind.FAILED)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert [(t["number"], t["try_number"]) for t in troubles] == [(1, None), (2, 1), (3, 2), (4, 1)]
 
 
 def test_cancel_and_retry(client: Client) -> None:

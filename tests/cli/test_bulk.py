@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -203,7 +204,7 @@ def test_a_job_says_where_it_stands_and_that_nobody_knows_when(house: House, tmp
     (document,) = documents(capsys, "jobs", "show", job)
     line = document["line"]
     assert (line["ahead"], line["more_urgent"], line["start_eta_s"]) == (1, 1, None)
-    assert document["eta_s"] is None and document["eta_how"] == "nothing of it has started"
+    assert document["eta_s"] is None and document["eta_how"] == "no pool is at work"
 
 
 def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsys: Capsys) -> None:
@@ -218,14 +219,19 @@ def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsy
     job = submit(house, tmp_path, "mine.mp4")
     queue = house.queue
     queue.join(pool("p"), 60_000)
-    places = (PlaceReport("here/cpu", "here", PlaceKind.CPU, slots=4, busy=0),)
+    places = (PlaceReport("here/cpu", "here", PlaceKind.CPU, slots=4, busy=1),)
     queue.beat("p", [], lease_ms=60_000, presence_ms=60_000, report=PoolReport(places))
     queue.client.hset(queue.keys.of("stat"), mapping={"took.probe.0": 1, "took.probe.sum": 6_000})  # type: ignore[attr-defined]
 
     out, _ = said(capsys, "jobs", "show", job)
 
     assert "start     in about 6 s (1 ahead are 6 s of work by their mean times; 1 run at" in out
-    assert "starts when a place is free" in said(capsys, "jobs", "show", first)[0].replace("\n            ", " ")
+    assert (
+        "start     in about 0 s (nothing is ahead of it, and a place is free)" in said(capsys, "jobs", "show", first)[0]
+    )
+    busy = PoolReport((replace(places[0], busy=4),))
+    queue.beat("p", [], lease_ms=60_000, presence_ms=60_000, report=busy)
+    assert "start     in about 2 s (one of 4 that run now" in said(capsys, "jobs", "show", first)[0]
     queue.pause(Bin.NORMAL)
     assert "unknown (bin normal is paused)" in said(capsys, "jobs", "show", job)[0]
     json.dumps(documents(capsys, "jobs", "show", job))

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.things import fail, said, submit
+from tests.dispatch.things import new_job, plan_by_hand, settle, transcoded
 from vidprocme.cli.words import age_text, clipped, printable
 from vidprocme.core.errors import Fate
-from vidprocme.core.job import Next
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import Job, Next
+from vidprocme.planner.graph import first_tasks
+from vidprocme.queue.base import NewJob
 from vidprocme.wiring import House
 
 
@@ -51,7 +55,7 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
     assert "error     NOT_MEDIA: This file is text." in out
     assert "Send a video." in out
     assert "moov?[2J" in out  # what ffmpeg said may not steer the terminal
-    assert "probe      1/1" in out
+    assert "probe      0/1, 1 failed  0%" in out
 
 
 def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,8 +66,22 @@ def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: py
     delayed, _ = said(capsys, "jobs", "show", job)
 
     assert "waiting   probe ready: No pool is at work." in in_line
-    assert "waiting   probe delayed: Is tried again in" in delayed
-    assert "attempt   probe:0 try 1 on node/cpu: failed" in delayed
+    assert "waiting   probe delayed: No pool is at work." in delayed and "Is tried again in" in delayed
+    assert "attempt   probe:0 attempt 1 on node/cpu: failed (try 1)." in delayed
+
+
+def test_of_a_job_that_runs_it_is_its_next_task_that_starts(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = new_job()
+    house.queue.submit(job, first_tasks(job))
+    tasks = plan_by_hand(house.queue, house.blobs, job, house.queue.tasks(job.id)[0].task)
+    settle(house.queue, tasks[0], transcoded(house.blobs, tasks[0], tmp_path))
+
+    out, _ = said(capsys, "jobs", "show", job.id)
+
+    assert "in line   transcode:1: 0 ahead in bin normal" in out
+    assert "next      transcode:1: unknown (no pool is at work)" in out and "  start  " not in out
 
 
 def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +93,26 @@ def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.Captu
     assert "JOB_AMBIGUOUS" in err
     for given in ("zzz", "job_", "", "\udcff"):
         assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", given, status=5)[1]
+
+
+def test_a_shortened_id_is_looked_for_among_all_jobs(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, path = house.recipe({"model": "none"}), tmp_path / "goat.mp4"
+    path.write_text("goat")
+    source = house.source_of(path)
+    ids = [JobId("job_OLD7777"), *(JobId(f"job_{n:06d}XYZ") for n in range(10_500)), JobId("job_NEW7777")]
+    jobs = [Job(id_, source, recipe) for id_ in ids]
+    house.queue.submit_many([NewJob(job, first_tasks(job)) for job in jobs])
+
+    assert "job       job_OLD7777" in said(capsys, "jobs", "show", "old7")[0]
+    ambiguous = said(capsys, "jobs", "cancel", "7777", status=2)[1]
+    assert "'7777' stands for 2 jobs: job_OLD7777, job_NEW7777" in " ".join(ambiguous.split())
+    assert "stands for 10500 jobs" in said(capsys, "jobs", "show", "xyz", status=2)[1]
+    assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", "*", status=5)[1]
+    house.control.cancel(JobId("job_NEW7777"))
+    assert "job_NEW7777: dropped." in said(capsys, "jobs", "drop", "NEW7777")[0]
+    assert "job       job_OLD7777" in said(capsys, "jobs", "show", "7777")[0]
 
 
 def test_cancel_and_retry(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.cli.things import attempt, documents, fail, kill, made_house, said, submit
+from tests.cli.things import HOLDER, attempt, documents, fail, kill, late, made_house, said, submit
 from tests.servers import RedisServer
-from vidprocme.core.errors import Fate
+from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind
+from vidprocme.core.resources import Resources
+from vidprocme.queue.base import Claim
 from vidprocme.wiring import House
 
 Capsys = pytest.CaptureFixture[str]
@@ -36,9 +38,70 @@ def test_what_happened_in_order_with_the_last_words(house: House, tmp_path: Path
     told = [line[8:].strip() for line in lines if line[:1].isdigit()]
     assert told[0] == "submitted" and told[-1] == "ended: cancelled"
     assert [word for word in told if "started" in word] == ["probe:0         started on node/cpu"] * 4
-    assert told.index("probe:0         dead: no try is left") < told.index("moved to bin high")
+    assert told.index("probe:0         dead: all 4 tries are used up") < told.index("moved to bin high")
     assert out.count("FFMPEG_FAILED: ffmpeg exit 1: no room") == 4 and out.count("            no room") == 4
     assert "NOT_MEDIA" not in out  # another job's
+
+
+def told(out: str) -> list[str]:
+    """What happened, an event a line, without the time of day."""
+    return [line[8:].strip() for line in out.splitlines() if line[:1].isdigit()]
+
+
+def test_what_was_set_aside_or_given_up_says_why(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    poison, often = submit(house, tmp_path, "poison.mp4"), submit(house, tmp_path, "often.mp4")
+    error = ErrorInfo("PROCESS_CRASHED", "It crashed.", "It is tried again.")
+    for _ in range(2):
+        attempt(
+            house, task_id(poison, "probe", 0), Next.RETRY, Outcome(OutcomeKind.FAILED, error=error), 0, crashed=True
+        )
+    for _ in range(21):
+        lost = Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", "Killed from outside."))
+        attempt(house, task_id(often, "probe", 0), Next.LOST, lost, 0)
+
+    first, second = said(capsys, "logs", poison)[0], said(capsys, "logs", often)[0]
+
+    assert "probe:0         set aside: it crashed its own process twice" in told(first)
+    assert "Look at this video first" in first and f"jobs retry {poison}" in " ".join(first.split())
+    assert "probe:0         given up: lost 21 times" in told(second) and "logs and memory" in " ".join(second.split())
+    dead = " ".join(said(capsys, "jobs", "dead")[0].split())
+    assert "Set aside: it crashed its own process twice. It crashed." in dead and "Given up: lost 21 times." in dead
+
+
+def test_what_is_handed_back_and_what_is_lost_are_told_apart(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = submit(house, tmp_path)
+    probe = task_id(job, "probe", 0)
+    stopped = Outcome(OutcomeKind.CANCELLED)
+    killed = Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", "Killed from outside."))
+    attempt(house, probe, Next.HAND_BACK, stopped, 0)
+    attempt(house, probe, Next.HAND_BACK, killed, 0)  # its pool was told to hand back, and its process died of that
+    attempt(house, probe, Next.LOST, killed, 0)
+    house.queue.turn(HOLDER, [], [Claim(probe, "node/cpu", Resources())], lease_ms=60_000)
+    house.queue.free_dead(HOLDER)  # the pool was killed
+
+    lines = [line.removeprefix("probe:0         ") for line in told(said(capsys, "logs", job)[0]) if "again" in line]
+
+    assert lines == [
+        "handed back by its pool, in line again",
+        "handed back by its pool, in line again",
+        "lost, in line again",
+        "lost: its pool is gone, in line again",
+    ]
+
+
+def test_a_missed_deadline_is_told_as_one(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    job = late(house, tmp_path)
+
+    lines = told(said(capsys, "logs", job)[0])
+
+    assert lines[-3:] == [
+        "its deadline passed: what has not ended is cancelled",
+        "probe:0         cancelled: its job's deadline passed",
+        "ended: cancelled",
+    ]
+    page = " ".join(said(capsys, "jobs", "show", job)[0].split())
+    assert "goat.mp4: cancelled, its deadline passed, 0%" in page and "cancel asked" not in page
+    assert "error DEADLINE: The job did not end by its deadline" in page and "goes on with it" in page
 
 
 def test_for_a_script_each_event_is_a_document(house: House, tmp_path: Path, capsys: Capsys) -> None:

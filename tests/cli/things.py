@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,13 @@ def submit(
     return house.control.submit(house.source_of(path), recipe, bin_=bin_, tenant=tenant).job
 
 
-def attempt(house: House, task: TaskId, next_: Next, outcome: Outcome, delay_ms: int = 60_000) -> None:
+def attempt(
+    house: House, task: TaskId, next_: Next, outcome: Outcome, delay_ms: int = 60_000, *, crashed: bool = False
+) -> None:
     """One attempt, ended as a pool would end it."""
     turn = house.queue.turn(HOLDER, [], [Claim(task, "node/cpu", Resources())], lease_ms=60_000)
-    house.queue.turn(HOLDER, [Settlement(turn.claimed[0].lease, next_, outcome, delay_ms)], [], lease_ms=60_000)
+    settlement = Settlement(turn.claimed[0].lease, next_, outcome, delay_ms, crashed)
+    house.queue.turn(HOLDER, [settlement], [], lease_ms=60_000)
 
 
 def fail(house: House, job: JobId, next_: Next = Next.FAIL, fate: Fate = Fate.NEVER) -> None:
@@ -65,6 +69,17 @@ def kill(house: House, job: JobId) -> None:
         attempt(house, task.task.id, Next.RETRY, Outcome(OutcomeKind.FAILED, error=error), delay_ms=0)
         house.queue.turn(HOLDER, [], [], lease_ms=60_000)  # what is due is ready again
     assert task.task.id in house.queue.dead()
+
+
+def late(house: House, folder: Path) -> JobId:
+    """A job whose deadline passed before it began."""
+    path = folder / "goat.mp4"
+    path.write_text("late")
+    deadline_ms = house.queue.now_ms() + 1
+    job = house.control.submit(house.source_of(path), house.recipe({"model": "none"}), deadline_ms=deadline_ms).job
+    time.sleep(0.01)
+    house.queue.turn(HOLDER, [], [], lease_ms=60_000)
+    return job
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> tuple[str, str]:

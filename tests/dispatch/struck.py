@@ -47,7 +47,9 @@ def submit(queue: RedisQueue, _blobs: BlobStore, at: At) -> None:
 
 
 def anew(queue: RedisQueue, _blobs: BlobStore, at: At) -> None:
-    Control(queue, CLOCK, at).anew(*wish())
+    source, recipe = wish()
+    (known,) = queue.jobs()
+    Control(queue, CLOCK, at).anew(source, recipe, known.job.id)
 
 
 def index(queue: RedisQueue, blobs: BlobStore, at: At) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.dispatch.things import FAST, started, state, step_until, submit_waiting
-from tests.queue.things import BROKEN, end, lease_of, look, submitted, until
+from tests.queue.things import BROKEN, end, lease_of, look, pool, submitted, until
 from tests.servers import RedisServer
 from vidprocme.core.job import Job, JobState, Next, TaskState
 from vidprocme.library.blobs import BlobStore
@@ -79,6 +79,23 @@ def test_the_clock_jumps_while_attempts_run(jumpy: RedisQueue, blobs: BlobStore,
         step_until(pool, lambda: len(jumpy.pools()) == 1)
     for job in (*jobs, after):
         _each_once(jumpy, job)
+    assert check(jumpy) == []
+
+
+@pytest.mark.faketime
+def test_nobody_is_taken_for_dead_when_the_clock_jumps_forwards(jumpy: RedisQueue, clock: Clock) -> None:
+    """All presences and leases are over at once; whoever comes first takes nobody's work."""
+    leases = []
+    for name in ("a", "b"):
+        jumpy.join(pool(name), 3_000)
+        _, probe = submitted(jumpy)
+        leases.append(lease_of(jumpy, probe, name))
+    clock.jump(HOUR_S)
+
+    look(jumpy, "a")
+
+    for lease in leases:
+        assert jumpy.beat(lease.holder, [lease], lease_ms=60_000, presence_ms=3_000).lost == ()
     assert check(jumpy) == []
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.dispatch.things import CLOCK, fail, live, plan_by_hand, state
+from tests.dispatch.things import CLOCK, claim, fail, live, plan_by_hand, state
+from tests.queue.things import look, new_task
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, JobState, Recipe, Source, Stage, TaskState
+from vidprocme.core.job import Bin, JobState, Next, Outcome, OutcomeKind, Recipe, Source, Stage, TaskState
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.base import Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -74,6 +76,86 @@ def test_what_failed_or_was_cancelled_gets_fresh_tries(queue: RedisQueue, contro
     assert not control.cancel(job)
     assert control.submit(SOURCE, RECIPE).retried == 1
     assert queue.tasks(job)[0].state is TaskState.READY and check(queue) == []
+
+
+@pytest.mark.parametrize("why", ["cancel", "doom"])
+def test_a_wish_for_a_job_that_is_being_stopped_brings_it_back(queue: RedisQueue, control: Control, why: str) -> None:
+    """In the moments between a cancel and the end of what runs."""
+    job = control.submit(SOURCE, RECIPE).job
+    probe = queue.tasks(job)[0].task
+    claimed = claim(queue, probe)
+    chunk = new_task(claimed.attempt.job, Stage.TRANSCODE)
+    assert queue.enqueue(claimed.lease, [chunk]) == 1
+    if why == "cancel":
+        assert control.cancel(job)
+    else:
+        fail(queue, chunk)
+    assert state(queue, job) is JobState.RUNNING
+
+    again = control.submit(SOURCE, RECIPE)
+
+    assert (again.job, again.created, again.retried) == (job, False, 2)
+    told = Settlement(claimed.lease, Next.CANCEL, Outcome(OutcomeKind.CANCELLED))
+    queue.turn(claimed.lease.holder, [told], [], lease_ms=60_000)
+    assert {view.task.stage: view.state for view in queue.tasks(job)} == {
+        Stage.PROBE: TaskState.READY,
+        Stage.TRANSCODE: TaskState.READY,
+    }
+    assert check(queue) == [] and control.submit(SOURCE, RECIPE).retried == 0
+
+
+def test_a_deadline_said_again_is_the_jobs(queue: RedisQueue, control: Control) -> None:
+    """Later or sooner, of a job that waits or is brought back; a wish without one changes nothing."""
+
+    def deadline() -> tuple[int, bool]:
+        view = queue.job(job)
+        assert view is not None and check(queue) == []
+        return view.job.deadline_ms, view.late
+
+    now_ms = CLOCK.now_ms()
+    job = control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 90_000).job
+    control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 60_000)
+    control.submit(SOURCE, RECIPE)
+    assert deadline() == (now_ms + 60_000, False)
+    control.submit(SOURCE, RECIPE, deadline_ms=now_ms - 1)
+    look(queue)
+    assert state(queue, job) is JobState.CANCELLED and deadline() == (now_ms - 1, True)
+
+    assert control.submit(SOURCE, RECIPE, deadline_ms=now_ms + 3_600_000).retried == 1
+    look(queue)
+    assert deadline() == (now_ms + 3_600_000, False)
+    assert queue.command("ZSCORE", queue.keys.of("deadlines"), job) == now_ms + 3_600_000
+    control.cancel(job)
+    queue.command("ZREM", queue.keys.of("deadlines"), job)  # a turn saw that it was late, and the clock went back
+    assert control.retry(job) == 1 and deadline() == (now_ms + 3_600_000, False), "it has not passed"
+    assert queue.command("ZSCORE", queue.keys.of("deadlines"), job) == now_ms + 3_600_000
+
+
+def test_two_who_find_the_known_job_forgotten_make_one_new_job(queue: RedisQueue) -> None:
+    """The second frees the first one's key no more: it looks whose it is."""
+    old = Control(queue, CLOCK).submit(SOURCE, RECIPE).job
+    others: list[JobId] = []
+
+    def meanwhile(moment: str) -> None:
+        if moment == "submitted" and not others:
+            queue.cancel(old)
+            queue.drop(old)
+            others.append(Control(queue, CLOCK).submit(SOURCE, RECIPE).job)
+
+    mine = Control(queue, CLOCK, meanwhile).submit(SOURCE, RECIPE)
+
+    assert (mine.job, mine.created) == (others[0], False) and old not in others
+    assert len(queue.jobs()) == 1 and check(queue) == []
+
+
+def test_two_who_make_the_same_job_anew_make_one(queue: RedisQueue, control: Control) -> None:
+    old = control.submit(SOURCE, RECIPE).job
+
+    first, second = (control.anew(SOURCE, RECIPE, old) for _ in range(2))
+
+    assert first.created and first.job != old and (second.job, second.created) == (first.job, False)
+    assert len(queue.jobs()) == 2 and check(queue) == []
+    assert control.anew(SOURCE, RECIPE, first.job).created
 
 
 def test_a_file_that_moved_is_read_from_where_it_is_now(queue: RedisQueue, control: Control) -> None:

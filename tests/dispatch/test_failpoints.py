@@ -123,7 +123,7 @@ def test_who_wants_it_anew_is_killed_there_and_asks_again(queue: RedisQueue, tmp
     old = Control(queue, CLOCK).submit(source, recipe).job
 
     strike(queue, tmp_path, "anew", "key-freed")
-    again = Control(queue, CLOCK).anew(source, recipe)
+    again = Control(queue, CLOCK).anew(source, recipe, old)
 
     assert again.created and again.job != old and len(queue.jobs()) == 2
     assert Control(queue, CLOCK).submit(source, recipe).job == again.job and check(queue) == []

@@ -9,7 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.dispatch.things import FAST, started, state, step_until, submit_waiting
+from tests.dispatch.conftest import Connect
+from tests.dispatch.things import FAST, claim, started, state, step_until, submit_waiting
+from tests.queue.things import until
 from tests.servers import RedisServer
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.counts import DECIDE
@@ -52,14 +54,48 @@ def test_a_pool_that_cannot_be_seen_is_left_alone_while_it_is_present(queue: Red
     assert queue.remembered_pools() == (foreign,)
 
 
-def test_the_dead_are_forgotten_wherever_they_were(queue: RedisQueue) -> None:
+def test_a_pool_that_joins_while_somebody_looks_for_the_dead_is_none_of_them(connect: Connect) -> None:
+    """Two pools of one machine that are started together: what the one looks at is not one moment."""
+    queue, newer = connect(), replace(this_pool(SystemClock().now_ms()), id="pool_NEWER")
+
+    class Slow(RedisQueue):
+        joined = False
+
+        def join_in(self) -> None:
+            if not self.joined:
+                self.joined = True
+                queue.join(newer, HOUR_MS)
+
+        def pools(self) -> tuple[PoolInfo, ...]:
+            found = super().pools()
+            self.join_in()
+            return found
+
+        def remembered_pools(self) -> tuple[PoolInfo, ...]:
+            found = super().remembered_pools()
+            self.join_in()
+            return found
+
+    slow = Slow.connect(queue.where, prefix=queue.keys.prefix)
+    free_dead(slow)
+    slow.close()
+    assert queue.remembered_pools() == queue.pools() == (newer,)
+
+
+def test_who_is_seen_to_be_over_is_freed_at_once_and_who_is_only_silent_by_the_turns(queue: RedisQueue) -> None:
+    """A pool that starts first after a standstill must not take the work of those who are about to be heard again."""
     queue.join(ended(), HOUR_MS)  # its process is over, whatever its presence says
-    for name, host in (("pool_BEFORE", ended().host), ("pool_ELSEWHERE", "elsewhere")):
-        queue.join(replace(ended(), id=name, host=host, boot="another"), SHORT_MS)
+    elsewhere = replace(ended(), id="pool_ELSEWHERE", host="elsewhere", boot="another")
+    queue.join(elsewhere, SHORT_MS)
+    job = submit_waiting(queue, 1)
+    claimed = claim(queue, queue.tasks(job.id)[0].task, elsewhere.id)
     while len(queue.pools()) > 1:  # presences end by themselves
         os.sched_yield()
-    free_dead(queue)
-    assert queue.remembered_pools() == ()
+
+    assert free_dead(queue) == 0 and queue.remembered_pools() == (elsewhere,)
+
+    until(queue, "pool_HERE", claimed.lease.task)
+    assert check(queue) == []
 
 
 def test_a_pool_that_was_taken_for_dead_joins_again_and_counts_on(queue: RedisQueue, blobs: BlobStore) -> None:

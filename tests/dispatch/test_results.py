@@ -12,11 +12,13 @@ from vidprocme.core.errors import ErrorInfo, Fatal, Fate
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Job, JobState, Next, Outcome, OutcomeKind, Recipe, Stage, Task
 from vidprocme.dispatch.control import Control
-from vidprocme.dispatch.results import NO_MODEL, caption_document, collect, media_document
+from vidprocme.dispatch.results import NO_MODEL, POISONED, caption_document, collect, media_document
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.library.blobs import BlobStore
 from vidprocme.planner.graph import first_tasks
+from vidprocme.queue.base import Settlement
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.queue.scripts import POISON
 
 RECIPE = Recipe(model="demo")
 
@@ -139,11 +141,77 @@ def test_a_dead_task_says_why(queue: RedisQueue, blobs: BlobStore) -> None:
     assert result.error.code == "FFMPEG_FAILED" and result.error.evidence["tries"] == probe.limits.tries
 
 
+def crashed(queue: RedisQueue, task: Task, code: str = "PROCESS_CRASHED") -> None:
+    """An attempt that died of its own making."""
+    hint = "It is tried again; a file that crashes twice is set aside."
+    outcome = Outcome(OutcomeKind.FAILED, error=ErrorInfo(code, "The process of this attempt crashed.", hint))
+    lease = claim(queue, task).lease
+    queue.turn(lease.holder, [Settlement(lease, Next.RETRY, outcome, crashed=True)], [], lease_ms=60_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("PROCESS_CRASHED", "Look at this video first"), ("FFMPEG_OUT_OF_MEMORY", "VIDPROCME_ATTEMPT_MEMORY_MB")],
+)
+def test_what_was_set_aside_says_so_and_not_that_it_is_tried_again(
+    queue: RedisQueue, blobs: BlobStore, job: Job, code: str, hint: str
+) -> None:
+    probe = queue.tasks(job.id)[0].task
+    crashed(queue, probe, code)
+    crashed(queue, probe, code)
+
+    error = collect(queue, blobs, job.id).error
+
+    assert error is not None and error.code == code
+    assert error.message == "Set aside: it crashed its own process twice. The process of this attempt crashed."
+    assert (
+        hint in error.hint and f"`vidprocme jobs retry {job.id}`" in error.hint and "is tried again;" not in error.hint
+    )
+    assert error.evidence["tries"] == POISONED == POISON
+
+
+def test_what_was_lost_too_often_says_how_often(queue: RedisQueue, blobs: BlobStore, job: Job) -> None:
+    probe = queue.tasks(job.id)[0].task
+    lost = Outcome(OutcomeKind.LOST, error=ErrorInfo("PROCESS_KILLED", "Killed from outside.", fate=Fate.LOST))
+    for _ in range(probe.limits.lost + 1):
+        settle(queue, probe, lost, Next.LOST)
+
+    error = collect(queue, blobs, job.id).error
+
+    assert error is not None and error.code == "PROCESS_KILLED"
+    assert error.message == "Given up: lost 21 times. Killed from outside."
+    assert "logs and memory" in error.hint and (error.evidence["lost"], error.evidence["tries"]) == (21, 0)
+
+
+def test_of_a_dead_task_it_is_not_said_that_it_is_tried_again(queue: RedisQueue, blobs: BlobStore, job: Job) -> None:
+    probe = queue.tasks(job.id)[0].task
+    stalled = Outcome(OutcomeKind.TIMEOUT, error=ErrorInfo("STALLED", "No progress for 30 s.", "It is tried again."))
+    for _ in range(probe.limits.tries):
+        settle(queue, probe, stalled, Next.RETRY)
+
+    error = collect(queue, blobs, job.id).error
+
+    assert error is not None and error.message == "No progress for 30 s."
+    assert error.hint == f"`vidprocme jobs retry {job.id}` tries it again."
+
+
 def test_a_cancelled_job_says_so(queue: RedisQueue, blobs: BlobStore, job: Job) -> None:
     queue.cancel(job.id)
     result = collect(queue, blobs, job.id)
 
     assert result.error is not None and result.error.code == "CANCELLED" and job.id in result.error.hint
+
+
+def test_a_missed_deadline_is_nobodys_cancel(queue: RedisQueue, blobs: BlobStore) -> None:
+    made = new_job(recipe=RECIPE, deadline_ms=queue.now_ms() - 1)
+    queue.submit(made, first_tasks(made))
+    queue.turn("hand", [], [], lease_ms=60_000)
+
+    result = collect(queue, blobs, made.id)
+
+    assert result.view.state is JobState.CANCELLED and result.error is not None
+    assert result.error.code == "DEADLINE" and "did not end by its deadline, 20" in result.error.message
+    assert f"jobs retry {made.id}` goes on" in result.error.hint
 
 
 def test_without_a_model_the_missing_captions_are_named_only_when_they_were_wished_for(

@@ -23,6 +23,7 @@ from tests.queue.things import (
     until,
 )
 from vidprocme.core.errors import Fatal, LeaseLost
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import AfterRule, Bin, JobState, Limits, Next, OutcomeKind, Stage, TaskState
 from vidprocme.queue.base import ENQUEUE_BATCH, HEADS
 from vidprocme.queue.check import check
@@ -52,7 +53,8 @@ def test_an_idempotency_key_makes_one_job(queue: RedisQueue) -> None:
 
     assert (answer.job, answer.created) == (job.id, False)
     assert queue.job(other.id) is None and queue.job_by_key("k") == job.id
-    queue.forget_key("k")
+    assert not queue.forget_key("k", JobId("job_other")) and queue.job_by_key("k") == job.id
+    assert queue.forget_key("k", job.id)
     assert queue.job_by_key("k") is None
     assert queue.submit(other, [new_task(other, Stage.PROBE)], key="k").created
     assert [view.job.id for view in queue.jobs()] == [other.id, job.id]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.queue.things import BROKEN, LEASE_MS, OK, end, lease_of, look, new_job, new_task, pool, run, states, take
+from vidprocme.core.errors import Fatal
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import Job, JobState, Next, Stage, Task
 from vidprocme.queue.base import Keep
 from vidprocme.queue.check import check
@@ -78,7 +82,28 @@ def test_a_person_who_retries_has_the_last_word(queue: RedisQueue) -> None:
     assert states(queue, job) == {"transcode:0": "ready", "join:0": "blocked"}
     run(queue, tasks[0], Next.SUCCEED, OK)
     view = queue.job(job.id)
-    assert view is not None and not view.late
+    assert view is not None and not view.late and view.job.deadline_ms == 0, "it has none any more"
+
+
+def test_a_retry_before_any_turn_saw_that_it_is_late_takes_the_deadline_too(queue: RedisQueue) -> None:
+    job, _ = submit(queue, 50)
+    queue.cancel(job.id)
+    wait_until_late(queue, job)
+    assert queue.retry(job.id) == 2
+    look(queue)
+
+    assert states(queue, job) == {"transcode:0": "ready", "join:0": "blocked"} and check(queue) == []
+
+
+def test_a_deadline_that_is_set_holds_whatever_the_job_had(queue: RedisQueue) -> None:
+    job, tasks = submit(queue, 3_600_000)
+    assert queue.set_deadline(job.id, server_ms(queue) + 20)
+    time.sleep(0.03)
+    assert take(queue, tasks[0]) == [] and set(states(queue, job).values()) == {"cancelled"}
+    assert not queue.set_deadline(job.id, server_ms(queue) + 60_000), "it has ended"
+    with pytest.raises(Fatal, match="no job"):
+        queue.set_deadline(JobId("job_nobody"), 1)
+    assert check(queue) == []
 
 
 def test_a_forgotten_job_leaves_no_deadline(queue: RedisQueue) -> None:

@@ -18,7 +18,7 @@ from vidprocme.core.job import AfterRule, Bin, Job, JobState, Next, Stage, Task,
 from vidprocme.queue.base import Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
-from vidprocme.queue.scripts import STEPS_MOST
+from vidprocme.queue.scripts import ATTEMPTS_KEPT, STEPS_MOST
 
 __all__ = ["tiny_steps"]
 S = TaskState
@@ -31,9 +31,9 @@ def finish(queue: RedisQueue) -> None:
     assert check(queue) == []
 
 
-def ready(queue: RedisQueue, count: int = MANY) -> tuple[Job, list[Task]]:
+def ready(queue: RedisQueue, count: int = MANY, **more: object) -> tuple[Job, list[Task]]:
     """A job with so many ready tasks."""
-    job, tasks, lease = planned(queue, count)
+    job, tasks, lease = planned(queue, count, **more)
     end(queue, lease)
     finish(queue)
     return job, tasks
@@ -132,13 +132,14 @@ def test_a_retry_of_a_job_half_cancelled_leaves_what_the_cancel_had_not_come_to(
 
 
 def test_a_second_retry_meanwhile_takes_along_what_failed_since(queue: RedisQueue) -> None:
-    job, tasks = cancelled(queue)
+    job, tasks = ready(queue, fatal_to_job=False)
+    queue.cancel(job.id)
     queue.run("retry", job.id, "")
     while count(queue, job)["ready"] == 0:
         look(queue)
     (claimed,) = take(queue, tasks[0])
-    end(queue, claimed.lease, Next.CANCEL, OK)
-    assert put_off(queue) == 1 and states(queue, job)["transcode:0"] == "cancelled"
+    end(queue, claimed.lease, Next.FAIL, BROKEN)
+    assert put_off(queue) == 1 and states(queue, job)["transcode:0"] == "failed"
 
     assert queue.retry(job.id) == 1
 
@@ -224,6 +225,18 @@ def test_what_is_cancelled_on_the_way_is_told_once(queue: RedisQueue) -> None:
     assert found["index:0"] == "blocked"
     run(queue, other)
     assert states(queue, job)["index:0"] == "ready"
+
+
+def test_a_task_that_is_retried_again_and_again_keeps_its_last_attempts(queue: RedisQueue) -> None:
+    job, probe = submitted(queue)
+    for _ in range(ATTEMPTS_KEPT + 5):
+        run(queue, probe, Next.FAIL, BROKEN)
+        assert queue.retry(job.id) == 1
+    assert queue.command("LLEN", f"{queue.keys.prefix}att:{probe.id}") < ATTEMPTS_KEPT
+    last = lease_of(queue, probe)
+    end(queue, last)
+    records = queue.attempts(probe.id)
+    assert len(records) <= ATTEMPTS_KEPT and records[-1].token == last.token
 
 
 # -- move --------------------------------------------------------------------------------------------------------------

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.queue.things import CORE, LEASE_MS, OK, end, lease_of, new_job, new_task, states, submitted
+from tests.proxies import Proxy
+from tests.queue.things import CORE, LEASE_MS, OK, end, lease_of, new_job, new_task, states, submitted, take
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
-from vidprocme.core.job import Next, Stage
+from vidprocme.core.job import Next, Stage, TaskState
 from vidprocme.queue.base import JOBS_BATCH, Claim, NewJob, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
@@ -108,3 +110,27 @@ def test_threads_do_not_share_a_connection(queue: RedisQueue) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_claims_whose_answer_never_came_are_granted_again_by_the_next_turn(server: RedisServer) -> None:
+    """The answer is lost, and so is that to its repeat: the pool asks for the same, and has it at once instead of when the lease ends."""
+    proxy = Proxy(server.socket)
+    queue, direct = (RedisQueue.connect(url) for url in (proxy.url, server.url))
+    _, probe = submitted(queue)
+    assert take(queue) == []  # it is connected: the call arrives
+    proxy.tear_all(for_s=0.2)
+    with pytest.raises(Retryable):
+        take(queue, probe)
+    view = direct.task(probe.id)
+    assert view is not None and view.state is TaskState.RUNNING
+    time.sleep(0.25)
+
+    (claimed,) = take(queue, probe)
+
+    assert (
+        str(claimed.lease.token) == direct.command("GET", direct.keys.of("fence")) == "1"
+    )  # the lease of the first time
+    assert take(queue, probe) == [] and end(direct, claimed.lease).stale == ()
+    for one in (queue, direct):
+        one.close()
+    proxy.close()

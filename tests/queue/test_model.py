@@ -101,7 +101,7 @@ class Model:
         self.state[id_] = {
             Next.SUCCEED: S.SUCCEEDED,
             Next.FAIL: S.FAILED,
-            Next.CANCEL: S.CANCELLED,
+            Next.CANCEL: again,
             Next.HAND_BACK: again,
             Next.RETRY: S.DEAD if self.tries[id_] >= limits.tries else later,
             Next.LOST: S.DEAD if self.lost[id_] > limits.lost else later,
@@ -111,12 +111,13 @@ class Model:
 
     def retry(self, job: JobId) -> int:
         fresh = [id_ for id_ in self.of(job) if self.state[id_] in TERMINAL - {S.SUCCEEDED}]
-        if fresh:
+        told = sum(self.state[id_] == S.RUNNING for id_ in self.of(job)) if job in self.stopped else 0
+        if fresh or told:
             self.stopped.discard(job)
         for id_ in fresh:
             self.state[id_], self.tries[id_], self.lost[id_] = S.BLOCKED, 0, 0
         self.settle_down()
-        return len(fresh)
+        return len(fresh) + told
 
 
 class Story(RuleBasedStateMachine):

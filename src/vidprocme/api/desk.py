@@ -64,9 +64,6 @@ class Desk:
                 self._index = self.house.open_index()
             return self._index
 
-    def now_ms(self) -> int:
-        return self.house.clock.now_ms()
-
     def disk(self) -> tuple[int, int]:
         """Free bytes and size of the disk of the data folder."""
         usage = shutil.disk_usage(self.house.data)

@@ -39,7 +39,7 @@ def list_jobs(
 @router.get("/v1/jobs/{job_id}", responses=documented(404, 422, 503))
 def show_job(job_id: str, desk: AtDesk) -> JobDocument:
     """One job with everything it has published so far."""
-    return job_document(desk.queue, desk.blobs, JobId(job_id), desk.now_ms())
+    return job_document(desk.queue, desk.blobs, JobId(job_id))
 
 
 @router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=documented(404, 409, 422, 503))

@@ -6,25 +6,28 @@ The command line prints the same documents, so that a script reads one form whic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidprocme.api.waiting import why
-from vidprocme.core.ids import JobId, video_id
-from vidprocme.core.job import OutcomeKind, TaskState
+from vidprocme.core.ids import JobId, TaskId, video_id
+from vidprocme.core.job import Next, OutcomeKind, Stage, TaskState
 from vidprocme.core.media import seconds
+from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
-from vidprocme.dispatch.watch import progress_of
+from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
+from vidprocme.dispatch.watch import progress_of, suspects
 from vidprocme.library.base import Blobs
 from vidprocme.library.base import Hit as IndexHit
-from vidprocme.queue.base import JobView, Queue, TaskView
+from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
 
 TROUBLES_SHOWN = 20
+MODEL_STAGES = frozenset({Stage.DESCRIBE})  # at places for models; all others at places for files and ffmpeg
 
 
 class Document(BaseModel):
@@ -58,12 +61,14 @@ class ErrorDocument(Document):
 
 
 class StageDocument(Document):
-    """`fraction` 0..1 counts the running tasks' own progress too."""
+    """`done` succeeded; `failed` counts the dead too. `fraction` 0..1 is done, with the running tasks' own progress."""
 
     name: str
     done: int
     total: int
     running: int
+    failed: int
+    cancelled: int
     fraction: float
 
 
@@ -78,7 +83,8 @@ class WaitingDocument(Document):
 
 
 class LineDocument(Document):
-    """Where the first ready task of a job stands, strictly by bin and age, and a guess when it starts."""
+    """Where the first ready task of a job stands, strictly by bin and age, and a guess when it starts. Others of a job that has
+    begun run already, or have ended."""
 
     task: str
     bin: str
@@ -93,7 +99,13 @@ class AttemptDocument(Document):
 
     task: str
     stage: str
-    number: int
+    number: int = Field(
+        description="which of its task's attempts, lost ones and those before a retry too; the last 50 are kept"
+    )
+    try_number: int | None = Field(
+        description="which of its task's tries it used up, from 1 again after a retry; null: none (it was lost, handed back "
+        "or cancelled)"
+    )
     place: str
     started_at: str
     ended_at: str
@@ -142,7 +154,7 @@ class JobDocument(JobSummary):
     """A job with everything it has published so far. `degraded` names what is less than was wished for."""
 
     recipe: dict[str, Any]
-    progress: float = Field(description="0..1 over all stages")
+    progress: float = Field(description="0..1 over all stages: what succeeded, and the running tasks' own progress")
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
     line: LineDocument | None = Field(description="null when none of its tasks is ready")
@@ -150,7 +162,10 @@ class JobDocument(JobSummary):
         description="seconds to its end if it goes on as so far; null: unknown, or it has ended"
     )
     eta_how: str
-    troubles: list[AttemptDocument] = Field(description="attempts that did not end well, oldest first")
+    troubles: list[AttemptDocument] = Field(
+        description="attempts that did not end well, oldest first: of each of the 20 tasks most in trouble the last one, "
+        "and others up to 20"
+    )
     media: dict[str, Any] | None
     frames: int
     renditions: list[RenditionDocument]
@@ -192,7 +207,7 @@ def job_summary(view: JobView) -> JobSummary:
     return JobSummary(**_summary_fields(view))
 
 
-def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocument:
+def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
     """Everything about one job.
 
     Raises:
@@ -202,7 +217,7 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocu
     tasks = queue.tasks(job)
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    eta = _end(result.view, tasks, progress.fraction, now_ms)
+    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled)
     return JobDocument(
         **_summary_fields(result.view),
         recipe=to_wire(result.view.job.recipe),
@@ -213,12 +228,14 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId, now_ms: int) -> JobDocu
                 done=stage.done,
                 total=stage.total,
                 running=stage.running,
+                failed=stage.failed,
+                cancelled=stage.cancelled,
                 fraction=round(stage.fraction, 4),
             )
             for stage in progress.stages
         ],
-        waiting=_waiting(queue, tasks, now_ms),
-        line=_line(queue, job),
+        waiting=waiting,
+        line=line,
         eta_s=None if eta.seconds is None else round(eta.seconds, 1),
         eta_how=eta.how,
         troubles=_troubles(queue, tasks),
@@ -275,38 +292,46 @@ def _summary_fields(view: JobView) -> dict[str, Any]:
     }
 
 
-def _waiting(queue: Queue, tasks: Sequence[TaskView], now_ms: int) -> list[WaitingDocument]:
+def _outlook(
+    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float
+) -> tuple[list[WaitingDocument], LineDocument | None, Eta]:
+    """Why its tasks wait, when the next one starts, and when the last one ends."""
+    if view.ended_ms is not None:
+        return [], None, Eta(None, "it has ended")
+    by_id, now = {one.task.id: one for one in tasks}, standing(queue)
+    reasons = {id_: reason for id_, one in by_id.items() if (reason := why(one, by_id, now))}
+    stuck = next((in_short(reason, view.job.bin) for reason in reasons.values() if reason.code in HINDERED), "")
+    begun = [one.started_ms for one in tasks if one.started_ms is not None]
+    eta = end_eta(settled, (now.now_ms - min(begun)) / 1000 if begun else None, stuck)
+    return _waiting(tasks, reasons), _line(queue, view.job.id, by_id, now), eta
+
+
+def _waiting(tasks: Sequence[TaskView], reasons: Mapping[TaskId, Reason]) -> list[WaitingDocument]:
     """Reasons, each with how many tasks have it."""
-    if not any(view.state in (TaskState.BLOCKED, TaskState.READY, TaskState.DELAYED) for view in tasks):
-        return []
-    pools, depth = queue.pools(), queue.depth()
-    by_id = {view.task.id: view for view in tasks}
-    found: Counter[tuple[str, str, str, str]] = Counter()
-    for view in tasks:
-        reason = why(view, by_id, pools, depth, now_ms)
-        if reason is not None:
-            found[view.task.stage.value, view.state.value, reason.code, reason.text] += 1
+    found = Counter(
+        (view.task.stage.value, view.state.value, reasons[view.task.id]) for view in tasks if view.task.id in reasons
+    )
     return [
-        WaitingDocument(stage=stage, state=state, code=code, text=text, count=count)
-        for (stage, state, code, text), count in found.items()
+        WaitingDocument(stage=stage, state=state, code=reason.code, text=reason.text, count=count)
+        for (stage, state, reason), count in found.items()
     ]
 
 
-def _line(queue: Queue, job: JobId) -> LineDocument | None:
+def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Standing) -> LineDocument | None:
     position = queue.position(job)
-    if position is None:
+    view = tasks.get(position.task) if position else None
+    if position is None or view is None:
         return None
-    fleet, bins = queue.fleet(), queue.bins()
-    at_work = [pool for pool in fleet if not pool.info.own_jobs_only and not pool.info.draining]
-    slots = sum(place.slots for pool in at_work if pool.report for place in pool.report.places)
+    reason = why(replace(view, state=TaskState.READY), tasks, now)  # it may have moved on since it was read
+    found = room(view, tasks, now)
     eta = start_eta(
         position,
         queue.counters(),
         queue.lately(WINDOW_MIN),
-        slots=slots or len(at_work),  # one that has just joined has not said yet what it offers
-        running=sum(share.running for share in bins.values()),
-        paused=bins[position.bin].paused,
-        private=any(pool.info.own_jobs_only for pool in fleet),
+        slots=found.slots,
+        busy=found.busy,
+        mates=MODEL_STAGES if view.task.stage in MODEL_STAGES else frozenset(Stage) - MODEL_STAGES,
+        hindered=in_short(reason, position.bin) if reason else "",
     )
     return LineDocument(
         task=position.task,
@@ -318,29 +343,33 @@ def _line(queue: Queue, job: JobId) -> LineDocument | None:
     )
 
 
-def _end(view: JobView, tasks: Sequence[TaskView], fraction: float, now_ms: int) -> Eta:
-    if view.ended_ms is not None:
-        return Eta(None, "it has ended")
-    begun = [task.started_ms for task in tasks if task.started_ms is not None]
-    return end_eta(fraction, (now_ms - min(begun)) / 1000 if begun else None)
-
-
 def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:
-    suspects = [view for view in tasks if view.tries or view.lost][-TROUBLES_SHOWN:]
-    troubles = [
-        AttemptDocument(
-            task=record.task,
-            stage=view.task.stage.value,
-            number=record.number,
-            place=record.place,
-            started_at=time_text(record.started_ms),
-            ended_at=time_text(record.ended_ms),
-            outcome=record.outcome.kind.value,
-            next=record.next,
-            error=ErrorDocument(**record.outcome.error.public()) if record.outcome.error else None,
-        )
-        for view in suspects
-        for record in queue.attempts(view.task.id)
-        if record.outcome.kind is not OutcomeKind.OK
-    ]
-    return sorted(troubles, key=lambda attempt: attempt.ended_at)[-TROUBLES_SHOWN:]
+    """Of each task in trouble its latest bad attempt, and as many of the others as there is room for; oldest first."""
+
+    def by_time(attempt: AttemptDocument) -> tuple[str, int]:
+        return attempt.ended_at, attempt.number
+
+    last, before = [], []
+    for view in suspects(tasks, TROUBLES_SHOWN):
+        records = enumerate(queue.attempts(view.task.id), start=1)
+        bad = [_attempt(view, number, one) for number, one in records if one.outcome.kind is not OutcomeKind.OK]
+        last += bad[-1:]
+        before += bad[:-1]
+    before.sort(key=by_time)
+    room_left = TROUBLES_SHOWN - len(last)
+    return sorted(last + before[len(before) - min(room_left, len(before)) :], key=by_time)
+
+
+def _attempt(view: TaskView, number: int, record: AttemptRecord) -> AttemptDocument:
+    return AttemptDocument(
+        task=record.task,
+        stage=view.task.stage.value,
+        number=number,
+        try_number=record.number if record.next in (Next.RETRY, Next.FAIL) else None,
+        place=record.place,
+        started_at=time_text(record.started_ms),
+        ended_at=time_text(record.ended_ms),
+        outcome=record.outcome.kind.value,
+        next=record.next,
+        error=ErrorDocument(**record.outcome.error.public()) if record.outcome.error else None,
+    )

@@ -51,8 +51,8 @@ def _seen(desk: Desk) -> metrics.QueueFacts:
     Raises:
         VidprocmeError: it cannot be reached, or refuses.
     """
-    queue, now_ms = desk.queue, desk.now_ms()
-    return metrics.QueueFacts(queue.depth(), queue.counters(), queue.fleet(), queue.server(), now_ms)
+    queue = desk.queue
+    return metrics.QueueFacts(queue.depth(), queue.counters(), queue.fleet(), queue.server(), queue.now_ms())
 
 
 def _checks(desk: Desk) -> list[Check]:

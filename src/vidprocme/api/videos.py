@@ -114,5 +114,5 @@ def _wish(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
         raise BadWish("BIN_UNKNOWN", f"There is no bin {name[:100]!r}.", f"Bins: {', '.join(Bin)}.", {"field": "bin"})
     whose: Whose = {"bin_": Bin(name), "tenant": tenant_named(wish.pop("tenant", DEFAULT_TENANT))}
     if deadline := wish.pop("deadline", ""):
-        whose["deadline_ms"] = deadline_ms(deadline, desk.house.clock.now_ms())
+        whose["deadline_ms"] = deadline_ms(deadline, desk.queue.now_ms())
     return desk.house.recipe(wish), whose

@@ -121,7 +121,7 @@ def _named(names: Sequence[str]) -> tuple[Bin, ...]:
 def _rows(house: House) -> list[dict[str, object]]:
     queue = house.queue
     depth, shares = queue.depth(), queue.bins()
-    now_ms = house.clock.now_ms()
+    now_ms = queue.now_ms()
     rows: list[dict[str, object]] = []
     for bin_ in Bin:
         since_ms = depth.oldest_by_bin_ms.get(bin_)

@@ -182,7 +182,7 @@ def _run(
 ) -> int:
     """Exit status: 0 all done; what is the same for all that were refused (5, 6), else 1."""
     with house_of(ctx) as house:
-        choice = choice_of(house.clock.now_ms(), **wanted)
+        choice = choice_of(house.queue.now_ms(), **wanted)
         _check(verb, given, all_matching, choice)
         if all_matching and choice == Choice() and not (yes or dry_run or sys.stdin.isatty()):
             raise BadWish(

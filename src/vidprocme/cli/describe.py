@@ -15,6 +15,7 @@ from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
 from vidprocme.cli.picking import resolve
 from vidprocme.cli.progress import ProgressLines
+from vidprocme.cli.stalls import Stalls
 from vidprocme.cli.summary import summary
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
@@ -75,7 +76,7 @@ def find(house: House, video: str, out: Path | None = None) -> JobView:
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
     """
-    made = [view for view in house.queue.jobs(limit=10_000) if view.job.reuses is None]
+    made = [view for view in house.queue.each_job() if view.job.reuses is None]
     if Path(video).is_file():
         sha256 = house.source_of(Path(video)).sha256
         matches = [view for view in made if view.job.source.sha256 == sha256]
@@ -100,17 +101,20 @@ def _folders(out: Path, view: JobView) -> list[Path]:
 
 def _finish(house: House, job: JobId, lines: ProgressLines) -> JobResult:
     """Wait for the job; a live pool does the work, else this process brings its own."""
-    started_s = time.monotonic()
+    started_s, stalls = time.monotonic(), Stalls(house.queue, lines.warn)
     with Hands(house, lambda: {job}) as hands:
-        while not patiently(lambda: _ended(house, job, lines, started_s)):
+        while not patiently(lambda: _ended(house, job, lines, started_s, stalls)):
             hands.step(True)
     lines.close()
     return collect(house.queue, house.blobs, job)
 
 
-def _ended(house: House, job: JobId, lines: ProgressLines, started_s: float) -> bool:
+def _ended(house: House, job: JobId, lines: ProgressLines, started_s: float, stalls: Stalls) -> bool:
     view = house.queue.job(job)
     if view is None:
         return True
     lines.update(view.job.source.name, progress_of(house.queue.tasks(job)), time.monotonic() - started_s)
-    return view.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+    if view.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
+        return True
+    stalls.look([view])
+    return False

@@ -16,6 +16,7 @@ from vidprocme.cli.words import age_text, clipped, evidence_lines, folded, page,
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.dispatch.choosing import UNFINISHED, Choice, chosen
+from vidprocme.dispatch.results import last_error
 from vidprocme.queue.base import Queue, TaskView
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
@@ -42,7 +43,7 @@ for verb in VERBS:
 def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **wanted: Any) -> int:
     """List jobs, newest first. --state, --bin and --tenant may be given several times."""
     with house_of(ctx) as house:
-        now_ms = house.clock.now_ms()
+        now_ms = house.queue.now_ms()
         choice = choice_of(now_ms, **wanted)
         found = chosen(house.queue, choice)
         views = list(islice((view for view in found if not active or view.state in UNFINISHED), limit))
@@ -69,7 +70,7 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 
     with house_of(ctx) as house:
         try:
-            document = job_document(house.queue, house.blobs, resolve(house.queue, job), house.clock.now_ms())
+            document = job_document(house.queue, house.blobs, resolve(house.queue, job))
         except Fatal as error:
             return refused(error)
     if as_json:
@@ -89,7 +90,7 @@ def list_dead(ctx: click.Context, limit: int, as_json: bool) -> int:
     `jobs retry` gives their jobs fresh tries from the stage that failed, `jobs drop` gives them up.
     """
     with house_of(ctx) as house:
-        now_ms = house.clock.now_ms()
+        now_ms = house.queue.now_ms()
         letters = [letter for task in house.queue.dead(limit) if (letter := house.queue.task(task)) is not None]
         names = _names(house.queue, {letter.task.job for letter in letters})
         total = house.queue.depth().by_state.get("dead", 0)  # type: ignore[call-overload]
@@ -112,7 +113,7 @@ def _names(queue: Queue, ids: set[JobId]) -> dict[JobId, str]:
 def _document(letter: TaskView, names: dict[JobId, str]) -> dict[str, object]:
     from vidprocme.api.schemas import time_text
 
-    error = letter.outcome.error if letter.outcome else None
+    error = last_error(letter)
     return {
         "task": letter.task.id,
         "job": letter.task.job,
@@ -134,7 +135,7 @@ def _letter(letter: TaskView, names: dict[JobId, str], now_ms: int) -> Sequence[
     head = f"{letter.task.job}  {part}  {tries}, {age} ago  "
     columns = shutil.get_terminal_size().columns
     lines = [head + clipped(printable(names.get(letter.task.job, "?")), max(8, columns - len(head)))]
-    error = letter.outcome.error if letter.outcome else None
+    error = last_error(letter)
     if error is not None:
         lines += folded(f"{error.code}: {error.message}", "  error     ")
         lines += folded(error.hint, "            ") if error.hint else []

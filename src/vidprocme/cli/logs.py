@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +17,18 @@ from vidprocme.cli.words import evidence_lines, folded, print_json, printable
 from vidprocme.core.errors import BadWish, ErrorInfo, Fatal
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState
-from vidprocme.queue.base import Queue
+from vidprocme.core.job import JobState, Limits, Next
+from vidprocme.dispatch.results import End, dead_hint, dead_words
+from vidprocme.queue.base import AttemptRecord, Queue
 
 BATCH = 500
 BLOCK_MS = 1000  # how long a look waits for news; Ctrl-C is heard at once
+CANCELLED_FOR = {
+    "CANCELLED": "",  # a person did: that stands above
+    "DEADLINE": ": its job's deadline passed",
+    "JOB_FAILED": ": its job failed",
+    "PREDECESSOR_FAILED": ": what it waited for did not succeed",
+}
 BEFORE_MS = 1000  # a script's first event may carry the server's time of a moment before the job's own
 
 
@@ -79,16 +86,20 @@ def _events(queue: Queue, job: JobId, after: str, follow: bool) -> Iterator[Even
 
 
 def _show(queue: Queue, event: Event, as_json: bool) -> None:
-    error = _error(queue, event)
+    record = _record(queue, event)
+    # One that ended well has no error; of one that was stopped its own words are of no use.
+    error = record.outcome.error if record and event.data["outcome"] not in ("ok", "cancelled") else None
     if as_json:
         print_json(_document(event, error))
         return
     part = event.task.partition(":")[2] if event.task else ""
     head = f"{_clock(event.at_ms)}  {part:<14}"
-    lines = folded(_words(event), f"{head}  ")
+    lines = folded(_dead(queue, event) if event.kind == "task.dead" else _words(event, record), f"{head}  ")
     if error is not None:
         lines += folded(f"{error.code}: {error.message}", "          ")
         lines += evidence_lines(error.evidence, indent=" " * 10, most=100)
+    if event.kind == "task.dead":
+        lines += folded(dead_hint(_end(event), error, event.job), "          ")
     click.echo("\n".join(lines))
 
 
@@ -106,16 +117,28 @@ def _document(event: Event, error: ErrorInfo | None) -> dict[str, Any]:
     return document | ({"error": error.public()} if error else {})
 
 
-def _error(queue: Queue, event: Event) -> ErrorInfo | None:
-    """What the attempt said whose end this event tells; None when it ended well, or its record is gone."""
-    if event.task is None or event.data.get("outcome") in (None, "ok", "cancelled"):
+def _record(queue: Queue, event: Event) -> AttemptRecord | None:
+    """The attempt whose end this event tells; None when it tells of none, or its record is gone."""
+    if event.task is None or event.data.get("outcome") in (None, "ok"):
         return None
     task = event.task
     records = patiently(lambda: queue.attempts(task))
-    return next((r.outcome.error for r in records if r.token == event.data.get("token")), None)
+    return next((record for record in records if record.token == event.data.get("token")), None)
 
 
-def _words(event: Event) -> str:
+def _end(event: Event) -> End:
+    if event.data.get("poison"):
+        return End.POISON
+    return End.LOST if event.data.get("outcome") == "lost" else End.TRIES
+
+
+def _dead(queue: Queue, event: Event) -> str:
+    assert event.task is not None
+    view = queue.task(event.task)
+    return dead_words(_end(event), view.task.limits if view else Limits())
+
+
+def _words(event: Event, record: AttemptRecord | None) -> str:
     data = event.data
     code, place = data.get("code", ""), data.get("place", "")
     match event.kind:
@@ -125,6 +148,8 @@ def _words(event: Event) -> str:
             return f"moved to bin {data.get('bin', '?')}"
         case "job.cancelled":
             return "a person cancelled it"
+        case "job.late":
+            return "its deadline passed: what has not ended is cancelled"
         case "job.retried":
             return f"retried: {data.get('tasks', '?')} tasks have fresh tries"
         case "job.ended":
@@ -134,19 +159,25 @@ def _words(event: Event) -> str:
         case "task.blocked":
             return "planned; waits for other tasks"
         case "task.ready":
-            return "handed back, in line again" if data.get("outcome") else "in line"
+            return f"{_back(data, record)}, in line again" if data.get("outcome") else "in line"
         case "task.running":
             return f"started on {place}"
         case "task.delayed":
-            return f"{data.get('outcome', 'failed')}; tried again in a moment"
-        case "task.dead":
-            return "dead: no try is left"
+            return f"{_back(data, record)}; tried again in a moment"
         case "task.failed" if code == "DEAD_LETTER_GIVEN_UP":
             return "given up as a dead letter"
         case "task.cancelled":
-            return f"cancelled ({code})" if code else "cancelled"
+            return f"cancelled{CANCELLED_FOR.get(code, f' ({code})' if code else '')}"
         case kind:
             return printable(kind.partition(".")[2])
+
+
+def _back(data: Mapping[str, Any], record: AttemptRecord | None) -> str:
+    """How an attempt ended whose task comes again: handed back and lost are two things."""
+    outcome = str(data.get("outcome", "failed"))
+    if (record.next == Next.HAND_BACK) if record else (outcome == "cancelled"):
+        return "handed back by its pool"
+    return "lost: its pool is gone" if data.get("code") == "POOL_LOST" else outcome
 
 
 def _event_id(text: str) -> str:

@@ -14,7 +14,7 @@ from vidprocme.core.when import TIMES, moment_ms
 from vidprocme.dispatch.choosing import Choice
 from vidprocme.queue.base import Queue
 
-MOST_SEARCHED = 10_000  # jobs among which a shortened id is looked up
+FORGOTTEN_LOOKED_FOR = 100  # of so many with the same beginning or end those are left out that are on their way out
 
 CHOICE_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option(
@@ -62,12 +62,9 @@ def resolve(queue: Queue, given: str) -> JobId:
     part = given.upper().removeprefix("JOB_") if given.isascii() else ""
     if part and queue.job(JobId(given)) is not None:
         return JobId(given)
-    found = []
-    if part:
-        for view in queue.jobs(limit=MOST_SEARCHED):
-            number = view.job.id.removeprefix("job_")
-            if number.startswith(part) or number.endswith(part):
-                found.append(view.job.id)
+    found = queue.find_jobs(part)
+    if len(found) <= FORGOTTEN_LOOKED_FOR:
+        found = tuple(id_ for id_ in found if queue.job(id_) is not None)
     if not found:
         raise Fatal("JOB_UNKNOWN", f"There is no job {given!r}.", "`vidprocme jobs ls` shows those there are.")
     if len(found) > 1:

@@ -24,6 +24,7 @@ from vidprocme.cli.inputs import Input, expand
 from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
 from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
 from vidprocme.cli.progress import ProgressLines
+from vidprocme.cli.stalls import Stalls
 from vidprocme.cli.summary import batch_line, leftovers_line, summary
 from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
@@ -45,7 +46,7 @@ ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--out", "out", required=True, type=click.Path(path_type=Path), help="Folder for what comes out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each input on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr; only why nothing starts.")
 @click.option(
     "--bin",
     "bin_",
@@ -80,7 +81,7 @@ def process(
         prepare_out(out)
         whose: Whose = {"bin_": Bin(bin_), "tenant": tenant_named(tenant)}
         if deadline is not None:
-            whose["deadline_ms"] = deadline_ms(deadline, house.clock.now_ms())
+            whose["deadline_ms"] = deadline_ms(deadline, house.queue.now_ms())
         return Run(house, recipe, out, whose, as_json=as_json, quiet=quiet).run(expand(files))
 
 
@@ -115,6 +116,7 @@ class Run:
         self._house, self._recipe, self._out, self._as_json = house, recipe, out, as_json
         self._whose = whose
         self._lines = ProgressLines(quiet=quiet)
+        self._stalls = Stalls(house.queue, self._lines.warn)
         self._items: list[_Item] = []
         self._jobs: set[JobId] = set()
         self._helped = False  # how to get a model was said
@@ -178,6 +180,7 @@ class Run:
 
     def _look(self, workers: ThreadPoolExecutor) -> None:
         """Show progress, and hand out what has ended."""
+        open_jobs = []
         for item in self._items:
             if item.delivery is not None:
                 if item.delivery.done() and item.document is None:
@@ -191,7 +194,10 @@ class Run:
                 if view is not None and view.state is not JobState.QUEUED and not item.known:
                     progress = progress_of(self._house.queue.tasks(item.job))
                     self._lines.update(item.input.path.name, progress, time.monotonic() - item.started_s)
+                if view is not None and view.state not in ENDED:
+                    open_jobs.append(view)
         self._print_ready()
+        self._stalls.look(open_jobs)
 
     # -- one item --------------------------------------------------------------------------------------------------
 
@@ -244,7 +250,7 @@ class Run:
             for artifact in view.outcome.manifest if view.outcome else ():
                 if self._house.blobs.has(artifact.sha256) and not self._house.blobs.verify(artifact.sha256):
                     self._house.blobs.delete(artifact.sha256)  # else it would be taken for the new one
-        item.job = self._house.control.anew(item.source, self._recipe, **self._whose).job
+        item.job = self._house.control.anew(item.source, self._recipe, item.job, **self._whose).job
         item.known, item.delivery, item.started_s = False, None, time.monotonic()
         self._jobs.add(item.job)
 

@@ -33,14 +33,20 @@ class ProgressLines:
             self._out.write(text + "\n")
             self._out.flush()
 
+    def warn(self, text: str) -> None:
+        """A line that stays, also for those who wish for no progress."""
+        self._clear()
+        self._out.write(text + "\n")
+        self._out.flush()
+
     def update(self, name: str, progress: JobProgress, elapsed_s: float) -> None:
         """One job's progress: a line for each stage that ended, and where the others are."""
         if self._quiet:
             return
         for stage in progress.stages:
-            if stage.done == stage.total and (name, stage.stage) not in self._ended:
+            if stage.ended and (name, stage.stage) not in self._ended:
                 self._ended.add((name, stage.stage))
-                ended = "failed" if stage.failed else "done"
+                ended = "failed" if stage.failed else "cancelled" if stage.cancelled else "done"
                 self.say(f"{_short(name)}: {stage.stage} {ended}{_parts(stage)} after {clock(elapsed_s)}")
         running = _running(progress)
         if not running:
@@ -105,7 +111,11 @@ def _part(stage: StageProgress) -> str:
 
 
 def _parts(stage: StageProgress) -> str:
-    return f" ({stage.total} parts)" if stage.total > 1 else ""
+    if stage.total == 1:
+        return ""
+    return (
+        f" ({stage.total} parts)" if stage.done == stage.total else f" ({stage.done} of {stage.total} parts are done)"
+    )
 
 
 def _eta(progress: JobProgress, elapsed_s: float) -> str:

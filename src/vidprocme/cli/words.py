@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidprocme.core.job import TERMINAL
+from vidprocme.core.job import TaskState
 from vidprocme.queue.base import JobView
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ def table(views: Sequence[JobView], now_ms: int, columns: int) -> list[str]:
 
 
 def _counts(view: JobView) -> tuple[int, int]:
-    return sum(n for state, n in view.counts.items() if state in TERMINAL), sum(view.counts.values())
+    return view.counts.get(TaskState.SUCCEEDED, 0), sum(view.counts.values())
 
 
 def page(job: JobDocument) -> list[str]:
     asked = ", cancel asked" if job.cancel_asked and job.ended_at is None else ""
+    if job.late:
+        asked = ", its deadline passed"
     lines = [
         f"{printable(job.name)}: {job.state}{asked}, {job.progress:.0%}",
         f"  job       {job.id}",
@@ -53,11 +55,12 @@ def page(job: JobDocument) -> list[str]:
     if job.ended_at is None and job.eta_s is not None:
         lines.append(f"  end       in about {age_text(job.eta_s)} ({job.eta_how})")
     if job.line:
-        lines += _line(job.line)
+        lines += _line(job.line, begun=job.state != "queued")
     lines.append("  stages")
     for stage in job.stages:
-        running = f", {stage.running} running" if stage.running else ""
-        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{running}  {stage.fraction:.0%}")
+        others = (("running", stage.running), ("failed", stage.failed), ("cancelled", stage.cancelled))
+        more = "".join(f", {count} {word}" for word, count in others if count)
+        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{more}  {stage.fraction:.0%}")
     for wait in job.waiting:
         count = f" ({wait.count} tasks)" if wait.count > 1 else ""
         lines += folded(f"{wait.stage} {wait.state}{count}: {wait.text}", "  waiting   ")
@@ -78,20 +81,22 @@ def page(job: JobDocument) -> list[str]:
     return lines
 
 
-def _line(line: LineDocument) -> list[str]:
+def _line(line: LineDocument, *, begun: bool) -> list[str]:
     more = f", {line.more_urgent} in more urgent bins" if line.more_urgent else ""
     start = "unknown" if line.start_eta_s is None else f"in about {age_text(line.start_eta_s)}"
+    task = f"{line.task.partition(':')[2]}: " if begun else ""  # of a job that runs it is not the job that starts
     return [
-        *folded(f"{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
-        *folded(f"{start} ({line.how})", "  start     "),
+        *folded(f"{task}{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
+        *folded(f"{task}{start} ({line.how})", "  next      " if begun else "  start     "),
     ]
 
 
 def _trouble(attempt: AttemptDocument) -> list[str]:
     why = f" {attempt.error.code}: {attempt.error.message}" if attempt.error else ""
     task = attempt.task.partition(":")[2]
+    used = "no try used" if attempt.try_number is None else f"try {attempt.try_number}"
     return folded(
-        f"{task} try {attempt.number} on {attempt.place}: {attempt.outcome}, then {attempt.next}.{why}", "  attempt   "
+        f"{task} attempt {attempt.number} on {attempt.place}: {attempt.outcome} ({used}).{why}", "  attempt   "
     )
 
 

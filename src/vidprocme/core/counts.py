@@ -10,6 +10,7 @@ monitor/metrics.py reads the totals back. Totals are whole numbers by name:
     retry.<stage>             attempts that failed and are tried again
     wait.<bin>.*              how long tasks stood in line, from ready to running
     job.submitted, job.<end>  jobs, and how they ended; job.forgotten: those that were dropped, deleted or trimmed
+    stray                     ids that a turn met in a line, among the leases ... where no such task is, and took out; always a fault
     dead.given_up             dead letters that were too old or too many
     dead.warned               how often it was said that some soon would be
     decide.*                  how long pools took to decide

@@ -14,7 +14,8 @@ class Event:
 
     kind: `job.submitted`, `job.ended`, `job.cancelled`, `job.retried`, `job.moved` (`bin`), `job.forgotten` (`why`:
         asked, dropped, age, count), `dead.warning` (dead letters will soon be given up; of the oldest one's job), `task.<state>` (`task.ready`, `task.running` ...), or
-        `bin.paused`, `bin.resumed`: these are of no job (`job` is ""), and `data` says which `bin`.
+        `bin.paused`, `bin.resumed`: these are of no job (`job` is ""), and `data` says which `bin`; nor is `stray.removed`: the id of
+        a task that does not belong there was taken out of a `place`.
     id: the stream's id (`<ms>-<n>`); resume with it. `data` holds what a reader needs without asking: `stage`, `holder`,
     `token`, `outcome`, `code`.
     """

@@ -6,7 +6,7 @@ a Lease. A job's state is never stored by hand: `job_state` derives it from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -16,6 +16,7 @@ from typing import Any
 from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.resources import Need, Resources
+from vidprocme.core.shape import shape_of
 
 
 class Stage(StrEnum):
@@ -66,7 +67,7 @@ TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
                 TaskState.DEAD,
                 TaskState.CANCELLED,
                 TaskState.DELAYED,  # failed, timeout or lost: again after a while
-                TaskState.READY,  # handed back by a drain: again at once
+                TaskState.READY,  # handed back by a drain, or told to stop and retried since: again at once
             }
         ),
         TaskState.DELAYED: frozenset({TaskState.READY, TaskState.CANCELLED}),
@@ -196,18 +197,6 @@ class Task:
     def shape(self) -> str:
         """Stage, model and every need with its milli-GPUs or milli-CPUs, readable: `describe/demo/gpu1000+cpu_model0`."""
         return shape_of(self.stage, self.model, self.needs)
-
-
-def shape_of(stage: Stage, model: str | None, needs: Sequence[Need]) -> str:
-    """What tasks that can stand for each other have in common, see Task.shape."""
-    return f"{stage}/{model or '-'}/{'+'.join(map(_way, needs))}"
-
-
-def _way(need: Need) -> str:
-    """Everything that one way of running needs: what has the same text needs the same."""
-    r = need.resources
-    parts = ((r.cpu_milli if r.gpu_milli else 0, "c"), (r.memory_bytes, "m"), (r.vram_bytes, "v"), (r.gpus, "g"))
-    return f"{need.kind}{r.gpu_milli or r.cpu_milli}" + "".join(f"{unit}{n}" for n, unit in parts if n)
 
 
 @dataclass(frozen=True, slots=True)

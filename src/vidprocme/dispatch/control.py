@@ -19,6 +19,7 @@ from vidprocme.queue.base import JobView, Queue
 
 FRAMES_NAME = "frames.zip"
 UPLOADED = "blob:"
+ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Control:
         """A job for this content and recipe: a new one, or the one there is.
 
         The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries; one that waits for its file reads it from where it is now. A known job keeps its bin, tenant and deadline.
+        gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where it is now. A known job keeps its bin and
+        tenant; a deadline of this wish becomes the job's, unless it has succeeded.
 
         Args:
             deadline_ms: see Job.deadline_ms.
@@ -65,9 +67,12 @@ class Control:
         job = replace(self._job(source, recipe, bin_, tenant), deadline_ms=deadline_ms)
         return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
 
-    def anew(self, source: Source, recipe: Recipe, **whose: Unpack[Whose]) -> Submission:
-        """The same wish as a new job, whatever there was: for a stored result whose blobs are gone."""
-        self._queue.forget_key(_key("process", source.sha256, recipe))
+    def anew(self, source: Source, recipe: Recipe, instead_of: JobId, **whose: Unpack[Whose]) -> Submission:
+        """The same wish as a new job instead of that one: for a stored result whose blobs are gone.
+
+        Has somebody else made it anew since, it is that job.
+        """
+        self._queue.forget_key(_key("process", source.sha256, recipe), instead_of)
         self._at("key-freed")
         return self.submit(source, recipe, **whose)
 
@@ -125,22 +130,28 @@ class Control:
         return Job(new_job_id(now_ms, os.urandom(10)), source, recipe, bin_, tenant, now_ms)
 
     def _enter(self, job: Job, tasks: Sequence[Task], key: str) -> Submission:
-        self._at("before-submit")
-        submitted = self._queue.submit(job, tasks, key=key)
-        self._at("submitted")
-        if submitted.created:
-            return Submission(submitted.job, True, job.bin)
-        view = self._queue.job(submitted.job)
-        if view is None:  # trimmed by retention: the key is free for a new one
-            self._queue.forget_key(key)
+        while True:
+            self._at("before-submit")
+            submitted = self._queue.submit(job, tasks, key=key)
+            self._at("submitted")
+            if submitted.created:
+                return Submission(submitted.job, True, job.bin)
+            view = self._queue.job(submitted.job)
+            if view is not None:
+                break
+            # It was forgotten since: its key is free for a new one, unless somebody else was faster.
+            self._queue.forget_key(key, submitted.job)
             self._at("key-freed")
-            return Submission(self._queue.submit(job, tasks, key=key).job, True, job.bin)
         self._rebind(view, job.source)
         self._at("rebound")
         retried = 0
-        if view.state in (JobState.FAILED, JobState.CANCELLED):
-            retried = self._queue.retry(submitted.job)
+        # One that is being stopped is as good as ended: joined silently, nothing of the wish would be done.
+        stopping = view.state not in ENDED and (view.cancel_asked or view.doomed)
+        if stopping or view.state in (JobState.FAILED, JobState.CANCELLED):
+            retried = self._queue.retry(submitted.job, deadline_ms=job.deadline_ms)
             self._at("retried")
+        elif job.deadline_ms:
+            self._queue.set_deadline(submitted.job, job.deadline_ms)
         return Submission(submitted.job, False, view.job.bin, retried)
 
     def _rebind(self, view: JobView, source: Source) -> None:

@@ -75,7 +75,8 @@ class Dispatcher:
         self._running: dict[AttemptId, Claimed] = {}
         self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
-        self._foreseen: tuple[Placement, ...] = ()  # decided while a turn was on its way; the next one claims it
+        # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
+        self._foreseen: tuple[Placement, ...] = ()
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
@@ -214,7 +215,8 @@ class Dispatcher:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._ends.settlements()
-        ahead = ahead and self._may_claim_ahead()
+        unheard = self._away and bool(self._foreseen) and not self._draining.is_set()
+        ahead = unheard or (ahead and self._may_claim_ahead())
         claims, self._foreseen = self._foreseen, ()
         if not ahead:
             self._take_back(claims)
@@ -224,12 +226,14 @@ class Dispatcher:
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:
-                self._take_back_all(claims)
+                self._take_back([*claims, *self._foreseen])
+                self._foreseen = ()
                 if not settlements:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._take_back_all(claims)  # a lease that was granted all the same ends by itself
+                self._take_back(self._foreseen)
+                self._foreseen = claims
                 raise
             self._ends.settled(settlements, turn.stale)
             if settlements:
@@ -338,10 +342,6 @@ class Dispatcher:
         for placement in claims:
             self._snapshot = taken_back(self._snapshot, placement)
 
-    def _take_back_all(self, claims: Collection[Placement]) -> None:
-        self._take_back([*claims, *self._foreseen])
-        self._foreseen = ()
-
     def _see(self, turn: Turn) -> None:
         self._due.seen(turn)
         lines = self._unread.without(turn.lines)
@@ -363,7 +363,8 @@ class Dispatcher:
                 self._ends.add(claimed, report.outcome)
         self._snapshot = finished_all(self._snapshot, freed)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
-            self._take_back_all(())
+            self._take_back(self._foreseen)
+            self._foreseen = ()
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""

@@ -3,14 +3,14 @@
 The work ahead is the tasks that stand before it, each with the mean time that attempts of its stage have taken so far. Its speed is
 how many attempts run now: each does a second of work in a second. When none does, it is how much was done in each second of
 the last minutes in which anything ended at all (a queue that was idle for nine of ten minutes is not slow), and never more
-than there are places. Their quotient is the wait. It is a guess: tasks that are planned meanwhile, retries, shares between
-tenants and overdue tasks of other bins are not in it.
+than there are places. Their quotient is the wait. When every place is busy, one attempt more has to end first. It is a guess: tasks
+that are planned meanwhile, retries, shares between tenants and overdue tasks of other bins are not in it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from vidprocme.core.counts import TOOK
@@ -40,37 +40,48 @@ def start_eta(
     lately: Lately,
     *,
     slots: int,
-    running: int = 0,
-    paused: bool = False,
-    private: bool = False,
+    busy: int,
+    mates: Collection[Stage] = frozenset(Stage),
+    hindered: str = "",
 ) -> Eta:
     """When the task at this position will start.
 
     Args:
-        slots: attempts that the places of all pools at work can run at once.
-        running: attempts that run now, at these places or others.
-        paused: nothing of its bin is begun.
-        private: there are pools that serve their own jobs only; this may be one of them.
+        slots: attempts that the places it could go to can run at once; 0: nobody has said yet.
+        busy: those that they run now.
+        mates: the stages whose tasks go to these places: only they are in its way.
+        hindered: why it cannot start as things are; "": it can.
     """
-    if paused:
-        return Eta(None, f"bin {position.bin} is paused")
+    if hindered:
+        return Eta(None, hindered)
     if slots == 0:
-        return Eta(None, "only pools for their own jobs are at work" if private else "no pool is at work")
-    ahead = Counter(position.ahead) + Counter(position.more_urgent)
-    if not ahead:
-        return Eta(0.0, "nothing is ahead of it: it starts when a place is free")
+        return Eta(None, "what the pools offer is not known yet")
+    full = busy >= slots
+    ahead = _of((Counter(position.ahead) + Counter(position.more_urgent)), mates)
+    if not ahead and not full:
+        return Eta(0.0, "nothing is ahead of it, and a place is free")
     means = {stage: mean_s(counters, stage) for stage in {*ahead, *lately.ended}}
     unknown = sorted(stage.value for stage in ahead if means[stage] is None)
     if unknown:
         return Eta(None, f"no {' or '.join(unknown)} has ended yet, so nobody knows how long one takes")
     work_s = sum(count * (means[stage] or 0.0) for stage, count in ahead.items())
-    speed, because = float(min(running, slots)), f"{min(running, slots)} run at once now"
-    if not running:
+    if full:
+        one_s = _mean_s(counters, mates)
+        if one_s is None:
+            places = (
+                f"all {slots} places that could take it are" if slots > 1 else "the only place that could take it is"
+            )
+            return Eta(None, f"{places} busy, and nothing like it has ended yet: nobody knows for how long")
+        what = f"{ahead.total()} ahead and " if ahead else ""
+        how = f"{what}one of {slots} that run now are {work_s + one_s:.0f} s of work by their mean times"
+        return Eta((work_s + one_s) / slots, f"{how}; every place is busy")
+    speed, because = float(busy), f"{busy} run at once now"
+    if not busy:
         if not lately.seconds:
             return Eta(
                 None, f"nothing runs, and nothing ended in the last {WINDOW_MIN} minutes: nobody knows how fast it goes"
             )
-        done_s = sum(count * (means[stage] or 0.0) for stage, count in lately.ended.items())
+        done_s = sum(count * (means[stage] or 0.0) for stage, count in _of(lately.ended, mates).items())
         speed = min(done_s / lately.seconds, float(slots))
         because = f"lately {speed:.1f} s of work were done in a second"
     if speed == 0.0:
@@ -78,13 +89,27 @@ def start_eta(
     return Eta(work_s / speed, f"{ahead.total()} ahead are {work_s:.0f} s of work by their mean times; {because}")
 
 
-def end_eta(fraction: float, elapsed_s: float | None) -> Eta:
+def _of(counts: Mapping[Stage, int], mates: Collection[Stage]) -> Counter[Stage]:
+    return Counter({stage: count for stage, count in counts.items() if stage in mates})
+
+
+def _mean_s(counters: Mapping[str, int], stages: Collection[Stage]) -> float | None:
+    """The mean time of an attempt of any of these stages, in seconds; None when none has ended."""
+    took = [TOOK.read(counters, f"took.{stage}") for stage in stages]
+    count = sum(one.count for one in took)
+    return sum(one.sum_s for one in took) / count if count else None
+
+
+def end_eta(fraction: float, elapsed_s: float | None, hindered: str = "") -> Eta:
     """When a job that runs will have ended.
 
     Args:
-        fraction: how much of it is done, 0..1.
+        fraction: how much of it is settled, 0..1.
         elapsed_s: since its first attempt started; None: none has.
+        hindered: why something of it cannot start as things are; "": all can.
     """
+    if hindered:
+        return Eta(None, hindered)
     if elapsed_s is None:
         return Eta(None, "nothing of it has started")
     if fraction < 0.02 or elapsed_s < 1.0:

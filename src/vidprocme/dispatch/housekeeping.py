@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from vidprocme.core.errors import Fatal
-from vidprocme.dispatch.pool import free_seen_dead
+from vidprocme.dispatch.pool import free_dead
 from vidprocme.queue.base import Keep, Queue, Trimmed
 
 EVERY_S = 5.0
@@ -34,7 +34,7 @@ class Housekeeper:
             Retryable: the queue is out of reach; the step is tried again with the next call.
         """
         if self._now_s() >= self._look_s:
-            free_seen_dead(self._queue)
+            free_dead(self._queue)
             self._look_s = self._now_s() + LOOK_FOR_DEAD_S
         if self._now_s() < self._next_s:
             return

@@ -37,16 +37,10 @@ def is_alive(pool: PoolInfo) -> bool | None:
 
 
 def free_dead(queue: Queue) -> int:
-    """Give back at once what dead pools held, and forget them. Returns how many leases.
+    """Give back at once what pools held whose process is seen to be over, and forget them: one call when there is none. Returns how
+    many leases.
 
-    Dead is one whose process is seen to be over, or whose presence is. (One that only stood still for so long joins again.)
+    One that cannot be seen from here is left to the turns, which know whether its silence says anything.
     """
-    present = {pool.id for pool in queue.pools()}
-    dead = [pool.id for pool in queue.remembered_pools() if is_alive(pool) is False or pool.id not in present]
-    return sum(queue.free_dead(pool) for pool in dead)
-
-
-def free_seen_dead(queue: Queue) -> int:
-    """The same, of those alone whose process is seen to be over: one call when there is none. Returns how many leases."""
     dead = [pool.id for pool in queue.remembered_pools() if is_alive(pool) is False]
     return sum(queue.free_dead(pool) for pool in dead)

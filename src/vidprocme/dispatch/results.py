@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 from vidprocme.core.errors import ErrorInfo, Fatal, Retryable
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState, Outcome, OutcomeKind, Stage, TaskState
+from vidprocme.core.job import JobState, Limits, Outcome, OutcomeKind, Stage, TaskState
 from vidprocme.core.media import Caption, MediaInfo, RenditionFile, seconds
 from vidprocme.core.wire import from_wire
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import JobView, Queue, TaskView
 
 NO_MODEL = "captions: no model"
+POISONED = 2  # deaths of its attempts' own making, at which the queue sets a task aside (queue/scripts.py)
+NO_MEMORY = frozenset({"OUT_OF_MEMORY", "FFMPEG_OUT_OF_MEMORY", "MODEL_OUT_OF_MEMORY"})
+
+
+class End(StrEnum):
+    """Why the queue tries a task no more."""
+
+    POISON = "poison"
+    LOST = "lost"
+    TRIES = "tries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,18 @@ def _wordless_note(times: Sequence[Fraction]) -> str:
 
 
 def _error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
+    if view.state is JobState.CANCELLED and view.late:
+        at = (
+            datetime.fromtimestamp(view.job.deadline_ms / 1000, UTC)
+            .isoformat(timespec="seconds")
+            .replace("+00:00", "Z")
+        )
+        return ErrorInfo(
+            "DEADLINE",
+            f"The job did not end by its deadline, {at}: what was left of it was cancelled.",
+            f"`vidprocme jobs retry {view.job.id}` goes on with it, without a deadline.",
+            {"deadline_at": at},
+        )
     if view.state is JobState.CANCELLED:
         return ErrorInfo(
             "CANCELLED", "The job was cancelled.", f"`vidprocme jobs retry {view.job.id}` goes on with it."
@@ -177,7 +201,60 @@ def _error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
         return None
     for task in tasks:
         if task.state in (TaskState.FAILED, TaskState.DEAD):
-            error = (task.outcome and task.outcome.error) or ErrorInfo("INTERNAL", f"Stage {task.task.stage} failed.")
+            error = last_error(task) or ErrorInfo("INTERNAL", f"Stage {task.task.stage} failed.")
             evidence = {**error.evidence, "stage": task.task.stage.value, "task": task.task.id, "tries": task.tries}
-            return replace(error, evidence=evidence)
+            return replace(error, evidence=evidence | ({"lost": task.lost} if task.lost else {}))
     return ErrorInfo("INTERNAL", "The job failed, and no task says why.", "Please report this.")
+
+
+# -- tasks that are tried no more --------------------------------------------------------------------------------------
+
+
+def last_error(view: TaskView) -> ErrorInfo | None:
+    """What a task that failed or died last said; of one that no try can save as things are, also that, and what to do."""
+    error = view.outcome.error if view.outcome else None
+    end = _end_of(view)
+    if error is None or end is None:
+        return error
+    hint = dead_hint(end, error, view.task.job)
+    if end is End.TRIES:
+        return replace(error, hint=hint)  # what it said is why
+    words = dead_words(end, view.task.limits)
+    return replace(error, message=f"{words[0].upper()}{words[1:]}. {error.message}", hint=hint)
+
+
+def dead_words(end: End, limits: Limits) -> str:
+    match end:
+        case End.POISON:
+            return "set aside: it crashed its own process twice"
+        case End.LOST:
+            return f"given up: lost {limits.lost + 1} times"
+        case End.TRIES:
+            return "dead: its only try failed" if limits.tries == 1 else f"dead: all {limits.tries} tries are used up"
+
+
+def dead_hint(end: End, error: ErrorInfo | None, job: JobId) -> str:
+    again = f"`vidprocme jobs retry {job}` tries it again."
+    match end:
+        case End.POISON if error is not None and error.code in NO_MEMORY:
+            return (
+                "Give the machine more memory, or the attempts a higher limit (VIDPROCME_ATTEMPT_MEMORY_MB). "
+                f"Then {again}"
+            )
+        case End.POISON:
+            return f"Look at this video first: it may crash whatever reads it. {again}"
+        case End.LOST:
+            return f"Whatever ran it vanished or was killed each time: look at those machines' logs and memory. Then {again}"
+        case End.TRIES:
+            # Of an attempt it was said that another one comes.
+            hint = error.hint.removeprefix("It is tried again.").strip() if error else ""
+            return f"{hint} {again}".strip()
+
+
+def _end_of(view: TaskView) -> End | None:
+    """Why a task is tried no more, though a try might have helped; None of one that no try can."""
+    if view.crashes >= POISONED:
+        return End.POISON
+    if view.lost > view.task.limits.lost:
+        return End.LOST
+    return End.TRIES if view.state is TaskState.DEAD else None

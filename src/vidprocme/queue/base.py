@@ -75,7 +75,7 @@ ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold t
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line, while not very many wait
 HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most so many, and one of each line
-LINES = 64  # lines that a turn returns, in rotation when there are more
+LINES = 64  # lines that a turn returns; of more, half are the most urgent bins' and half come in rotation over all
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,16 @@ class Queue(Rules, Protocol):
         """Cancel every waiting task at once and mark the running ones (their beat tells them). False: already ended."""
         ...
 
-    def retry(self, job: JobId) -> int:
-        """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many."""
+    def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
+        """Give failed, dead and cancelled tasks fresh tries; succeeded ones are never touched. Returns how many are tried again:
+        in a job that is being stopped, also those whose attempts were told to stop.
+
+        deadline_ms: its deadline from now on; 0: the one it has, unless that has passed: then it has none any more.
+        """
+        ...
+
+    def set_deadline(self, job: JobId, deadline_ms: int) -> bool:
+        """Another deadline for a job. False: it has ended."""
         ...
 
     def move(self, job: JobId, bin_: Bin) -> int:
@@ -162,8 +170,8 @@ class Queue(Rules, Protocol):
         """
         ...
 
-    def forget_key(self, key: str) -> None:
-        """Free an idempotency key, so that the same wish makes a new job."""
+    def forget_key(self, key: str, job: JobId) -> bool:
+        """Free an idempotency key that this job has, so that the same wish makes a new job. False: it is not the job's."""
         ...
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
@@ -229,6 +237,7 @@ class Queue(Rules, Protocol):
     ) -> TurnSent:
         """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
         in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.
+        After an answer that never came the next turn may ask for the same claims: those that were granted then are again.
         """
         ...
 
@@ -281,6 +290,12 @@ class Queue(Rules, Protocol):
         """
         ...
 
+    def find_jobs(self, part: str) -> tuple[JobId, ...]:
+        """Every job whose id, without its `job_`, begins or ends so, newest first; of all there are. One that is being forgotten
+        may be among them. Letters and digits only: what has others is in no id.
+        """
+        ...
+
     def contents(self) -> Iterator[str]:
         """Every sha256 that a job, a task or an outcome names, some more than once, read in pages: what a sweep must keep."""
         ...
@@ -319,6 +334,10 @@ class Queue(Rules, Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Totals since the data folder began, by the names of core.counts."""
+        ...
+
+    def now_ms(self) -> int:
+        """The queue's clock: every time that it tells is told by it, and this machine's may differ."""
         ...
 
     def server(self) -> ServerInfo:

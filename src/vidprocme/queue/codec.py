@@ -41,6 +41,8 @@ JOB_FIELDS = (
     "going",
     "late",
     "again",
+    "doom",
+    "deadline",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -215,8 +217,9 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         return None
     counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
     counts = {state: n for state, n in counts.items() if n}
+    job = job_from(text, row["uri"], row["mtime"], row["bin"])
     return JobView(
-        job=job_from(text, row["uri"], row["mtime"], row["bin"]),
+        job=job if row["deadline"] is None else replace(job, deadline_ms=int(row["deadline"])),
         # A retry of many tasks goes on: what it has not come to yet is still as it ended.
         state=job_state(counts if row["again"] is None else {TaskState.BLOCKED: 1, **counts}),
         counts=counts,
@@ -224,6 +227,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         ended_ms=_whole(row["ended"]),
         cancel_asked=row["cancel"] is not None,
         late=row["late"] is not None,
+        doomed=row["doom"] is not None,
     )
 
 

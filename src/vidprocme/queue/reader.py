@@ -100,6 +100,20 @@ class QueueReader:
             upper = last
             yield new
 
+    def find_jobs(self, part: str) -> tuple[JobId, ...]:
+        if not (part.isascii() and part.isalnum()):
+            return ()
+        key, at = self._keys.of("jobs"), 0
+        found: set[str] = set()
+        while True:
+            # Ids alone, and the server looks at them: 100,000 jobs are read in pages of 500 in seconds, their ids in a moment.
+            at, pairs = self.command("ZSCAN", key, at, "MATCH", f"*{part}*", "COUNT", 1000)
+            found.update(id_ for id_, _ in pairs)
+            if int(at) == 0:
+                break
+        names = {JobId(id_): id_.removeprefix("job_") for id_ in found}
+        return tuple(sorted((id_ for id_, n in names.items() if n.startswith(part) or n.endswith(part)), reverse=True))
+
     def contents(self) -> Iterator[str]:
         # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
         # They are not made into nouns for it: of what a newer vidprocme wrote that cannot be done.
@@ -251,6 +265,10 @@ class QueueReader:
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))
         return {name: int(n) for name, n in sorted(found.items())}
+
+    def now_ms(self) -> int:
+        seconds, micros = self.command("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def server(self) -> ServerInfo:
         return connect.describe(self._client, self._where, ours=self._ours)

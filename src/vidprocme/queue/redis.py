@@ -1,6 +1,6 @@
 """The Queue on Redis or Valkey >= 6.2: every change of a task is one script, and every script may be said twice.
 
-Plain commands change only what no task hangs on: an idempotency key that is freed, where a source lies.
+Plain commands change only what no task hangs on: where a source lies.
 
 The client is synchronous: the dispatch loop is. Threads may share one RedisQueue (the beat thread does); the connections
 come from a pool.
@@ -9,9 +9,11 @@ come from a pool.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import redis as redis_py
@@ -22,6 +24,7 @@ from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.shares import TENANTS_MOST
 from vidprocme.queue import codec, connect, submitting, terms, turning, unreadable
+from vidprocme.queue import format as form
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
     HEADS,
@@ -61,7 +64,8 @@ class RedisQueue(QueueReader):
         super().__init__(client, keys, where, ours=ours)
         self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
-        self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
+        self._cursors: dict[str, str] = {}  # by holder: where its next turn begins in the rotation of lines
+        self._unheard: dict[str, str] = {}  # by holder: the name of its last turn, if the answer to that never came
 
     @classmethod
     def connect(
@@ -76,16 +80,19 @@ class RedisQueue(QueueReader):
 
         Raises:
             Retryable: QUEUE_UNREACHABLE.
-            Fatal: QUEUE_EVICTS, QUEUE_SERVER_TOO_OLD, QUEUE_DENIED; BadWish QUEUE_BAD_URL.
+            Fatal: QUEUE_EVICTS, QUEUE_SERVER_TOO_OLD, QUEUE_DENIED, QUEUE_FORMAT; BadWish QUEUE_BAD_URL.
         """
         where = connect.masked(url)
         client = connect.open_client(url)
+        keys = Keys(prefix)
         try:
             connect.examine(client, where, ours=ours)
+            with connect.translated(where):
+                form.examine(client, keys, where)
         except BaseException:
             client.close()
             raise
-        return cls(client, Keys(prefix), where, memory_percent, ours=ours)
+        return cls(client, keys, where, memory_percent, ours=ours)
 
     def run(self, name: str, *args: str | int | float) -> Any:
         """Call a script; its errors in our words."""
@@ -122,11 +129,14 @@ class RedisQueue(QueueReader):
             answer = self._known(job, self.run("cancel", job))
         return bool(first)
 
-    def retry(self, job: JobId) -> int:
-        answer, fresh = self.run("retry", job, "")
+    def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
+        answer, fresh = self.run("retry", job, "", deadline_ms or "")
         self._known(job, answer)
         self._to_the_end(answer, "retry", job)
         return int(fresh)
+
+    def set_deadline(self, job: JobId, deadline_ms: int) -> bool:
+        return bool(self._known(job, self.run("deadline", job, deadline_ms)))
 
     def move(self, job: JobId, bin_: Bin) -> int:
         answer, moved = self.run("move", job, bin_, "")
@@ -168,8 +178,8 @@ class RedisQueue(QueueReader):
         jobs, given_up, warn, dead, more = self.run("trim", *bounds, TRIM_AGAIN_MS, STEP)
         return Trimmed(int(jobs), int(given_up), int(dead), bool(warn), bool(more))
 
-    def forget_key(self, key: str) -> None:
-        self.command("HDEL", self._keys.of("keys"), key)
+    def forget_key(self, key: str, job: JobId) -> bool:
+        return bool(self.run("unkey", key, job))
 
     def rebind_source(self, job: JobId, uri: str, mtime_ns: int) -> None:
         exists = self.command("EXISTS", self._keys.job(job))
@@ -206,6 +216,7 @@ class RedisQueue(QueueReader):
     def leave(self, pool: str) -> None:
         self.free_dead(pool)
         self._cursors.pop(pool, None)
+        self._unheard.pop(pool, None)
 
     def pools(self) -> tuple[PoolInfo, ...]:
         return tuple(pool.info for pool in self.fleet())
@@ -223,7 +234,11 @@ class RedisQueue(QueueReader):
         return tuple(sorted(known, key=lambda pool: (pool.started_ms, pool.id)))
 
     def free_dead(self, pool: str) -> int:
-        return int(self.run("free", pool))
+        freed, more = self.run("free", pool)
+        while more:
+            step, more = self.run("free", pool)
+            freed += step
+        return int(freed)
 
     def turn(
         self,
@@ -252,12 +267,14 @@ class RedisQueue(QueueReader):
         looks: bool = True,
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
-        cursor = self._cursors.get(holder, 0)
+        cursor = self._cursors.get(holder, "")
+        name = self._unheard.pop(holder, "") or secrets.token_hex(8)
         words = turning.words(
-            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs
+            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs, name=name
         )
         sent = self._link.begin(script("turn"), words)
-        return turning.Begun(sent, holder, settle, claims, self._cursors, self._where)
+        unheard = partial(self._unheard.__setitem__, holder, name)
+        return turning.Begun(sent, holder, settle, claims, self._cursors, unheard, self._where)
 
     def beat(
         self,

@@ -25,6 +25,7 @@ POISON = 2  # deaths of its attempts' own making that set a task aside
 LOST_DELAY_MS = 500
 AVOID_MOST = 8  # places that one task had better not go to
 SWEEP_MOST = 32  # leases (and pools) one turn looks after
+FREE_MOST = 128  # leases of a pool that is gone, given back by one script
 LATE_MOST = 8  # jobs past their deadline that one turn stops
 PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 STEPS_MOST = 128  # tasks one script looks at to let them go or cancel them; the rest comes with the next turns
@@ -115,6 +116,7 @@ def _marks() -> dict[str, str]:
         "AVOID": str(AVOID_MOST),
         "SWEEP": str(SWEEP_MOST),
         "LATE": str(LATE_MOST),
+        "FREE": str(FREE_MOST),
         "PROMOTE": str(PROMOTE_MOST),
         "STEPS": str(STEPS_MOST),
         "TOOK": _list(counts.TOOK.bounds),

@@ -15,8 +15,9 @@ from typing import Any
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId, task_id
-from vidprocme.core.job import AfterRule, Bin, Limits, Stage, Task, shape_of
+from vidprocme.core.job import AfterRule, Bin, Limits, Stage, Task
 from vidprocme.core.resources import Need
+from vidprocme.core.shape import shape_of
 from vidprocme.queue.base import TEXT_MOST
 from vidprocme.queue.keys import split_line
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any, overload
@@ -22,13 +21,14 @@ def words(
     claims: Sequence[Claim],
     *,
     lease_ms: int,
-    cursor: int,
+    cursor: str,
     heads: int,
     looks: bool,
     jobs: Collection[JobId] | None,
+    name: str,
 ) -> list[str | int]:
-    """A turn as turn.lua reads it."""
-    args: list[str | int] = [holder, lease_ms, cursor, LINES, heads, secrets.token_hex(8)]
+    """A turn as turn.lua reads it. `name`: of the call; one that is said again under it gets its own claims again."""
+    args: list[str | int] = [holder, lease_ms, cursor, LINES, heads, name]
     shown = sorted(jobs) if jobs is not None else []
     args += [len(settle), int(looks), -1 if jobs is None else len(shown), *shown]
     for settlement in settle:
@@ -70,18 +70,24 @@ class Begun:
         holder: str,
         settle: Sequence[Settlement],
         claims: Sequence[Claim],
-        cursors: dict[str, int],
+        cursors: dict[str, str],
+        unheard: Callable[[], None],
         where: str,
     ) -> None:
+        """
+        Args:
+            unheard: called when the answer never came.
+        """
         self._sent, self._holder, self._settle, self._claims = sent, holder, settle, claims
-        self._cursors, self._where = cursors, where
+        self._cursors, self._unheard, self._where = cursors, unheard, where
 
     def answer(self) -> Turn:
         try:
             stale, claimed, lines, total, due, cursor, shares, jobs = self._sent.answer()
         except redis.RedisError as error:
+            self._unheard()
             raise connect.translate(error, self._where) from error
-        self._cursors[self._holder] = int(cursor)
+        self._cursors[self._holder] = str(cursor)
         names = (row[0] for row in lines)
         shown = tuple(unreadable.each("what waits in line", names, lines, lambda _, row: codec.line_from(row)))
         return Turn(

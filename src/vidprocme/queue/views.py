@@ -95,7 +95,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with the counts its state is derived from."""
+    """A job with the counts its state is derived from; its source, bin and deadline as they are now."""
 
     job: Job
     state: JobState
@@ -104,6 +104,9 @@ class JobView:
     ended_ms: int | None = None
     cancel_asked: bool = False
     late: bool = False  # its deadline passed, and what was left of it was cancelled
+    doomed: bool = (
+        False  # a task failed without which there is no result: the others were cancelled, or are told to stop
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ CODES = (
     CANNOT_START,
 )
 
-_KIND_WORDS = {
+KIND_WORDS = {
     PlaceKind.CPU: "CPU",
     PlaceKind.GPU: "GPU",
     PlaceKind.SERVER: "model server",
@@ -111,7 +111,7 @@ class Explainer:
         words = _kinds(able.needs)
         if not able.open and not able.draining:
             return Reason(
-                NO_SUCH_PLACE, f"No place could ever hold it: it needs {_needs(needs)}; {self._largest(needs)}."
+                NO_SUCH_PLACE, f"No place could ever hold it: it needs {needs_in_words(needs)}; {self._largest(needs)}."
             )
         if not able.open:
             is_are = "is" if len(able.draining) == 1 else "are"
@@ -182,7 +182,7 @@ class Explainer:
     def _full(self, able: _Able) -> str:
         words, n = _kinds(able.needs), len(able.open)
         text = f"The only {words} place that could hold it is busy" if n == 1 else f"All {n} {words} places are busy"
-        return f"{text}: none has {_needs(able.needs)} free"
+        return f"{text}: none has {needs_in_words(able.needs)} free"
 
     def _places_for(self, needs: tuple[Need, ...]) -> _Able:
         if id(needs) not in self._able:
@@ -210,7 +210,7 @@ class Explainer:
         parts = []
         for kind in kinds:
             has = [place.resources for place in self._places if place.kind is kind]
-            word = _KIND_WORDS[kind]
+            word = KIND_WORDS[kind]
             if not has:
                 parts.append(f"there is no {word} place")
             else:
@@ -245,12 +245,12 @@ def _could_hold(place: Place, need: Need) -> bool:
     return place.kind is need.kind and place.slots > 0 and need.resources.fits(place.resources)
 
 
-def _needs(needs: tuple[Need, ...]) -> str:
-    return " or ".join(f"{amount(need.resources)} on a {_KIND_WORDS[need.kind]} place" for need in needs) or "nothing"
+def needs_in_words(needs: tuple[Need, ...]) -> str:
+    return " or ".join(f"{amount(need.resources)} on a {KIND_WORDS[need.kind]} place" for need in needs) or "nothing"
 
 
 def _kinds(needs: tuple[Need, ...]) -> str:
-    return " or ".join(dict.fromkeys(_KIND_WORDS[need.kind] for need in needs))
+    return " or ".join(dict.fromkeys(KIND_WORDS[need.kind] for need in needs))
 
 
 def _bytes(count: int) -> str:

@@ -6,7 +6,8 @@
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended, and one more while it is
 --                             being retried), again (ms: being retried), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
---                             late (ms: found past its deadline)
+--                             late (ms: found past its deadline), deadline (ms, in place of its text's, since a repeated wish said so; 0: it has
+--                             none any more, for it was retried after it)
 --   <p>tasks:<job>    list    ids of the job's tasks in planning order
 --   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
 --                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
@@ -33,8 +34,9 @@
 --   <p>keys           hash    idempotency key -> job
 --   <p>pools          hash    pool -> PoolInfo JSON
 --   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
+--   <p>heard          string  when anybody was heard last, see _heard.lua
 --   <p>told           hash    pool -> its own totals as it last told them (JSON); from join until it is forgotten
---   <p>fence          string  counter of lease tokens
+--   <p>fence          string  counter of lease tokens;  <p>format  string: see format.py
 --   <p>ev             stream  events, each one field `e` (JSON), MAXLEN ~
 --   <p>states         hash    tasks by state
 --   <p>stat           hash    totals by name (core/counts.py)
@@ -50,7 +52,7 @@ local ALLOWED = @TRANSITIONS@ -- ' from>to from>to ... '
 local TERMINAL = @TERMINAL@
 local LOST_OUTCOME = @LOST_OUTCOME@
 local EVENTS, ATTEMPTS, WAKE, SERIES_S, LOST_DELAY_MS = '@EVENTS@', @ATTEMPTS@, @WAKE@, '@SERIES_S@', @LOST_DELAY_MS@
-local SWEEP, PROMOTE, POISON, AVOID, LATE = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@, @LATE@
+local SWEEP, PROMOTE, POISON, AVOID, LATE, FREE = '@SWEEP@', '@PROMOTE@', @POISON@, @AVOID@, @LATE@, @FREE@
 
 -- `..` prints 14 digits only; microseconds have 16.
 local function whole(number) return string.format('%.0f', number) end

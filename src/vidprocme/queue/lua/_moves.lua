@@ -116,10 +116,15 @@ local function move(task, to, info, sets)
     .. (info.poison and ',"poison":"1"' or ''))
 end
 
--- Is this predecessor's part done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
-local function met(rule, before)
-  if not before or not TERMINAL[before.state] then return 'no' end
-  if rule == 'settled' or before.state == 'succeeded' then return 'yes' end
+-- A task's state; nil when there is no such task. (Not all of it is read: a join comes after thousands.)
+local function state_of(id)
+  return TASKS[id] and TASKS[id].state or call('HGET', P .. 'task:' .. id, 'state') or nil
+end
+
+-- Is the part of a predecessor in this state done for a task with this rule? 'yes', 'no' (still to come) or 'never'.
+local function met(rule, state)
+  if not TERMINAL[state or ''] then return 'no' end
+  if rule == 'settled' or state == 'succeeded' then return 'yes' end
   return 'never'
 end
 
@@ -146,7 +151,7 @@ local function insert(new, job)
   end
   for _, before in ipairs(new.after) do
     call('RPUSH', P .. 'kids:' .. before, id)
-    local answer = met(sort.rule, load(before))
+    local answer = met(sort.rule, state_of(before))
     if answer == 'no' then missing = missing + 1 end
     if answer == 'never' then hopeless = true end
   end
@@ -242,7 +247,8 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   local to
   if next == 'succeed' then to = 'succeeded'
   elseif next == 'fail' then to = 'failed'
-  elseif next == 'cancel' then to = 'cancelled'
+  -- It was told to stop, and its job was retried since: like what is handed back.
+  elseif next == 'cancel' then to = stopping(task.job) and 'cancelled' or 'ready'
   elseif next == 'retry' then to = (poison or tries >= task.max_tries) and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'lost' then to = lost > task.max_lost and 'dead' or (delay > 0 and 'delayed' or 'ready')
   elseif next == 'hand_back' then to = 'ready'
@@ -258,7 +264,7 @@ local function finish(task, next, outcome, kind, code, delay, marks)
     quoted(task.place) .. ',"started":"' .. task.started .. '","ended":"' .. NOW_WORD .. '","outcome":' .. outcome .. '}'
   local sets = {'used', tries .. ' ' .. lost .. ' ' .. crashes .. ' ' .. task.smaller, 'last', task.last}
   if string.find(marks, 'e', 1, true) then avoid(task, task.place) end
-  -- What was lost or handed back keeps its place in the line; a failure goes to its end.
+  -- What was lost, handed back or stopped keeps its place in the line; a failure goes to its end.
   if next == 'retry' then task.score = 0 end
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to ~= 'dead' and to ~= 'cancelled') end
@@ -268,6 +274,15 @@ end
 
 local function lose(task, delay)
   finish(task, 'lost', LOST_OUTCOME, 'lost', 'POOL_LOST', delay, '')
+end
+
+-- An id in one of the places where no such task is: nothing can be done for it, and it must not stand in the way of the others.
+local function cast_out(from, id)
+  local family, owner = string.match(from, '^(%a+):?(.*)$')
+  if family == 'held' then belong(P .. from, id, false) HOLDERS[owner] = true else place(P .. from, id) end
+  if family == 'line' then LINES[owner] = true end
+  add(TOTALS, 'stray', 1)
+  emit('stray.removed', '', id, {place = from})
 end
 
 local function holds(task, holder, token)

@@ -38,7 +38,7 @@ local function let_go(before, from, upto)
     local task = load(id)
     -- One that a retry holds learns from its second walk how this ended.
     if task and task.state == 'blocked' and task.missing >= 0 then
-      if met(task.rule, before) == 'never' then
+      if met(task.rule, before.state) == 'never' then
         move(task, 'cancelled', {code = 'PREDECESSOR_FAILED'})
       elseif stopping(task.job) then
         move(task, 'cancelled', {code = stop_code(task.job)})
@@ -58,7 +58,7 @@ local function stop_some(job, from)
   local code = stop_code(job)
   for _, id in ipairs(ids) do
     local task = load(id)
-    if is_waiting(task) then move(task, 'cancelled', {code = code}) end
+    if task and is_waiting(task) then move(task, 'cancelled', {code = code}) end
   end
   left = left - #ids
   return #ids
@@ -111,11 +111,12 @@ local function move_some(job, from)
     if not task then -- not all of it, as `load` does: nothing but its place changes
       local its = P .. 'task:' .. id
       local got = call('HMGET', its, 'state', 'line', 'score', 'sort')
-      local sort = sort_of(got[4])
-      local line = got[2] or sort.line
-      task = {id = id, key = its, state = got[1], bin = string.match(line, '^[^|]*'), line = line, score = tonumber(got[3]) or 0, sort = sort}
+      local sort = got[4] and sort_of(got[4])
+      local line = got[2] or (sort and sort.line)
+      task = sort and {id = id, key = its, state = got[1], bin = string.match(line, '^[^|]*'), line = line, score = tonumber(got[3]) or 0, sort = sort}
     end
-    if task.state == 'running' then
+    if not task then -- its job names it, and it is not there: the checker says so
+    elseif task.state == 'running' then
       task.rebin = task.bin ~= bin and bin
       if task.rebin then call('HSET', task.key, 'rebin', bin) else call('HDEL', task.key, 'rebin') end
     elseif task.bin ~= bin then
@@ -132,11 +133,12 @@ local function refresh_some(job, from)
   local ids = call('LRANGE', P .. 'tasks:' .. job, from, from + left - 1)
   for _, id in ipairs(ids) do
     local task = load(id)
-    if task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then
+    if not task then -- as above
+    elseif task.state == 'failed' or task.state == 'dead' or task.state == 'cancelled' then
       task.tries, task.lost, task.crashes, task.score = 0, 0, 0, 0
       task.smaller = 0
       if task.last then -- past attempts stay on record
-        call('RPUSH', P .. 'att:' .. id, task.last)
+        if call('RPUSH', P .. 'att:' .. id, task.last) >= ATTEMPTS then call('LTRIM', P .. 'att:' .. id, 1 - ATTEMPTS, -1) end
         task.last = nil
       end
       call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
@@ -160,7 +162,7 @@ local function awaited(task)
   local missing, hopeless = 0, false
   local before = cjson.decode(task.after or call('HGET', task.key, 'after') or '[]')
   for _, id in ipairs(before) do
-    local answer = met(task.rule, TASKS[id] or {state = call('HGET', P .. 'task:' .. id, 'state')})
+    local answer = met(task.rule, state_of(id))
     if answer == 'no' then missing = missing + 1 end
     if answer == 'never' then hopeless = true end
   end
@@ -175,7 +177,7 @@ local function count_some(job, from)
     if left <= 0 or has_others(job) then break end
     seen, left = seen + 1, left - 1
     local task = load(id)
-    if task.state == 'blocked' and task.missing < 0 then
+    if task and task.state == 'blocked' and task.missing < 0 then
       local missing, hopeless, looked = awaited(task)
       local fresh = task.missing == FRESH
       left, task.missing = left - looked, missing
@@ -199,6 +201,7 @@ local function go_on_with_retry(job, from, walk)
   if not call('ZSCORE', P .. 'rest', 't:' .. job) then return true end
   if has_others(job) then
     call('ZADD', P .. 'rest', NOW_WORD, 't:' .. job)
+    PUT_OFF = true
     left = left - 1
     return true
   end
@@ -213,6 +216,7 @@ local function go_on_with_retry(job, from, walk)
     return false
   end
   end_retry(job)
+  is_done(job, 't:' .. job) -- also of a job that is not being retried: it would be gone on with for ever
   return true
 end
 

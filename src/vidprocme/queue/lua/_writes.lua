@@ -28,6 +28,12 @@ local function append(key, word)
   words[#words + 1] = word
 end
 
+-- Give a job another deadline (ms; 0: none).
+local function set_deadline(job, ms)
+  call('HSET', P .. 'job:' .. job, 'deadline', whole(ms))
+  place(P .. 'deadlines', job, ms > 0 and whole(ms))
+end
+
 local function add(totals, name, n) totals[name] = (totals[name] or 0) + n end
 
 -- Add to a number in a hash of counters, by the hash's name.

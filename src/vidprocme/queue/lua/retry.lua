@@ -1,7 +1,8 @@
 -- Give a job's failed, dead and cancelled tasks fresh tries. Succeeded ones are never touched; past attempts stay on record. A job of
 -- many tasks takes several calls, or the turns of the pools do the rest; nothing of it starts before all are fresh.
--- ARGV: 1 job, 2 '' at first, 'on' to go on.
--- Reply: {1, how many tasks get fresh tries}; {2, the same} call again for the rest; {-1, 0} there is no such job.
+-- ARGV: 1 job, 2 '' at first, 'on' to go on, 3 its deadline from now on (ms) or '': as it was; one that has passed is gone.
+-- Reply: {1, how many tasks are tried again}; {2, the same} call again for the rest; {-1, 0} there is no such job. In a job that is
+--   being stopped those that run count, too: their attempts were told to stop, and end as if they were handed back.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local job, name = ARGV[1], 't:' .. ARGV[1]
 local key = P .. 'job:' .. job
@@ -10,6 +11,7 @@ local owner, fresh = job_of(job), 0
 if ARGV[2] == '' then
   fresh = owner.counts['n.failed'] + owner.counts['n.dead'] + owner.counts['n.cancelled']
   local half_stopped = call('ZSCORE', P .. 'rest', 's:' .. job)
+  if owner.stop then fresh = fresh + owner.counts['n.running'] end
   if fresh == 0 and not half_stopped and not call('ZSCORE', P .. 'rest', name) then return {1, 0} end
   -- What a cancel has not come to yet goes on as it was.
   call('HDEL', key, 'cancel', 'doom', 'late', 'ended')
@@ -18,6 +20,10 @@ if ARGV[2] == '' then
   place(P .. 'ended:succeeded', job)
   place(P .. 'ended:failed', job)
   place(P .. 'active', job, call('ZSCORE', P .. 'jobs', job))
+  local got, given = call('HMGET', key, 'deadline', 'job'), tonumber(ARGV[3])
+  local deadline = given or tonumber(got[1]) or deadline_of(got[2])
+  if given or (deadline > 0 and deadline <= NOW) then set_deadline(job, given or 0)
+  elseif deadline > 0 then place(P .. 'deadlines', job, whole(deadline)) end
   emit('job.retried', job, nil, {tasks = fresh})
   if call('HSET', key, 'again', NOW_WORD) == 1 then bump(owner, 'live', 1) end
   put_off(job, name, 0, 1) -- one that goes on already begins anew: what failed again meanwhile is fresh, too

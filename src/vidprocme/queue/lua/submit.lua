@@ -21,7 +21,7 @@ local function submit(job, text, key, name, from, upto)
   end
   for _, task in ipairs(new) do
     for _, before in ipairs(task.after) do
-      if not mine[before] and not load(before) then return -1, before end
+      if not mine[before] and not state_of(before) then return -1, before end
     end
   end
   -- The first write: on a full server it is refused, and nothing has happened.

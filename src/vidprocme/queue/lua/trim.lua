@@ -42,8 +42,14 @@ more = call('EXISTS', P .. 'going') == 1 or too_many_or_old() ~= nil
 local given_up = 0
 local function give_up(ids)
   for _, id in ipairs(ids) do
-    move(load(id), 'failed', {given_up = true, code = 'DEAD_LETTER_GIVEN_UP'})
-    given_up, left = given_up + 1, left - 1
+    local task = load(id)
+    if task then
+      move(task, 'failed', {given_up = true, code = 'DEAD_LETTER_GIVEN_UP'})
+      given_up = given_up + 1
+    else
+      cast_out('dead', id)
+    end
+    left = left - 1
   end
   flush() -- what is dead is looked at again below
 end
@@ -60,7 +66,8 @@ if oldest[1] then
   if (many or old) and call('SET', P .. 'dead:warned', NOW, 'NX', 'PX', WARN_MS) then
     warn = 1
     add(TOTALS, 'dead.warned', 1)
-    emit('dead.warning', load(oldest[1]).job, oldest[1], {count = whole(dead), why = many and 'count' or 'age'})
+    local task = load(oldest[1])
+    emit('dead.warning', task and task.job or '', oldest[1], {count = whole(dead), why = many and 'count' or 'age'})
   end
   more = more or (most_dead > 0 and dead > most_dead) or (dead_ms > 0 and tonumber(oldest[2]) <= NOW - dead_ms)
 end
