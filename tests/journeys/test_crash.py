@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -116,6 +117,26 @@ def _below(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.Error:
         return []
+
+
+def test_ctrl_c_does_not_wait_for_a_queue_that_hangs(person: Person, long_clip: Path) -> None:
+    run = person.start("process", str(long_clip), "--out", str(person.out), *WORDS)
+    until(lambda: _at_least(person, 1), "the first chunk")
+    server = json.loads((person.data / "redis" / "keeper.json").read_text())["server_pid"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        time.sleep(1.5)  # the loop, the beat, the doorbell and the follower hang in their calls
+        asked_s = time.monotonic()
+        os.kill(run.pid, signal.SIGINT)
+        _, stderr = run.communicate(timeout=60)
+        took_s = time.monotonic() - asked_s
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+    assert run.returncode == 130 and "The queue does not answer: stopping without it" in stderr
+    assert took_s < 8, f"{took_s:.1f} s"  # 3.1 s on a quiet machine; each call that hangs takes 20
+    status, (document,), _ = person.process(str(long_clip), *WORDS)
+    assert status == 0 and document["state"] == "succeeded"
 
 
 def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, long_clip: Path) -> None:

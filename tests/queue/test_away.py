@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,14 +19,19 @@ from vidprocme.queue.redis import RedisQueue
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[RedisQueue]:
-    """On a server of this test's own, to be hurt."""
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test's own, to be hurt."""
     server = RedisServer(tmp_path / "redis")
     server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def queue(server: RedisServer) -> Iterator[RedisQueue]:
     queue = RedisQueue.connect(server.url)
     yield queue
     queue.close()
-    server.close()
 
 
 def _alone(queue: RedisQueue) -> None:
@@ -52,6 +60,45 @@ def test_a_server_without_its_others_is_unreachable_for_now(
         with pytest.raises(Retryable) as caught:
             call()
         assert caught.value.code == "QUEUE_UNREACHABLE"
+
+
+def test_who_is_about_to_end_need_not_wait_for_a_server_that_hangs(server: RedisServer, queue: RedisQueue) -> None:
+    job, _ = submitted(queue)
+    assert queue.answers(5) and queue.answers(5)
+    calls = (lambda: submitted(queue), lambda: queue.job(job.id), lambda: queue.await_work(60))
+    hung = threading.Barrier(len(calls) + 1)
+    took_s: list[float] = []
+
+    def call(one: Callable[[], object]) -> None:
+        hung.wait()
+        with pytest.raises(Retryable, match="does not answer"):
+            one()
+        took_s.append(time.monotonic() - began_s)
+
+    def later() -> None:
+        with pytest.raises(Retryable):
+            submitted(queue)
+
+    threads = [threading.Thread(target=call, args=(one,)) for one in calls]
+    for thread in threads:
+        thread.start()
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        began_s = time.monotonic()
+        hung.wait()
+        time.sleep(0.5)
+        assert not queue.answers(0.2) and took_s == []
+        queue.hurry()
+        for thread in threads:
+            thread.join(30)
+        new = threading.Thread(target=later, daemon=True)  # a new thread has a new connection
+        new.start()
+        new.join(5)
+        assert not new.is_alive()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert len(took_s) == len(calls) and max(took_s) < 5
+    assert queue.answers(5) and [view.job.id for view in queue.jobs()][-1] == job.id  # nothing is lost for that
 
 
 def _cluster_port() -> int:

@@ -87,13 +87,17 @@ class Hands:
         return self._others
 
 
-def patiently(call: Callable[[], T]) -> T:
-    """The call's answer, asked again while the queue is out of reach. Everything we ask may be said twice."""
+def patiently(call: Callable[[], T], ends: Callable[[], bool] = lambda: False) -> T:
+    """The call's answer, asked again while the queue is out of reach. Everything we ask may be said twice.
+
+    Args:
+        ends: whether nobody wants to know it any more; the call's error is raised then.
+    """
     deadline = time.monotonic() + QUEUE_PATIENCE_S
     while True:
         try:
             return call()
         except Retryable as error:
-            if not error.code.startswith("QUEUE_") or time.monotonic() > deadline:
+            if not error.code.startswith("QUEUE_") or time.monotonic() > deadline or ends():
                 raise
             time.sleep(STEP_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,6 +25,7 @@ from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
 from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.stalls import Stalls
+from vidprocme.cli.stopping import Stopping
 from vidprocme.cli.summary import batch_line, leftovers_line, summary
 from vidprocme.core.errors import Cancelled, Retryable, VidprocmeError, describe_exception
 from vidprocme.core.ids import JobId
@@ -36,6 +37,8 @@ from vidprocme.dispatch.follower import Follower, catch_up
 from vidprocme.dispatch.results import NO_MODEL, collect
 from vidprocme.dispatch.watch import progress_of
 from vidprocme.wiring import House
+
+T = TypeVar("T")
 
 LOOK_EVERY_S = 0.5
 GONE = frozenset({"BLOB_MISSING", "FRAMES_BROKEN"})
@@ -117,6 +120,7 @@ class Run:
         self._whose = whose
         self._lines = ProgressLines(quiet=quiet)
         self._stalls = Stalls(house.queue, self._lines.warn)
+        self._stopping = Stopping(house.queue, self._lines.say)
         self._items: list[_Item] = []
         self._jobs: set[JobId] = set()
         self._helped = False  # how to get a model was said
@@ -145,13 +149,13 @@ class Run:
             try:
                 with Hands(self._house, lambda: frozenset(self._jobs)) as hands:
                     self._work(workers, submitting, hands)
-                    if self._stop:
-                        self._lines.say("Stopping ...")
             finally:
                 self._over = True  # whatever ended the loop: nobody waits for inputs that are still to come
-            submitting.result()
+            with suppress(*((Retryable,) if self._stop else ())):  # the queue is away, and nobody waits for it
+                submitting.result()
         self._lines.close()
         if self._stop:
+            self._stopping.over()
             self._lines.say("Stopped. What is done is kept in the data folder: run the same command again to go on.")
             return EXIT_INTERRUPTED
         patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
@@ -205,6 +209,9 @@ class Run:
     def _ends(self) -> bool:
         return self._stop or self._over
 
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return patiently(call, lambda: self._ends)
+
     def _is_full(self) -> bool:
         """Whether enough is on its way that the cores stay busy: the first videos of a batch should be done first.
 
@@ -226,7 +233,7 @@ class Run:
                 source = self._house.source_of(item.input.path, partial(self._reading, item.input.path))
                 item.source = source
                 item.folder = claim(self._out, item.input.folder, source.sha256)
-                submission = patiently(partial(self._house.control.submit, source, self._recipe, **self._whose))
+                submission = self._patiently(partial(self._house.control.submit, source, self._recipe, **self._whose))
             except Cancelled:
                 return
             except VidprocmeError as error:
@@ -237,7 +244,7 @@ class Run:
             except OSError as error:
                 item.document = _failed_document(item, error)
                 continue
-            view = patiently(partial(self._house.queue.job, submission.job))
+            view = self._patiently(partial(self._house.queue.job, submission.job))
             item.known = not submission.created and view is not None and view.state is JobState.SUCCEEDED
             self._jobs.add(submission.job)
             item.job = submission.job
@@ -263,7 +270,7 @@ class Run:
         """Write the files. What goes wrong here is this item's error, and the others go on. None: make it anew."""
         elapsed_s = time.monotonic() - item.started_s
         try:
-            result = patiently(lambda: collect(self._house.queue, self._house.blobs, job))
+            result = self._patiently(lambda: collect(self._house.queue, self._house.blobs, job))
             assert item.folder is not None
             return deliver(result, self._house.blobs, item.folder, item.input.given, elapsed_s)
         except VidprocmeError as error:
@@ -296,6 +303,7 @@ class Run:
             if self._stop:
                 raise KeyboardInterrupt
             self._stop = True
+            self._stopping.begin()
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

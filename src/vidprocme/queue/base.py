@@ -344,4 +344,13 @@ class Queue(Rules, Protocol):
         """What the server is, good or not: one that a new connection would be refused on is described all the same."""
         ...
 
+    def answers(self, within_s: float) -> bool:
+        """Whether it answers now, asked beside the calls that wait for it."""
+        ...
+
+    def hurry(self) -> None:
+        """For somebody who is about to end: from now on no call waits for the queue longer than half a second, and those that
+        wait are cut off (QUEUE_UNREACHABLE). From any thread."""
+        ...
+
     def close(self) -> None: ...

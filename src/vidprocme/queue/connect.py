@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from vidprocme.queue.base import ServerInfo
 
 OLDEST = (6, 2)
 BLOCK_MOST_S = 5.0  # one blocking command; longer waits are several
+HURRY_S = 0.5
 TIMEOUT_S = 10.0  # a reply that takes longer than this is not coming
 
 # It does not serve now, and will: it loads, is busy with a script, lost its master or its replicas, or another one takes over.
@@ -61,6 +63,37 @@ def open_client(url: str) -> redis.Redis:
             f"'{masked(url)}' is not the address of a Redis server: {error}.",
             "Use redis://HOST:6379/0, rediss://..., or unix:///path/of/redis.sock.",
         ) from error
+
+
+def answers(client: redis.Redis, within_s: float) -> bool:
+    """Whether the server answers now, on a connection of its own."""
+    connection: Any = client.connection_pool.make_connection()
+    connection.socket_timeout = connection.socket_connect_timeout = within_s
+    connection.retry = Retry(NoBackoff(), 0)
+    try:
+        connection.send_command("PING")
+        connection.read_response()
+    except RedisError as error:
+        return not isinstance(error, redis.ConnectionError | redis.TimeoutError)
+    finally:
+        connection.disconnect()
+    return True
+
+
+def hurry(client: redis.Redis, others: Iterable[Any]) -> None:
+    """Wait no longer than HURRY_S for any reply, and cut off the calls that wait for one now.
+
+    Args:
+        others: connections that were made by the client's pool, and are not kept in it.
+    """
+    pool: Any = client.connection_pool
+    short = {"socket_timeout": HURRY_S, "socket_connect_timeout": HURRY_S, "retry": Retry(NoBackoff(), 0)}
+    pool.connection_kwargs.update(short)
+    for connection in (*others, *tuple(pool._available_connections), *tuple(pool._in_use_connections)):
+        for name, value in short.items():
+            setattr(connection, name, value)
+        with suppress(OSError, AttributeError):  # not connected, or not any more
+            connection._sock.shutdown(socket.SHUT_RDWR)
 
 
 def masked(url: str) -> str:

@@ -107,6 +107,10 @@ class Link:
             connection.disconnect()
             raise
 
+    @property
+    def connections(self) -> list[Any]:
+        return list(self._all)
+
     def close(self) -> None:
         for connection in list(self._all):
             connection.disconnect()

@@ -325,6 +325,12 @@ class RedisQueue(QueueReader):
                 return True
         return False
 
+    def answers(self, within_s: float) -> bool:
+        return connect.answers(self._client, within_s)
+
+    def hurry(self) -> None:
+        connect.hurry(self._client, self._link.connections)
+
     def close(self) -> None:
         self._link.close()
         self._client.close()
