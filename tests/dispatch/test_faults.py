@@ -9,17 +9,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.dispatch.things import started, state, step_until, submit_waiting
+from tests.dispatch.things import FAST, all_free, started, state, step_until, submit_waiting
 from tests.proxies import Proxy, often
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.core.job import Job, JobState, Next
 from vidprocme.dispatch.pace import LoopConfig
 from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.base import Claim, Settlement, TurnSent
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -96,6 +100,38 @@ def test_connections_that_break_at_any_moment_double_nothing(server: RedisServer
     assert proxy.cut > 20
     for job in jobs:
         each_succeeded_once(queue, job)
+    proxy.close()
+    for one in (queue, behind):
+        one.close()
+
+
+def test_what_was_granted_with_an_answer_that_never_came_is_started_all_the_same(
+    server: RedisServer, blobs: BlobStore
+) -> None:
+    """The answer to the turn that claims is torn, and so is that to its repeat: nobody waits a minute for the end of the leases."""
+    prefix = f"{{unheard{os.getpid()}}}:"
+    proxy = Proxy(server.socket)
+
+    asked: list[Claim] = []
+
+    class Unheard(RedisQueue):
+        def begin_turn(
+            self, holder: str, settle: Sequence[Settlement], claims: Sequence[Claim], **more: Any
+        ) -> TurnSent:
+            if claims and not asked:
+                asked.extend(claims)
+                proxy.tear_all(0.2)
+            return super().begin_turn(holder, settle, claims, **more)
+
+    queue, behind = RedisQueue.connect(server.url, prefix=prefix), Unheard.connect(proxy.url, prefix=prefix)
+    job = submit_waiting(queue, 4, 0.05)
+    with started(behind, blobs, slots=4, config=replace(FAST, lease_ms=60_000)) as pool:
+        step_until(pool, lambda: state(queue, job) is JobState.SUCCEEDED, 10)
+        assert all_free(pool)
+    assert len(asked) == 4 and {
+        record.token for view in queue.tasks(job.id) for record in queue.attempts(view.task.id)
+    } == {1, 2, 3, 4}
+    each_succeeded_once(queue, job)
     proxy.close()
     for one in (queue, behind):
         one.close()

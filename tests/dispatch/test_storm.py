@@ -100,7 +100,7 @@ def test_all_connections_are_cut_again_and_again(server: RedisServer, blobs: Blo
         "kill": kill,
         "cut ": cut,
         "torn": proxy.tear_all,
-        "away": lambda: proxy.tear_all(0.04),
+        "away": lambda: proxy.tear_all(0.1),
     }
     url = server.url if how.startswith("killed") else proxy.url
     jobs: list[Job] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.queue.things import submitted
+from tests.queue.things import new_job, submitted
 from tests.servers import RedisServer
 from vidprocme.core.errors import Retryable
 from vidprocme.queue.redis import RedisQueue
@@ -82,7 +82,7 @@ def test_a_cluster_that_is_down_or_moves_its_keys_is_unreachable_for_now(tmp_pat
             queues.append(RedisQueue.connect(server.url))
         one, two = queues
         away(lambda: submitted(one), "CLUSTERDOWN")  # not one slot is served
-        away(lambda: one.forget_key("none"), "CLUSTERDOWN")
+        away(lambda: one.forget_key("none", new_job().id), "CLUSTERDOWN")
 
         slots = list(range(16384))
         one.command("CLUSTER", "ADDSLOTS", *slots)
@@ -93,7 +93,7 @@ def test_a_cluster_that_is_down_or_moves_its_keys_is_unreachable_for_now(tmp_pat
             time.sleep(0.05)
         submitted(one)
         away(lambda: submitted(two), "MOVED")
-        away(lambda: two.forget_key("none"), "MOVED")
+        away(lambda: two.forget_key("none", new_job().id), "MOVED")
 
         slot, there = one.command("CLUSTER", "KEYSLOT", "{vp}:jobs"), two.command("CLUSTER", "MYID")
         one.command("CLUSTER", "SETSLOT", slot, "MIGRATING", there)

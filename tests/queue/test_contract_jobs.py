@@ -298,3 +298,17 @@ def test_a_turn_says_all_in_one(queue: RedisQueue) -> None:
 
     assert [claimed.attempt.inputs for claimed in turn.claimed] == [{probe.id: OK}]
     assert turn.stale == () and turn.lines == () and check(queue) == []
+
+
+def test_a_failure_goes_to_the_end_of_its_line_and_what_was_lost_keeps_its_place(queue: RedisQueue) -> None:
+    job = new_job()
+    first, *others = [new_task(job, Stage.TRANSCODE, number) for number in range(3)]
+    queue.submit(job, [first, *others])
+
+    def line() -> list[str]:
+        return [head.task for head in look(queue).lines[0].heads]
+
+    end(queue, lease_of(queue, first), Next.LOST, BROKEN)
+    assert line() == [first.id, *(task.id for task in others)]
+    end(queue, lease_of(queue, first), Next.RETRY, BROKEN)
+    assert line() == [*(task.id for task in others), first.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from tests.servers import RedisServer
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import AfterRule, Bin, Job, JobState, Lease, Next, Stage, Task
+from vidprocme.core.job import AfterRule, Bin, Job, JobState, Lease, Next, Stage, Task, TaskState
 from vidprocme.queue import scripts
 from vidprocme.queue.base import ENQUEUE_BATCH, HEADS_MOST, JOBS_BATCH, LINES, NewJob, Settlement
 from vidprocme.queue.check import check
@@ -73,6 +74,26 @@ def test_a_cancelled_job_starts_nothing_more_whatever_is_still_to_be_cancelled(q
     assert [event.kind for event in queue.events("0", 5000)].count("job.cancelled") == 1
     assert not queue.cancel(job.id)
     assert queue.retry(job.id) == MANY and check(queue) == []
+
+
+def test_what_falls_due_in_a_job_that_is_being_stopped_is_cancelled_and_does_not_begin(queue: RedisQueue) -> None:
+    """Its backoff is over before the steps of the cancel came to it."""
+    job, tasks, lease = planned(queue, 4 * STEPS_MOST)
+    end(queue, lease)
+    while put_off(queue):
+        look(queue)
+    end(queue, lease_of(queue, tasks[-1]), Next.RETRY, BROKEN, delay_ms=50)
+    assert queue.run("cancel", job.id) == 2
+    time.sleep(0.06)
+
+    look(queue)
+
+    assert put_off(queue) == 1, "the steps have not come to it yet"
+    assert queue.task(tasks[-1].id).state is TaskState.CANCELLED and check(queue) == []  # type: ignore[union-attr]
+    (event,) = [
+        event for event in queue.events("0", 5000) if event.task == tasks[-1].id and event.kind == "task.cancelled"
+    ]
+    assert event.data["code"] == "CANCELLED"
 
 
 def test_cancel_itself_goes_on_to_the_end(queue: RedisQueue) -> None:

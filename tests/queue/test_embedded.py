@@ -91,7 +91,7 @@ def test_it_writes_before_it_answers_and_its_keeper_syncs(data: Path) -> None:
         queue = queue_on(server)
         assert queue.command("CONFIG", "GET", "appendfsync") in (["appendfsync", "no"], {"appendfsync": "no"})
         keeper = json.loads((data / "redis" / "keeper.json").read_text())["keeper_pid"]
-        assert len(list(Path(f"/proc/{keeper}/task").iterdir())) == 2, "its loop, and the thread that syncs"
+        until(lambda: len(list(Path(f"/proc/{keeper}/task").iterdir())) == 2)  # its loop, and the thread that syncs
         queue.close()
 
 

@@ -1,6 +1,6 @@
 """Rounds of a small world under the real `decide`: tasks come, pools look, claim, run and finish; nothing is decided here.
 
-Pools see the lines as a turn shows them: some in rotation, the oldest heads of each, and what they know of the others may be
+Pools see the lines as a turn shows them: of too many half of the most urgent bins, the others in rotation, the oldest heads of each, and what they know of the others may be
 old. Claims on tasks that another pool took are refused. Time is counted in rounds; one round is one millisecond to `decide`.
 """
 
@@ -49,6 +49,7 @@ class Pool:
     running: list[tuple[int, Placement]] = field(default_factory=list)  # ends in this round
 
 
+Key = tuple[Bin, str, int]  # of a line: bin, tenant, cores
 Arrive = Callable[[int, Counter[Bin]], list[Wish]]
 
 
@@ -62,10 +63,11 @@ class World:
             shown: lines that one look shows.
         """
         self.config, self.arrive, self.shown = config, arrive, shown
-        self.now, self.cursor, self.number = 0, 0, 0
+        self.now, self.number = 0, 0
+        self.cursors: list[Key | None] = [None, None]  # of the most urgent lines, and of all
         self.tasks: dict[TaskId, Waiting] = {}
         self.waiting: dict[TaskId, Waiting] = {}
-        self.most_lines = 0
+        self.lines: set[Key] = set()  # that there ever were
         self.pools = []
         for number, places in enumerate(cores):
             made = [
@@ -107,15 +109,13 @@ class World:
                     pool.running.append((self.now + task.wish.rounds, placement))
 
     def look(self) -> tuple[list[Line], bool]:
-        by_line: dict[tuple[Bin, str, int], list[Waiting]] = {}
+        by_line: dict[Key, list[Waiting]] = {}
         for task in self.waiting.values():
             by_line.setdefault((task.wish.bin, task.wish.tenant, task.wish.cores), []).append(task)
         keys = sorted(by_line)
-        self.most_lines = max(self.most_lines, len(keys))
+        self.lines |= set(keys)
         if len(keys) > self.shown:
-            at = self.cursor % len(keys)
-            self.cursor = at + self.shown
-            keys = (keys + keys)[at : at + self.shown]
+            keys = self.some(keys)
         lines = []
         for key in keys:
             bin_, tenant, cores = key
@@ -124,6 +124,28 @@ class World:
             heads = tuple(Head(t.id, t.since, needs) for t in tasks[:HEADS])
             lines.append(Line(bin_, tenant, f"transcode/-/cpu{cores}", len(tasks), heads[0].ready_ms, heads))
         return lines, len(by_line) <= self.shown
+
+    def some(self, keys: list[Key]) -> list[Key]:
+        """As queue/lua/turn.lua chooses the lines that it shows."""
+        chosen: list[Key] = []
+        for bin_ in Bin:
+            mine, room = [key for key in keys if key[0] is bin_], self.shown // 2 - len(chosen)
+            if room <= 0 or len(mine) == len(keys):
+                break
+            chosen += self.behind(0, mine)[:room] if len(mine) > room else mine
+            if len(mine) > room:
+                self.cursors[0] = chosen[-1]
+        for key in self.behind(1, keys):
+            if len(chosen) == self.shown:
+                break
+            chosen += [key] * (key not in chosen)
+            self.cursors[1] = key
+        return chosen
+
+    def behind(self, cursor: int, keys: list[Key]) -> list[Key]:
+        last = self.cursors[cursor]
+        at = 0 if last is None else sum(1 for key in keys if key <= last)
+        return keys[at:] + keys[:at]
 
 
 def saturating(seed: int, cores: int, most_rounds: int) -> Arrive:

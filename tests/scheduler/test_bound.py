@@ -27,7 +27,8 @@ def live(world: World, rounds: int, most_rounds: int) -> dict[TaskId, int]:
     ahead: dict[TaskId, int] = {}
     for _ in range(rounds):
         ahead.update({task.id: older(world, task) for task in world.round() if task.wish.bin is not Bin.URGENT})
-    look = max(1, ceil(world.most_lines / world.shown))
+    rotating = world.shown if len(world.lines) <= world.shown else world.shown - world.shown // 2
+    look = max(1, ceil(len(world.lines) / rotating))
     for id_, before in ahead.items():
         task = world.tasks[id_]
         bound = found[id_] = wait_bound_ms(

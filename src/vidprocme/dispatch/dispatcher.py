@@ -349,7 +349,8 @@ class Dispatcher:
                 self._ends.add(claimed, report.outcome)
         self._snapshot = finished_all(self._snapshot, freed)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
-            self._take_back_all(())
+            self._take_back(self._foreseen)
+            self._foreseen = ()
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""

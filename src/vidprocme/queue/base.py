@@ -74,7 +74,7 @@ ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold t
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line, while not very many wait
 HEADS_MOST = 128  # for a pool with as many slots; over all lines a turn returns at most so many, and one of each line
-LINES = 64  # lines that a turn returns, in rotation when there are more
+LINES = 64  # lines that a turn returns; of more, half are the most urgent bins' and half come in rotation over all
 
 
 @dataclass(frozen=True, slots=True)

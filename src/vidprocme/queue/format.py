@@ -20,18 +20,17 @@ def examine(client: Any, keys: Keys, where: str) -> None:
         Fatal: QUEUE_FORMAT. redis-py's exceptions when the server is out of reach.
     """
     key = keys.of("format")
-    form = client.get(key) or _form_of_records(client, keys)
-    if form not in ("", FORMAT):
-        raise Fatal(
-            "QUEUE_FORMAT",
-            f"The queue at {where} holds records of form {form}; this vidprocme writes form {FORMAT}.",
-            "Let the version that wrote them finish what is queued, or use another data folder (or database of the server).",
-            {"form": form, "ours": FORMAT},
-        )
-    if not client.exists(key):
-        # A server that is full, or takes no writes, says so by itself when work is brought.
-        with contextlib.suppress(redis.ResponseError):
-            client.set(key, FORMAT, nx=True)
+    # A server that is full, takes no writes, or is not whole yet, says so by itself when work is brought.
+    with contextlib.suppress(redis.ResponseError):
+        form = client.get(key) or _form_of_records(client, keys)
+        if form not in ("", FORMAT):
+            raise Fatal(
+                "QUEUE_FORMAT",
+                f"The queue at {where} holds records of form {form}; this vidprocme writes form {FORMAT}.",
+                "Let the version that wrote them finish what is queued, or use another data folder (or database of the server).",
+                {"form": form, "ours": FORMAT},
+            )
+        client.set(key, FORMAT, nx=True)
 
 
 def _form_of_records(client: Any, keys: Keys) -> str:

@@ -64,7 +64,7 @@ class RedisQueue(QueueReader):
         super().__init__(client, keys, where, ours=ours)
         self._link = Link(client, keys.prefix)
         self._watermark = Watermark(client, where, memory_percent)
-        self._cursors: dict[str, int] = {}  # by holder: where its next turn begins in the rotation of lines
+        self._cursors: dict[str, str] = {}  # by holder: where its next turn begins in the rotation of lines
         self._unheard: dict[str, str] = {}  # by holder: the name of its last turn, if the answer to that never came
 
     @classmethod
@@ -267,7 +267,7 @@ class RedisQueue(QueueReader):
         looks: bool = True,
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
-        cursor = self._cursors.get(holder, 0)
+        cursor = self._cursors.get(holder, "")
         name = self._unheard.pop(holder, "") or secrets.token_hex(8)
         words = turning.words(
             holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs, name=name

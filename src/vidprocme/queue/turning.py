@@ -20,7 +20,7 @@ def words(
     claims: Sequence[Claim],
     *,
     lease_ms: int,
-    cursor: int,
+    cursor: str,
     heads: int,
     looks: bool,
     jobs: Collection[JobId] | None,
@@ -66,7 +66,7 @@ class Begun:
         holder: str,
         settle: Sequence[Settlement],
         claims: Sequence[Claim],
-        cursors: dict[str, int],
+        cursors: dict[str, str],
         unheard: Callable[[], None],
         where: str,
     ) -> None:
@@ -83,7 +83,7 @@ class Begun:
         except redis.RedisError as error:
             self._unheard()
             raise connect.translate(error, self._where) from error
-        self._cursors[self._holder] = int(cursor)
+        self._cursors[self._holder] = str(cursor)
         return Turn(
             stale=tuple(self._settle[position - 1].lease for position in stale),
             claimed=Granted(len(claimed), lambda: self._made(claimed, jobs)),

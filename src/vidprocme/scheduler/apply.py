@@ -22,7 +22,7 @@ def with_lines(snapshot: Snapshot, lines: Iterable[Line], complete: bool) -> Sna
     Args:
         lines: as the turn gave them; an empty one is forgotten.
         complete: these are all there are, so a line that is not among them is gone. Otherwise (a turn shows at most
-            LINES of them, in rotation) the others stay as they were last seen.
+            LINES of them, and the next ones others) the others stay as they were last seen.
     """
     known = {} if complete else dict(snapshot.lines)
     for line in lines:

@@ -16,8 +16,9 @@ those that are ready since before x and have not started when x becomes overdue.
     max_wait(b) + (older + 1) * every(b) * (D + L)
 
 after it became ready, where every(b) is 4 for high, 8 for normal, 16 for bulk and urgent; D is the longest that an attempt stays
-at P; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s * ceil(lines / 64), since a
-turn shows 64 lines in rotation. For: while x waits, P makes at least one counted start in every D + L (when all that ran
+at P; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s, or with more
+than 64 lines turn_every_s * ceil(lines / 32), those that come and go meanwhile counted, too: a turn shows 64, at least half of them in
+rotation over all. For: while x waits, P makes at least one counted start in every D + L (when all that ran
 there has ended, whoever P is held for fits), every every(b)th of them is b's, and each of those starts x or a task that is older.
 It holds while P is there and takes tasks, its pool runs, and neither a pause nor a limit keeps x back. If x failed at P, it begins a
 minute after x was ready again: so long x waits for another place.

@@ -1,6 +1,6 @@
 -- with _heard
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
--- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
+-- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines as the turn before replied it, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
 --   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, then per settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores).
@@ -8,7 +8,7 @@
 --   ...}, line, smaller, sort} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
 --   '-' when this turn did not look,
 --   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
-local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
 local looks = ARGV[8] == '1'
@@ -157,7 +157,7 @@ end
 -- Lines made of some jobs' own ready tasks, wherever they stand in the real lines. At most `most_seen` tasks are looked at;
 -- what was not is counted as one line more, so that the caller knows there is more to come.
 local function show_jobs(most_seen)
-  local by_line, names, seen, from = {}, {}, 0, cursor % math.max(#jobs, 1)
+  local by_line, names, seen, from = {}, {}, 0, (tonumber(cursor) or 0) % math.max(#jobs, 1)
   cursor = 0
   for i = 1, #jobs do
     local place = (from + i - 1) % #jobs
@@ -197,21 +197,51 @@ local function show_jobs(most_seen)
   end
 end
 
+-- So many names between two bounds, from behind `last` on and round again. (There are more than so many.)
+local function lines_behind(last, least, most, count)
+  local got = call('ZRANGEBYLEX', P .. 'lines', last and '(' .. last or least, most, 'LIMIT', 0, count)
+  if #got < count then
+    for _, name in ipairs(call('ZRANGEBYLEX', P .. 'lines', least, most, 'LIMIT', 0, count - #got)) do got[#got + 1] = name end
+  end
+  return got
+end
+
+-- Of more lines than are shown: up to half are the most urgent bins', in rotation within the bin that has more than there is room for; the
+-- others come in rotation over all. The cursor names where each of the two goes on (lines come and go: a rank would pass some by).
+local function some_lines()
+  local length, rest = string.match(cursor, '^(%d+) (.*)$')
+  local urgent, last = string.sub(rest or '', 1, tonumber(length or 0)), string.sub(rest or '', tonumber(length or 0) + 1)
+  local names, shown, half = {}, {}, math.floor(most_lines / 2)
+  local function show(name)
+    shown[name] = true
+    names[#names + 1] = name
+  end
+  local next_urgent = ''
+  for _, bin in ipairs(BINS) do
+    local room, least, most = half - #names, '[' .. bin .. '|', '(' .. bin .. '}' -- the letter after |
+    local count = room > 0 and call('ZLEXCOUNT', P .. 'lines', least, most)
+    if not count or count == total then break end -- all are of one bin: the rotation is enough
+    if count > room then
+      local inside = string.sub(urgent, 1, #bin + 1) == bin .. '|' and urgent
+      for _, name in ipairs(lines_behind(inside, least, most, room)) do show(name) next_urgent = name end
+    else
+      for _, name in ipairs(call('ZRANGEBYLEX', P .. 'lines', least, most)) do show(name) end
+    end
+  end
+  for _, name in ipairs(lines_behind(last ~= '' and last, '-', '+', most_lines)) do
+    if #names == most_lines then break end
+    if not shown[name] then show(name) end
+    last = name
+  end
+  cursor = #next_urgent .. ' ' .. next_urgent .. last
+  return names
+end
+
 -- Each line shows its first head; MOST_SHOWN more go to the lines of the most urgent bin first, as many to each, up to
 -- `most_heads`. What is less urgent starts only when those are placed, and the next turn shows more.
 local MOST_SHOWN = 128
 local function show_all()
-  local names
-  if total <= most_lines then
-    names, cursor = call('ZRANGE', P .. 'lines', 0, -1), 0
-  else
-    cursor = cursor % total
-    names = call('ZRANGE', P .. 'lines', cursor, cursor + most_lines - 1)
-    for _, more in ipairs(call('ZRANGE', P .. 'lines', 0, most_lines - #names - 1)) do
-      if #names < most_lines then names[#names + 1] = more end
-    end
-    cursor = (cursor + most_lines) % total
-  end
+  local names = total <= most_lines and call('ZRANGE', P .. 'lines', 0, -1) or some_lines()
   local by_bin, more = {}, MOST_SHOWN
   for _, line in ipairs(names) do
     local bin = string.match(line, '^[^|]*')
