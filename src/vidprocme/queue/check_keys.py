@@ -26,6 +26,7 @@ KNOWN: Mapping[str, str] = {
     "keys": "hash",
     "pools": "hash",
     "heard": "string",
+    "said": "list",
     "told": "hash",
     "states": "hash",
     "stat": "hash",
