@@ -22,6 +22,7 @@ from vidprocme.core.errors import Fatal
 from vidprocme.core.media import FrameIndex
 
 VERSION = 1
+UNREADABLE = frozenset({"WIRE_VERSION", "WIRE_MALFORMED"})  # codes of the errors about stored data
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def from_wire(kind: type[T], data: Any) -> T:
         return cast(T, _decode(kind, data))
     except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
         name = getattr(kind, "__name__", str(kind))
-        raise Fatal("WIRE_MALFORMED", f"stored data is not a {name}: {error}") from error
+        raise malformed(f"stored data is not a {name}: {error}.") from error
 
 
 def dumps(value: Any) -> str:
@@ -109,7 +110,7 @@ def loads(kind: type[T], text: str | bytes) -> T:
     try:
         envelope = json.loads(text)
     except (ValueError, TypeError) as error:
-        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error}") from error
+        raise malformed(f"stored data is not ours: {error}.") from error
     return opened(kind, envelope)
 
 
@@ -120,7 +121,7 @@ def opened_json(text: str | bytes) -> Any:
         _check_version(envelope["v"])
         return envelope["d"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error!r}") from error
+        raise malformed(f"stored data is not ours: {error!r}.") from error
 
 
 def opened(kind: type[T], envelope: Any) -> T:
@@ -129,8 +130,14 @@ def opened(kind: type[T], envelope: Any) -> T:
         _check_version(envelope["v"])
         data = envelope["d"]
     except (KeyError, TypeError) as error:
-        raise Fatal("WIRE_MALFORMED", f"stored data is not ours: {error!r}") from error
+        raise malformed(f"stored data is not ours: {error!r}.") from error
     return from_wire(kind, data)
+
+
+def malformed(what: str) -> Fatal:
+    return Fatal(
+        "WIRE_MALFORMED", what, "It is damaged, or a newer vidprocme wrote it: then update the one on this machine."
+    )
 
 
 def index_to_bytes(index: FrameIndex) -> bytes:

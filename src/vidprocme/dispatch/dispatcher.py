@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from vidprocme.core.clock import Clock, Rng
@@ -29,10 +29,12 @@ from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
 from vidprocme.dispatch.reporting import Decided, report_of
 from vidprocme.dispatch.rest import Rest
+from vidprocme.dispatch.unread import Unread
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
-from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn, Unreadable
 from vidprocme.scheduler.apply import (
+    finished,
     finished_all,
     planned,
     still_planned,
@@ -78,7 +80,7 @@ class Dispatcher:
         self._snapshot = Snapshot()
         self.plan = Plan()
         self._decided = Decided()
-        self._rest = Rest()
+        self._rest, self._unread = Rest(), Unread()
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -282,7 +284,7 @@ class Dispatcher:
         if not self._granted:
             return
         self._start_granted()
-        known, planned = len(self._ends), False
+        known, planned = self._ends.ended, False
         self._hear(0.0)
         with contextlib.suppress(VidprocmeError):  # the queue is away: what it has to say comes with the turn's answer
             planned = self._ends.plan(known)
@@ -310,7 +312,7 @@ class Dispatcher:
 
     def _start_granted(self) -> None:
         granted, self._granted = self._granted, ()
-        for claimed in granted:
+        for claimed in self._readable(granted):
             # The lease was lost and is ours again before the beat could hear of it: the old attempt is of no use.
             old = self._runs.get(claimed.lease.task)
             if old is not None:
@@ -324,6 +326,17 @@ class Dispatcher:
             self._executor.submit(claimed.attempt)
             self._at("started")
 
+    def _readable(self, granted: Sequence[Claimed]) -> Iterator[Claimed]:
+        """Those that can be read; the others are handed back, and not claimed again."""
+        for at in range(len(granted)):
+            try:
+                yield granted[at]
+            except Unreadable as error:
+                telling.unreadable(error)
+                self._unread.add(error.claim.task)
+                self._ends.give_back(error.lease, error.info())
+                self._snapshot = finished(self._snapshot, error.claim.place, error.claim.resources)
+
     def _take_back(self, claims: Collection[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
         for placement in claims:
@@ -331,7 +344,8 @@ class Dispatcher:
 
     def _see(self, turn: Turn) -> None:
         self._due.seen(turn)
-        self._snapshot = with_lines(self._snapshot, turn.lines, complete=len(turn.lines) >= turn.lines_total)
+        lines = self._unread.without(turn.lines)
+        self._snapshot = with_lines(self._snapshot, lines, complete=len(turn.lines) >= turn.lines_total)
         self._snapshot = with_shares(self._snapshot, turn.shares)
         self._snapshot = with_places(self._snapshot, self._executor.places())
         self._snapshot = still_planned(self._snapshot, self._foreseen)

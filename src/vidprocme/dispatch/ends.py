@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vidprocme.core.clock import Rng
+from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.ids import AttemptId
 from vidprocme.core.job import Lease, Next, Outcome, OutcomeKind
 from vidprocme.dispatch import telling
@@ -15,7 +16,7 @@ from vidprocme.queue.base import Claimed, Queue, Settlement
 
 
 class Ends:
-    """Attempts that ended, oldest first. True while there are any."""
+    """Attempts that ended, oldest first, and claims that are handed back. True while there are any."""
 
     def __init__(
         self,
@@ -35,8 +36,15 @@ class Ends:
         self._ended: list[tuple[Claimed, Outcome]] = []
         self._said: dict[AttemptId, Settlement] = {}  # planned, enqueued, and to be settled so
         self._handing_back: set[AttemptId] = set()
+        self._returned: list[Settlement] = []  # claims that nothing was begun of
+        self._asked = 0  # how many of those that ended the last `settlements` told of
 
-    def __len__(self) -> int:
+    def __bool__(self) -> bool:
+        return bool(self._ended or self._returned)
+
+    @property
+    def ended(self) -> int:
+        """How many attempts."""
         return len(self._ended)
 
     def add(self, claimed: Claimed, outcome: Outcome) -> None:
@@ -45,6 +53,10 @@ class Ends:
     def hand_back(self, attempt: AttemptId) -> None:
         """However this one ends, if it does not end well: its task goes back, uncharged."""
         self._handing_back.add(attempt)
+
+    def give_back(self, lease: Lease, error: ErrorInfo) -> None:
+        """Hand back a claim that nothing was begun of, uncharged."""
+        self._returned.append(Settlement(lease, Next.HAND_BACK, Outcome(OutcomeKind.LOST, error=error)))
 
     def plan(self, known: int) -> bool:
         """Plan already what follows from those after the first `known`, which are on their way. True: something is planned.
@@ -68,18 +80,21 @@ class Ends:
             else:
                 settlements.append(settlement)
                 going_on.append((claimed, outcome))
-        self._ended = going_on
-        return settlements
+        self._ended, self._asked = going_on, len(going_on)
+        return [*settlements, *self._returned]
 
     def settled(self, settlements: Sequence[Settlement], stale: Sequence[Lease]) -> None:
-        """The queue has heard these, as `settlements` gave them."""
-        told = [(claimed, said) for (claimed, _), said in zip(self._ended, settlements, strict=False)]
+        """The queue has heard these, as `settlements` gave them; or nothing, when they are none."""
+        if not settlements:
+            return
+        told = [(claimed, said) for (claimed, _), said in zip(self._ended[: self._asked], settlements, strict=False)]
         telling.settled(told, stale)
         for settlement in settlements:
             self._drop(settlement.lease)
             self._said.pop(settlement.lease.attempt, None)
             self._handing_back.discard(settlement.lease.attempt)
-        self._ended = self._ended[len(settlements) :]
+        self._ended = self._ended[self._asked :]
+        self._returned = self._returned[len(settlements) - self._asked :]
 
     def _say(self, claimed: Claimed, outcome: Outcome) -> Settlement | None:
         if claimed.attempt.id in self._handing_back and outcome.kind is not OutcomeKind.OK:

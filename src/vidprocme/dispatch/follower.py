@@ -10,11 +10,13 @@ import fcntl
 import logging
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
-from vidprocme.core.errors import VidprocmeError
+from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, video_id
+from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.results import JobResult, collect, media_document
 from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
@@ -127,7 +129,7 @@ def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int, at: F
     if not events:
         return False
     for job in _jobs_of(events):
-        _project(queue, blobs, index, job, after)
+        _project_if_read(queue, blobs, index, job, after)
         at("projected")
     index.set_last_event(events[-1].id)
     at("followed")
@@ -149,7 +151,7 @@ def rebuild(
     jobs = queue.jobs(limit=1_000_000)
     for number, view in enumerate(reversed(jobs)):
         # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
-        _project(queue, blobs, index, view.job.id, NOTHING_YET)
+        _project_if_read(queue, blobs, index, view.job.id, NOTHING_YET)
         at("reprojected")
         if on_progress is not None:
             on_progress(number + 1, len(jobs))
@@ -189,6 +191,29 @@ def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
     return list(dict.fromkeys(telling))
 
 
+def _project_if_read(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:
+    """A job that a newer vidprocme made is left to the followers that can read it; the others go on here."""
+    try:
+        _project(queue, blobs, index, job, event_id)
+    except Fatal as error:
+        if error.code not in UNREADABLE:
+            raise
+        _tell(job, str(error))
+    except (ValueError, LookupError, TypeError) as error:  # what its tasks said of themselves is of another form
+        _tell(job, f"{error!r}.")
+
+
+@lru_cache(maxsize=4096)
+def _tell(job: JobId, why: str) -> None:
+    """Once: the cache knows what was told."""
+    LOG.warning(
+        "job %s cannot be read and is not in the search index: %s When vidprocme is updated here: `vidprocme index rebuild`.",
+        job,
+        why,
+        extra={"job": job},
+    )
+
+
 def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:
     if queue.job(job) is None:
         _forget(queue, blobs, index, job, event_id)
@@ -196,7 +221,7 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
     result = collect(queue, blobs, job)
     captions, older = result.captions, (job, result.view.submitted_ms)
     there = index.video(video_id(result.view.job.source.sha256))
-    if there is not None and there.job != job and _newer(there, result) and queue.job(there.job) is not None:
+    if there is not None and there.job != job and _newer(there, result) and not _is_gone(queue, there.job):
         # Of several jobs of one video the newest is shown, in whatever order they end; an older one's captions serve
         # until it has its own.
         result = collect(queue, blobs, there.job)
@@ -206,7 +231,7 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
 
 def forget_gone(queue: Queue, index: SearchIndex, blobs: Blobs) -> int:
     """Forget the videos whose jobs the queue no longer has. Returns how many."""
-    gone = [video for video in index.videos(1_000_000) if queue.job(video.job) is None]
+    gone = [video for video in index.videos(1_000_000) if _is_gone(queue, video.job)]
     for video in gone:
         _forget(queue, blobs, index, video.job, index.last_event())
     return len(gone)
@@ -224,6 +249,15 @@ def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id
             break
         index.forget_job(other)
     index.forget_job(job)
+
+
+def _is_gone(queue: Queue, job: JobId) -> bool:
+    try:
+        return queue.job(job) is None
+    except Fatal as error:
+        if error.code not in UNREADABLE:
+            raise
+        return False  # there is one, and others can read it
 
 
 def _newer(there: VideoRecord, result: JobResult) -> bool:

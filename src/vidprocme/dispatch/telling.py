@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vidprocme.core.errors import Fatal, Fate
 from vidprocme.core.job import Lease, Next
-from vidprocme.queue.base import Claimed, Settlement
+from vidprocme.queue.base import Claimed, Settlement, Unreadable
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
@@ -39,6 +39,16 @@ def settled(pairs: Sequence[tuple[Claimed, Settlement]], stale: Sequence[Lease])
 def refused(settlement: Settlement, error: Fatal) -> None:
     task = settlement.lease.task
     LOG.error("the queue does not take how %s ended: %s", task, error, extra={"task": task, "code": error.code})
+
+
+def unreadable(error: Unreadable) -> None:
+    task = error.claim.task
+    LOG.warning(
+        "task %s cannot be read and is left to other pools: %s",
+        task,
+        error,
+        extra={"task": task, "code": error.code},
+    )
 
 
 def lease_lost(lease: Lease) -> None:

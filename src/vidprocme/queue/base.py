@@ -17,7 +17,7 @@ from typing import Protocol
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
-from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Turn
+from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Turn, Unreadable
 from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
@@ -65,6 +65,7 @@ __all__ = [
     "Trimmed",
     "Turn",
     "TurnSent",
+    "Unreadable",
 ]
 
 JOBS_BATCH = (
@@ -275,6 +276,7 @@ class Queue(Rules, Protocol):
     # -- readers ---------------------------------------------------------------------------------------------------
     def job(self, job: JobId) -> JobView | None: ...
 
+    # Of one job or task that a newer vidprocme wrote Fatal WIRE_VERSION is raised; lists leave it out, and it is told once.
     def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:
         """Newest first; `active` only those that have not ended."""
         ...

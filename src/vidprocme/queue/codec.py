@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,9 +24,10 @@ from vidprocme.core.job import (
     job_state,
 )
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView
+from vidprocme.queue.base import AttemptRecord, Claim, Claimed, JobView, PoolReport, Settlement, TaskView, Unreadable
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.tasktext import sort_from, task_from, task_of, text_of
+from vidprocme.queue.unreadable import reads
 
 TASK_FIELDS = ("payload", "job", "sort", "after", "state", "used", "lease", "line", "due", "ended", "last", "progress")
 JOB_FIELDS = (
@@ -87,13 +88,24 @@ def rows(flat: Sequence[str], width: int) -> Iterator[Sequence[str]]:
     return (flat[at : at + width] for at in range(0, len(flat), width))
 
 
-def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, jobs: Mapping[str, Job]) -> Claimed:
-    """One granted claim of a turn's reply; `jobs` as the same reply names them."""
-    position, token, until_ms, number, lost, payload, job_id, inputs, line, smaller, sort = reply
-    claim = claims[int(position) - 1]
-    task = task_from(claim.task, job_id, payload, sort, inputs[::3], line)
-    job = jobs[job_id]
-    lease = Lease(task.id, holder, int(token), int(until_ms))
+def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, job: Callable[[str], Job]) -> Claimed:
+    """One granted claim of a turn's reply; `job` as the same reply names it.
+
+    Raises:
+        Unreadable: a newer vidprocme wrote something of it.
+    """
+    claim = claims[int(reply[0]) - 1]
+    lease = Lease(claim.task, holder, int(reply[1]), int(reply[2]))
+    try:
+        return _claimed_from(reply, claim, lease, job)
+    except Fatal as error:
+        raise Unreadable(error, claim, lease) from error
+
+
+@reads("claimed task")
+def _claimed_from(reply: Sequence[Any], claim: Claim, lease: Lease, job_of: Callable[[str], Job]) -> Claimed:
+    _, _, _, number, lost, payload, job_id, inputs, line, smaller, sort = reply
+    task, job = task_from(claim.task, job_id, payload, sort, inputs[::3], line), job_of(job_id)
     attempt = Attempt(
         id=lease.attempt,
         task=task,
@@ -137,6 +149,7 @@ def _job(text: str) -> Job:
     return wire.loads(Job, text)
 
 
+@reads("line")
 def line_from(reply: Sequence[Any]) -> Line:
     """One line of a turn's reply."""
     name, length, flat, sort, avoid = reply
@@ -149,6 +162,7 @@ def line_from(reply: Sequence[Any]) -> Line:
     return Line(Bin(bin_), tenant, shape, int(length), heads[0].ready_ms if heads else 0, heads)
 
 
+@reads("task")
 def task_view(id_: TaskId, fields: Sequence[str | None]) -> TaskView | None:
     """A task from TASK_FIELDS; None when there is none."""
     row = dict(zip(TASK_FIELDS, fields, strict=True))
@@ -194,6 +208,7 @@ def lease_from(text: str | None) -> LeaseText | None:
     return LeaseText(parts[0], int(parts[1]), int(parts[2]), *parts[3:])
 
 
+@reads("job")
 def job_view(fields: Sequence[str | None]) -> JobView | None:
     """A job from JOB_FIELDS; None when there is none, or it is being forgotten."""
     row = dict(zip(JOB_FIELDS, fields, strict=True))
@@ -216,6 +231,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
     )
 
 
+@reads("attempt")
 def attempt_record(task: TaskId, text: str) -> AttemptRecord:
     row = json.loads(text)
     return AttemptRecord(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Attempt, Lease, Next, Outcome
 from vidprocme.core.resources import Resources
@@ -49,15 +50,24 @@ class Claimed:
     lost: int = 0  # attempts of this task that were lost before
 
 
+class Unreadable(Fatal):
+    """A granted claim that this vidprocme cannot read. Its task is leased to us all the same: hand it back."""
+
+    def __init__(self, error: Fatal, claim: Claim, lease: Lease) -> None:
+        super().__init__(error.code, error.message, error.hint, error.evidence)
+        self.claim, self.lease = claim, lease
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """The answer to one turn.
 
     stale: settlements that were refused because the lease was no longer theirs.
     claimed: the claims that were granted (a claim on a task that is no longer ready is left out without a word).
-    granted: the tasks of `claimed`, which are made into nouns only when that is looked at.
+    granted: the tasks of `claimed`, which are made into nouns only when they are looked at. To look at one that cannot be read
+        raises Unreadable, and the others can be.
     lines: up to LINES lines with up to HEADS heads (or as many as were wished for), after settling, sweeping, promoting and claiming.
-    lines_total: how many lines hold tasks; when more than len(lines), the next turns bring the others.
+    lines_total: how many lines hold tasks, but for those shown just now whose tasks cannot be read, which are left out; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None: none is, or this turn did not look (`looked`).
     shares: what may start at all, and who used how much.
     now_ms: the queue's clock, which all ages in the lines are told by.

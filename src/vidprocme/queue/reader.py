@@ -14,7 +14,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
 from vidprocme.core.shares import BinShare, TenantShare
-from vidprocme.queue import codec, connect, series, terms
+from vidprocme.queue import codec, connect, series, terms, unreadable
 from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line, stage_of
 from vidprocme.queue.tasktext import line_of
@@ -70,11 +70,19 @@ class QueueReader:
         key = self._keys.of("active" if active else "jobs")
         ids = self.command("ZREVRANGE", key, 0, limit - 1)
         rows = self.commands(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
-        return tuple(view for row in rows if (view := codec.job_view(row)))
+        return tuple(_job_views(ids, rows))
 
     def each_job(
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
     ) -> Iterator[JobView]:
+        for page in self._job_ids(active, since_ms, until_ms):
+            rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in page)
+            yield from _job_views(page, rows)
+
+    def _job_ids(
+        self, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Iterator[list[JobId]]:
+        """In pages, newest first."""
         key = self._keys.of("active" if active else "jobs")
         upper = "+inf" if until_ms is None else f"({until_ms * 1000}"
         lower = "-inf" if since_ms is None else str(since_ms * 1000)
@@ -90,8 +98,7 @@ class QueueReader:
             last = pairs[-1][1]
             seen = {id_ for id_, score in pairs if score == last} | (seen if last == upper else set())
             upper = last
-            rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in new)
-            yield from (view for row in rows if (view := codec.job_view(row)))
+            yield new
 
     def find_jobs(self, part: str) -> tuple[JobId, ...]:
         if not (part.isascii() and part.isalnum()):
@@ -109,14 +116,21 @@ class QueueReader:
 
     def contents(self) -> Iterator[str]:
         # Whatever looks like a sha256 in the texts is one: too many are kept rather than one too few, whoever wrote it.
-        for view in self.each_job():
-            yield view.job.source.sha256
-            ids = self.command("LRANGE", self._keys.job_tasks(view.job.id), 0, -1)
-            for at in range(0, len(ids), PAGE):
-                page = ids[at : at + PAGE]
-                rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "payload", "last") for id_ in page)
-                for text in (text for row in rows for text in row if text):
-                    yield from SHA256.findall(text)
+        # They are not made into nouns for it: of what a newer vidprocme wrote that cannot be done.
+        for jobs in self._job_ids():
+            texts = self.commands(("HMGET", self._keys.job(id_), "job", "going") for id_ in jobs)
+            for job, (said, going) in zip(jobs, texts, strict=True):
+                if said is not None and going is None:
+                    yield from SHA256.findall(said)
+                    yield from self._contents_of(job)
+
+    def _contents_of(self, job: JobId) -> Iterator[str]:
+        ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
+        for at in range(0, len(ids), PAGE):
+            page = ids[at : at + PAGE]
+            rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), "payload", "last") for id_ in page)
+            for text in (text for row in rows for text in row if text):
+                yield from SHA256.findall(text)
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
         ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
@@ -124,7 +138,7 @@ class QueueReader:
         for at in range(0, len(ids), PAGE):
             page = ids[at : at + PAGE]
             rows = self.commands(("HMGET", self._keys.task(TaskId(id_)), *codec.TASK_FIELDS) for id_ in page)
-            views += [view for id_, row in zip(page, rows, strict=True) if (view := codec.task_view(TaskId(id_), row))]
+            views += unreadable.each("task", page, rows, lambda id_, row: codec.task_view(TaskId(id_), row))
         return tuple(views)
 
     def task(self, task: TaskId) -> TaskView | None:
@@ -134,7 +148,9 @@ class QueueReader:
         rows, last = self.commands(
             (("LRANGE", self._keys.attempts(task), 0, -1), ("HGET", self._keys.task(task), "last"))
         )
-        return tuple(codec.attempt_record(task, row) for row in [*rows, *([last] if last else [])])
+        texts = [*rows, *([last] if last else [])]
+        names = [f"{task} {number}" for number in range(1, len(texts) + 1)]
+        return tuple(unreadable.each("attempt", names, texts, lambda _, text: codec.attempt_record(task, text)))
 
     def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
         if limit <= 0:
@@ -211,8 +227,8 @@ class QueueReader:
         mine, bins = Bin(line_of(sort, line).partition("|")[0]), list(Bin)
         ahead: Counter[Stage] = Counter()
         more_urgent: Counter[Stage] = Counter()
-        names = [(name, Bin(split_line(name)[0])) for name in self.command("ZRANGE", self._keys.of("lines"), 0, -1)]
-        names = [(name, its) for name, its in names if bins.index(its) <= bins.index(mine)]
+        every = self.command("ZRANGE", self._keys.of("lines"), 0, -1)
+        names = [(name, its) for name in every if (its := _known_bin(name)) and bins.index(its) <= bins.index(mine)]
         for at in range(0, len(names), PAGE):
             page = names[at : at + PAGE]
             rows = self.commands(
@@ -256,6 +272,19 @@ class QueueReader:
 
     def server(self) -> ServerInfo:
         return connect.describe(self._client, self._where, ours=self._ours)
+
+
+def _known_bin(line: str) -> Bin | None:
+    """The bin of a line; None when it, or the stage, is a newer vidprocme's."""
+    try:
+        stage_of(line)
+        return Bin(split_line(line)[0])
+    except ValueError:
+        return None
+
+
+def _job_views(ids: Iterable[str], rows: Iterable[Any]) -> Iterator[JobView]:
+    return unreadable.each("job", ids, rows, lambda _, row: codec.job_view(row))
 
 
 def _pairs(reply: Any) -> dict[str, str]:

@@ -23,7 +23,7 @@ from vidprocme.core.errors import BadWish, Fatal, LeaseLost, Retryable
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.shares import TENANTS_MOST
-from vidprocme.queue import codec, connect, submitting, terms, turning
+from vidprocme.queue import codec, connect, submitting, terms, turning, unreadable
 from vidprocme.queue import format as form
 from vidprocme.queue.base import (
     ENQUEUE_BATCH,
@@ -228,10 +228,10 @@ class RedisQueue(QueueReader):
         return tuple(PoolView(pool, codec.report_from(said)) for pool, said in pairs if said is not None)
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
-        texts = self.command("HVALS", self._keys.of("pools"))
-        return tuple(
-            sorted((wire.loads(PoolInfo, text) for text in texts), key=lambda pool: (pool.started_ms, pool.id))
-        )
+        texts = self.command("HGETALL", self._keys.of("pools"))
+        # One of a newer vidprocme is left to its like, and to the turns, which look at presences alone.
+        known = unreadable.each("pool", texts.keys(), texts.values(), lambda _, text: wire.loads(PoolInfo, text))
+        return tuple(sorted(known, key=lambda pool: (pool.started_ms, pool.id)))
 
     def free_dead(self, pool: str) -> int:
         freed, more = self.run("free", pool)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from typing import Any, overload
 
 import redis
 
 from vidprocme.core.ids import JobId
 from vidprocme.core.shares import cost_milli
-from vidprocme.queue import codec, connect, terms
+from vidprocme.queue import codec, connect, terms, unreadable
 from vidprocme.queue.base import LINES, Claim, Claimed, Settlement, Turn
 from vidprocme.queue.link import Sent
 
@@ -38,23 +39,26 @@ def words(
 
 
 class Granted(Sequence[Claimed]):
-    """The claims that were granted, made into nouns when they are first looked at."""
+    """The claims that were granted, each made into nouns when it is first looked at; that raises Unreadable if it cannot be."""
 
-    def __init__(self, count: int, make: Callable[[], Iterator[Claimed]]) -> None:
-        self._count, self._make = count, make
-        self._made: tuple[Claimed, ...] | None = None
+    def __init__(self, rows: Sequence[Any], make: Callable[[Any], Claimed]) -> None:
+        self._rows, self._make = rows, make
+        self._made: dict[int, Claimed] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._rows)
 
     @overload
     def __getitem__(self, at: int) -> Claimed: ...
     @overload
     def __getitem__(self, at: slice) -> Sequence[Claimed]: ...
     def __getitem__(self, at: int | slice) -> Claimed | Sequence[Claimed]:
-        if self._made is None:
-            self._made = tuple(self._make())
-        return self._made[at]
+        if isinstance(at, slice):
+            return tuple(self[one] for one in range(len(self))[at])
+        one = range(len(self))[at]
+        if one not in self._made:
+            self._made[one] = self._make(self._rows[one])
+        return self._made[one]
 
 
 class Begun:
@@ -84,18 +88,21 @@ class Begun:
             self._unheard()
             raise connect.translate(error, self._where) from error
         self._cursors[self._holder] = str(cursor)
+        names = (row[0] for row in lines)
+        shown = tuple(unreadable.each("what waits in line", names, lines, lambda _, row: codec.line_from(row)))
         return Turn(
             stale=tuple(self._settle[position - 1].lease for position in stale),
-            claimed=Granted(len(claimed), lambda: self._made(claimed, jobs)),
+            claimed=self._granted(claimed, jobs),
             granted=frozenset(self._claims[int(row[0]) - 1].task for row in claimed),
-            lines=tuple(codec.line_from(row) for row in lines),
-            lines_total=int(total),
+            lines=shown,
+            lines_total=int(total) - (len(lines) - len(shown)),
             looked=due != "-",
             next_due_ms=int(float(due)) if due not in ("", "-") else None,
             shares=terms.shares_from(shares),
             now_ms=int(shares[0]),
         )
 
-    def _made(self, claimed: Sequence[Any], jobs: Sequence[str]) -> Iterator[Claimed]:
-        known = {id_: codec.job_from(*said) for id_, *said in codec.rows(jobs, 5)}
-        return (codec.claimed_from(row, self._claims, self._holder, known) for row in claimed)
+    def _granted(self, claimed: Sequence[Any], jobs: Sequence[str]) -> Granted:
+        said = {id_: rest for id_, *rest in codec.rows(jobs, 5)}
+        job = cache(lambda id_: codec.job_from(*said[id_]))
+        return Granted(claimed, lambda row: codec.claimed_from(row, self._claims, self._holder, job))
