@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from vidprocme.core.errors import Fate
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Artifact, Limits, Outcome, OutcomeKind, Source, Stage
 from vidprocme.executor import endings
-from vidprocme.executor.local import LocalExecutor
+from vidprocme.executor.local import KILL_AFTER_S, LocalExecutor
 from vidprocme.library.blobs import open_blobs
 
 ROOT = Path(__file__).parents[2]
@@ -203,18 +204,21 @@ def test_a_stopped_process_is_noticed_and_ended(executor: LocalExecutor, tmp_pat
     assert all_gone([process])
 
 
-def test_what_does_not_hear_a_cancel_is_killed_and_its_place_is_free(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_what_does_not_hear_a_cancel_is_killed_and_its_place_is_free(tmp_path: Path) -> None:
     deaf, after = hanging(tmp_path), attempt(Stage.INDEX)
-    executor.submit(deaf)
-    poll_until(executor, waits_in_pipe(executor))
-    (process,) = workers(executor)
-    process.suspend()  # neither a message nor TERM reaches it
-    executor.cancel(deaf.id)
+    with started(local(tmp_path, server_grace_s=3600)) as executor:  # nothing else ends it
+        executor.submit(deaf)
+        poll_until(executor, waits_in_pipe(executor))
+        (process,) = workers(executor)
+        process.suspend()  # neither a message nor TERM reaches it
+        executor.cancel(deaf.id)
+        began_s = time.monotonic()
 
-    assert outcome_of(executor, deaf).kind is OutcomeKind.CANCELLED
-    assert all_gone([process])
-    executor.submit(after)
-    assert outcome_of(executor, after).kind is OutcomeKind.OK
+        assert outcome_of(executor, deaf, within_s=10).kind is OutcomeKind.CANCELLED
+        assert KILL_AFTER_S <= time.monotonic() - began_s < KILL_AFTER_S + 5
+        assert all_gone([process])
+        executor.submit(after)
+        assert outcome_of(executor, after).kind is OutcomeKind.OK
 
 
 def test_longer_than_its_wall_limit(executor: LocalExecutor, tmp_path: Path) -> None:
