@@ -147,6 +147,17 @@ def test_of_many_tasks_those_in_trouble_are_shown(client: Client, house: House) 
     ]
 
 
+def test_what_somebody_stopped_is_no_trouble(client: Client, house: House) -> None:
+    job, (first, second) = long_job(house, 2)
+    settled(house, first, Next.HAND_BACK, OutcomeKind.CANCELLED)
+    settled(house, first, Next.HAND_BACK, OutcomeKind.LOST)  # handed back, and its process died of that
+    settled(house, second, Next.LOST, OutcomeKind.LOST)
+
+    troubles = client.get(f"/v1/jobs/{job}").json()["troubles"]
+
+    assert [attempt["task"] for attempt in troubles] == [second]
+
+
 def test_one_task_that_is_lost_again_and_again_hides_no_other(client: Client, house: House) -> None:
     job, (first, second, *_) = long_job(house, 3)
     settled(house, first, Next.RETRY, OutcomeKind.FAILED, delay_ms=60_000)

@@ -161,13 +161,13 @@ def test_the_queues_keys_are_walked(
             main(["doctor", "--queue", *words])
         return stop.value.code, capsys.readouterr().out
 
-    assert asked() == (0, "0 jobs, 0 tasks, 1 keys: sound\n")
+    assert asked() == (0, "0 jobs, 0 tasks, 2 keys: sound\n")  # the names of the dataset and of its form
     queue = RedisQueue.connect(redis_url, ours=True)
     try:
         queue.command("SET", queue.keys.of("nobody:knows"), "x")
         queue.command("HSET", queue.keys.of("keys"), "wish", "job_gone")
         status, out = asked()
-        assert status == 1 and "1 keys" not in out and max(map(len, out.splitlines())) <= 80
+        assert status == 1 and "2 keys" not in out and max(map(len, out.splitlines())) <= 80
         assert "nobody:knows" in out and "job_gone" in out and "2 wrong" in out
         status, out = asked("--json")
         found = json.loads(out)["findings"]

@@ -68,4 +68,8 @@ def test_what_was_decided_is_told_once(queue: RedisQueue, blobs: BlobStore) -> N
         for _ in range(10):
             pool.step(0.05)
         time.sleep(0.5)  # some more beats of 0.1 s
-        assert DECIDE.read(queue.counters(), "decide").count == DECIDE.read(pool._decided.totals(), "decide").count > 0
+        assert (
+            DECIDE.read(queue.counters(), "decide").count
+            == DECIDE.read(pool._outlook.decided.totals(), "decide").count
+            > 0
+        )

@@ -112,6 +112,16 @@ def test_whether_there_is_a_place_of_the_kind_and_size_that_it_needs() -> None:
     assert code == "NO_SUCH_PLACE" and "it needs 5 cores on a CPU place" in text
 
 
+def test_pools_that_cannot_start_anything_are_no_room() -> None:
+    rests = replace(pool("p"), report=PoolReport((CPU,), {"CANNOT_START": 2, "NO_PLACE_FREE": 0}))
+
+    code, text = told(READY, now(rests))
+    assert code == "CANNOT_START" and "their logs say why" in text
+    assert told(READY, now(rests, pool("d", draining=True)))[0] == "CANNOT_START"
+    beside = now(rests, replace(pool(), report=PoolReport((CPU,), {"CANNOT_START": 0})))
+    assert told(READY, beside)[0] == "IN_LINE" and room(READY, {}, beside).slots == CPU.slots
+
+
 def test_else_it_stands_in_line() -> None:
     text = "In line: 7 wait in bin normal; 2 of 8 slots that could take it are busy, on 2 pools."
     assert told(READY, now(pool(), pool("pool_2"), pool("p", own_jobs_only=True))) == ("IN_LINE", text)

@@ -113,7 +113,7 @@ def all_free(pool: Dispatcher) -> bool:
     """Whether the loop's picture is that nothing runs here."""
     return all(
         load.free_slots == load.place.slots and load.free == load.place.resources
-        for load in pool._snapshot.places.values()
+        for load in pool._outlook.snapshot.places.values()
     )
 
 

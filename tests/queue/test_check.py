@@ -70,7 +70,9 @@ def _busy(queue: RedisQueue) -> Busy:
     end(queue, lease_of(queue, delayed), Next.RETRY, BROKEN, delay_ms=3_600_000)
     _, dead = submitted(queue, limits=Limits(tries=1))
     end(queue, lease_of(queue, dead), Next.RETRY, BROKEN)
-    job, planner = submitted(queue)
+    job = new_job(deadline_ms=4_000_000_000_000)
+    planner = new_task(job, Stage.PROBE)
+    queue.submit(job, [planner])
     lease = lease_of(queue, planner)
     chunks = [new_task(job, Stage.TRANSCODE, i, after=[planner]) for i in range(2)]
     last = new_task(job, Stage.INDEX, after=chunks, after_rule=AfterRule.SETTLED)
@@ -118,6 +120,12 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "blocked-count": ("task:", lambda b: b.field(b.chunks[0], "missing", 3)),
     "blocked-free": ("task:", _release_wrongly),
     "blocked-for-ever": ("task:", lambda b: b.field(b.planner, "state", "failed")),
+    "job-text": ("job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "job", "{")),
+    "job-number": ("job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "live", "many")),
+    "job-deadline": ("job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "deadline", 4_000_000_000_000)),
+    "key-missing": ("job:", lambda b: b.do("HDEL", "@keys", "wish")),
+    "task-text": ("task:", lambda b: b.field(b.ready, "payload", "{")),
+    "task-number": ("task:", lambda b: b.field(b.chunks[0], "missing", "some")),
     "job-count": ("job:", lambda b: b.do("HINCRBY", f"@job:{b.ready.job}", "n.ready", 1)),
     "job-live": ("job:", lambda b: b.do("HINCRBY", f"@job:{b.ready.job}", "live", 1)),
     "job-active": ("job:", lambda b: b.do("ZREM", "@active", b.ready.job)),
@@ -149,6 +157,46 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "usage": ("usage", lambda b: b.do("HSET", "@usage", "default", "0 7 0")),
     "states": ("states", lambda b: b.do("HINCRBY", "@states", "ready", 1)),
 }
+
+
+# What is no number, or cannot be read, is a finding and no error of the walk: kind, what its key must hold, the damage.
+UNREADABLE: list[tuple[str, str, Callable[[Busy], object]]] = [
+    ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "n.ready", "x")),
+    ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "rest", "x")),
+    ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "deadline", "x")),
+    ("job-deadline", "job:", lambda b: b.do("ZREM", "@deadlines", b.planner.job)),
+    ("job-missing", ":gone", lambda b: b.do("ZADD", "@deadlines", 1, "gone")),
+    ("task-counts", "task:", lambda b: b.field(b.ready, "used", "0 x 0 0")),
+    ("task-score", "task:", lambda b: b.field(b.ready, "score", "x")),
+    ("task-score", "task:", lambda b: b.field(b.delayed, "due", "x")),
+    ("task-text", "task:", lambda b: b.field(b.ready, "sort", "{")),
+    ("task-text", "task:", lambda b: b.field(b.planner, "sort", "{")),
+    ("task-text", "task:", lambda b: b.field(b.done, "last", "{")),
+    ("running", "running", lambda b: b.do("HSET", "@running", "bin|normal", "x")),
+    ("usage", "usage", lambda b: b.do("HSET", "@usage", "default", "0 x 0")),
+    ("usage", "usage", lambda b: b.do("HSET", "@usage", "default", "-1 7 0")),
+    ("fence", "fence", lambda b: b.do("SET", "@fence", "x")),
+    ("record-version", "rec:note", lambda b: b.do("SET", "@versions", "x")),
+    ("states", "states", lambda b: b.do("HSET", "@states", "ready", "x")),
+]
+
+
+@pytest.mark.parametrize("at", range(len(UNREADABLE)), ids=[f"{kind}-{at}" for at, (kind, *_) in enumerate(UNREADABLE)])
+def test_what_cannot_be_read_is_a_finding_too(busy: Busy, at: int) -> None:
+    kind, where, damage = UNREADABLE[at]
+    damage(busy)
+
+    report = examine(busy.queue)
+
+    assert any(finding.kind == kind and where in finding.key for finding in report.findings), report
+    assert report.unjudged == [] and all(len(finding.text) < 300 for finding in report.findings)
+
+
+def test_a_key_that_somebody_else_has_by_now_is_no_finding(busy: Busy) -> None:
+    busy.do("HSET", "@keys", "wish", busy.ready.job)
+    assert check(busy.queue) == []
+    busy.queue.forget_key("wish", busy.ready.job)
+    assert [finding.kind for finding in examine(busy.queue).findings] == ["key-missing"]
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

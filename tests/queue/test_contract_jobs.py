@@ -82,7 +82,8 @@ def test_a_forgotten_job_leaves_only_its_events(queue: RedisQueue) -> None:
     left = {
         key.removeprefix(queue.keys.prefix).split(":")[0] for key in queue.client.scan_iter(queue.keys.prefix + "*")
     }
-    assert left <= {"ev", "stat", "states", "min", "fence", "wake", "usage", "format"}
+    assert left <= {"ev", "stat", "states", "min", "fence", "wake", "usage", "format", "said"}
+    assert job.id not in "".join(queue.command("LRANGE", queue.keys.of("said"), 0, -1))
 
 
 def test_unknown_jobs_are_said_to_be_unknown(queue: RedisQueue) -> None:

@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.proxies import Proxy
 from tests.queue.things import CORE, LEASE_MS, OK, end, lease_of, new_job, new_task, states, submitted, take
 from tests.servers import RedisServer
-from vidprocme.core.errors import Retryable
-from vidprocme.core.job import Next, Stage, TaskState
-from vidprocme.queue.base import JOBS_BATCH, Claim, NewJob, Settlement
+from vidprocme.core.errors import Fatal, Retryable
+from vidprocme.core.job import Bin, Next, Stage, TaskState
+from vidprocme.queue.base import ENQUEUE_BATCH, JOBS_BATCH, Claim, NewJob, Settlement
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
 
@@ -134,3 +135,60 @@ def test_claims_whose_answer_never_came_are_granted_again_by_the_next_turn(serve
     for one in (queue, direct):
         one.close()
     proxy.close()
+
+
+class Twice(RedisQueue):
+    """The answer to every call is lost on the way, and the call said again as Link does it: in the same words."""
+
+    def run(self, name: str, *args: str | int | float) -> Any:
+        super().run(name, *args)
+        return super().run(name, *args)
+
+
+@pytest.fixture
+def twice(server: RedisServer) -> Iterator[RedisQueue]:
+    made = Twice.connect(server.url)
+    yield made
+    made.close()
+
+
+def test_who_asks_twice_because_the_answer_was_lost_is_told_what_was_done(queue: RedisQueue, twice: RedisQueue) -> None:
+    job, _ = submitted(queue)
+
+    assert twice.move(job.id, Bin.BULK) == 1 and queue.move(job.id, Bin.BULK) == 0
+    assert twice.cancel(job.id) and not queue.cancel(job.id)
+    assert twice.retry(job.id) == 1 and queue.retry(job.id) == 0
+    assert twice.pause(Bin.BULK) and not queue.pause(Bin.BULK) and queue.paused() == {Bin.BULK}
+    assert twice.resume(Bin.BULK) and not queue.resume(Bin.BULK) and queue.paused() == frozenset()
+    assert states(queue, job) == {"probe:0": "ready"} and check(queue) == []
+    queue.cancel(job.id)
+    assert twice.drop(job.id)
+    for verb in (queue.drop, twice.drop, twice.cancel, twice.retry):
+        with pytest.raises(Fatal, match="no job"):
+            verb(job.id)
+    assert check(queue) == []
+    kinds = [event.kind for event in queue.events("0", 1000) if not event.kind.startswith("task.")]
+    assert kinds.count("job.moved") == kinds.count("job.retried") == kinds.count("bin.paused") == 1
+
+
+def test_so_is_who_asks_of_a_job_that_takes_many_steps(queue: RedisQueue, twice: RedisQueue) -> None:
+    job = new_job()
+    tasks = [new_task(job, Stage.TRANSCODE, number) for number in range(ENQUEUE_BATCH)]
+    queue.submit(job, tasks)
+    more = [new_task(job, Stage.DESCRIBE, number) for number in range(ENQUEUE_BATCH)]
+    lease = lease_of(queue, tasks[0])
+    queue.enqueue(lease, more)
+    end(queue, lease)
+    many = len(tasks) + len(more) - 1
+
+    assert twice.move(job.id, Bin.BULK) == many
+    assert twice.cancel(job.id) and twice.retry(job.id) == many and check(queue) == []
+    assert queue.cancel(job.id) and twice.forget(job.id) and check(queue) == []
+    assert queue.jobs() == ()
+
+
+def test_only_the_last_answers_are_kept(queue: RedisQueue) -> None:
+    for _ in range(200):
+        queue.pause(Bin.BULK)
+        queue.resume(Bin.BULK)
+    assert queue.command("LLEN", queue.keys.of("said")) == 256 and check(queue) == []

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidprocme.core.ids import JobId, TaskId, video_id
-from vidprocme.core.job import Next, OutcomeKind, Stage, TaskState
+from vidprocme.core.job import Next, Stage, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
-from vidprocme.dispatch.watch import progress_of, suspects
+from vidprocme.dispatch.watch import BAD, progress_of, suspects
 from vidprocme.library.base import Blobs
 from vidprocme.library.base import Hit as IndexHit
 from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
@@ -103,8 +103,7 @@ class AttemptDocument(Document):
         description="which of its task's attempts, lost ones and those before a retry too; the last 50 are kept"
     )
     try_number: int | None = Field(
-        description="which of its task's tries it used up, from 1 again after a retry; null: none (it was lost, handed back "
-        "or cancelled)"
+        description="which of its task's tries it used up, from 1 again after a retry; null: none, it was lost"
     )
     place: str
     started_at: str
@@ -352,12 +351,16 @@ def _troubles(queue: Queue, tasks: Sequence[TaskView]) -> list[AttemptDocument]:
     last, before = [], []
     for view in suspects(tasks, TROUBLES_SHOWN):
         records = enumerate(queue.attempts(view.task.id), start=1)
-        bad = [_attempt(view, number, one) for number, one in records if one.outcome.kind is not OutcomeKind.OK]
+        bad = [_attempt(view, number, one) for number, one in records if _is_bad(one)]
         last += bad[-1:]
         before += bad[:-1]
     before.sort(key=by_time)
     room_left = TROUBLES_SHOWN - len(last)
     return sorted(last + before[len(before) - min(room_left, len(before)) :], key=by_time)
+
+
+def _is_bad(record: AttemptRecord) -> bool:
+    return record.outcome.kind in BAD and record.next != Next.HAND_BACK
 
 
 def _attempt(view: TaskView, number: int, record: AttemptRecord) -> AttemptDocument:

@@ -18,32 +18,22 @@ from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.job import Lease
 from vidprocme.core.resources import Resources
-from vidprocme.core.snapshot import Placement, Plan, Snapshot
+from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.ends import Ends
 from vidprocme.dispatch.housekeeping import Housekeeper
 from vidprocme.dispatch.leases import LeaseKeeper
-from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM, Due, LoopConfig
+from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.pace import Due, LoopConfig
 from vidprocme.dispatch.pool import free_dead
-from vidprocme.dispatch.reporting import Decided, report_of
+from vidprocme.dispatch.reporting import report_of
 from vidprocme.dispatch.rest import Rest
-from vidprocme.dispatch.unread import Unread
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn, Unreadable
-from vidprocme.scheduler.apply import (
-    finished,
-    finished_all,
-    planned,
-    still_planned,
-    taken_back,
-    with_lines,
-    with_places,
-    with_shares,
-)
-from vidprocme.scheduler.policy import PolicyConfig, decide
+from vidprocme.scheduler.policy import PolicyConfig
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
@@ -70,24 +60,19 @@ class Dispatcher:
             only: the jobs this pool serves; None: all.
         """
         self._queue, self._executor, self._pool, self._at = queue, executor, pool, at
-        self._config, self._policy = config or LoopConfig(), policy or PolicyConfig()
+        self._config = config or LoopConfig()
         self._only = only
         self._running: dict[AttemptId, Claimed] = {}
         self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
-        # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
-        self._foreseen: tuple[Placement, ...] = ()
-        self._snapshot = Snapshot()
-        self.plan = Plan()
-        self._decided = Decided()
-        self._rest, self._unread = Rest(), Unread()
+        self._rest = Rest()
+        self._outlook = Outlook(policy or PolicyConfig(), self._rest)
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
         self._over = threading.Event()
         self._away = False  # the last turn did not get through
         self._last_turn_s = float("-inf")
-        self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
         self._due = Due(clock)
         self._housekeeper = Housekeeper(queue, self._config.keep)
         self._beat = LeaseKeeper(
@@ -98,7 +83,7 @@ class Dispatcher:
             presence_ms=self._config.presence_ms,
             wake=self._ring,
             report=self._report,
-            totals=self._decided.totals,
+            totals=self._outlook.decided.totals,
             rejoin=self._rejoin,
             at=at,
         )
@@ -215,33 +200,34 @@ class Dispatcher:
         """Settle, look, decide, claim: a round trip each, until nothing more can start. `ahead`: nothing rang since the lines
         were seen, so that the first call may claim by them, if that was just now."""
         settlements = self._ends.settlements()
-        unheard = self._away and bool(self._foreseen) and not self._draining.is_set()
-        ahead = unheard or (ahead and self._may_claim_ahead())
-        claims, self._foreseen = self._foreseen, ()
-        if not ahead:
-            self._take_back(claims)
-        claims = (claims or self._decide()) if ahead else ()
+        claims = self._outlook.take_foreseen()
+        unheard = self._away and bool(claims)
+        if self._draining.is_set() or not (unheard or (ahead and self._outlook.is_fresh)):
+            self._outlook.take_back(claims)
+            claims = ()
+        elif not claims:
+            claims = self._decide()
         while True:
             asked = [Claim(p.task, p.place, p.resources) for p in claims]
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:
-                self._take_back([*claims, *self._foreseen])
-                self._foreseen = ()
+                self._outlook.take_back([*claims, *self._outlook.take_foreseen()])
                 if not settlements:
                     raise
                 claims, turn = (), self._settle_apart(settlements)
             except VidprocmeError:
-                self._take_back(self._foreseen)
-                self._foreseen = claims
+                self._outlook.take_back(self._outlook.take_foreseen())
+                self._outlook.foreseen = claims
                 raise
             self._ends.settled(settlements, turn.stale)
             if settlements:
                 self._at("settled")
             settlements = []
             self._granted = turn.claimed
-            self._take_back([placement for placement in claims if placement.task not in turn.granted])
-            self._see(turn)
+            self._outlook.take_back([placement for placement in claims if placement.task not in turn.granted])
+            self._due.seen(turn)
+            self._outlook.see(turn, self._executor.places())
             if self._ends and not self._draining.is_set():
                 return  # the next step goes on at once, and starts what was granted on the way
             claims = () if self._draining.is_set() else self._decide()
@@ -250,29 +236,17 @@ class Dispatcher:
                 return
 
     def _decide(self) -> tuple[Placement, ...]:
-        """What can start by what is known now; its places are taken."""
-        allowed = self._rest.most(len(self._granted))
-        if allowed == 0:
-            self.plan = self._rest.plan(self._snapshot)
-            return ()
-        began_s = time.perf_counter()
-        # On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours.
-        now_ms = self._seen_ms + round(1000 * (time.monotonic() - self._seen_s))
-        self.plan = decide(self._snapshot, now_ms, self._policy)
-        self._decided.add(time.perf_counter() - began_s)
-        most = max(HALVES_FROM, -(-self._slots() // 2)) if allowed is None else allowed
-        if len(self.plan.placements) > most:
-            self.plan = replace(self.plan, placements=self.plan.placements[:most])
-        self._snapshot = planned(self._snapshot, self.plan)
-        return self.plan.placements
+        return self._outlook.decide(len(self._granted))
 
-    def _slots(self) -> int:
-        return sum(load.place.slots for load in self._snapshot.places.values())
+    @property
+    def plan(self) -> Plan:
+        """What was decided last, and why what waits does. From any thread."""
+        return self._outlook.plan
 
     def _turn(self, settlements: Sequence[Settlement], claims: Sequence[Claim]) -> Turn:
         jobs = self._only and self._only()
         # As many heads of a line as could start at once: the next turns may claim them all.
-        heads, lease_ms = self._slots(), self._config.lease_ms
+        heads, lease_ms = self._outlook.slots, self._config.lease_ms
         sent = self._queue.begin_turn(
             self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=self._due.looks()
         )
@@ -288,11 +262,8 @@ class Dispatcher:
         self._hear(0.0)
         with contextlib.suppress(VidprocmeError):  # the queue is away: what it has to say comes with the turn's answer
             planned = self._ends.plan(known)
-        if planned and not self._foreseen and self._may_claim_ahead() and not self._rung.is_set():
-            self._foreseen = self._decide()
-
-    def _may_claim_ahead(self) -> bool:
-        return time.monotonic() - self._seen_s < AHEAD_S and not self._draining.is_set()
+        if planned and not self._draining.is_set() and not self._rung.is_set():
+            self._outlook.foresee(len(self._granted))
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> Turn:
         """A batch was refused: say them one by one, so that one that cannot be said takes no other along.
@@ -333,23 +304,9 @@ class Dispatcher:
                 yield granted[at]
             except Unreadable as error:
                 telling.unreadable(error)
-                self._unread.add(error.claim.task)
+                self._outlook.unread.add(error.claim.task)
                 self._ends.give_back(error.lease, error.info())
-                self._snapshot = finished(self._snapshot, error.claim.place, error.claim.resources)
-
-    def _take_back(self, claims: Collection[Placement]) -> None:
-        """These claims came to nothing: what they were to have is free again."""
-        for placement in claims:
-            self._snapshot = taken_back(self._snapshot, placement)
-
-    def _see(self, turn: Turn) -> None:
-        self._due.seen(turn)
-        lines = self._unread.without(turn.lines)
-        self._snapshot = with_lines(self._snapshot, lines, complete=len(turn.lines) >= turn.lines_total)
-        self._snapshot = with_shares(self._snapshot, turn.shares)
-        self._snapshot = with_places(self._snapshot, self._executor.places())
-        self._snapshot = still_planned(self._snapshot, self._foreseen)
-        self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
+                self._outlook.free([(error.claim.place, error.claim.resources)])
 
     def _take_in(self, reports: Sequence[Finished]) -> None:
         freed: list[tuple[str, Resources]] = []
@@ -361,10 +318,7 @@ class Dispatcher:
                     del self._runs[claimed.lease.task]
                 freed.append((claimed.attempt.place, claimed.attempt.resources))
                 self._ends.add(claimed, report.outcome)
-        self._snapshot = finished_all(self._snapshot, freed)
-        if self._rest.most(0) == 0:  # what was to be claimed next is not
-            self._take_back(self._foreseen)
-            self._foreseen = ()
+        self._outlook.free(freed)
 
     def _obey(self) -> None:
         """Stop what the beat says is lost or cancelled."""
@@ -382,12 +336,12 @@ class Dispatcher:
         return self._due.within_s(timeout_s)
 
     def _report(self) -> PoolReport:
-        """For the beat, in its thread: snapshot and plan are values, replaced as a whole. One that drains plans no more."""
-        return report_of(self._snapshot, Plan() if self._draining.is_set() else self.plan)
+        """For the beat, in its thread. One that drains plans no more."""
+        return report_of(self._outlook.snapshot, Plan() if self._draining.is_set() else self.plan)
 
     def _rejoin(self) -> None:
         """For the beat, in its thread: the queue has forgotten us."""
-        self._decided.begin_again()
+        self._outlook.decided.begin_again()
         self._queue.join(replace(self._pool, draining=self._draining.is_set()), self._config.presence_ms)
 
     def _ring(self) -> None:

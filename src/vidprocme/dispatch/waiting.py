@@ -6,6 +6,7 @@ QUOTA              its bin or its tenant runs as many tasks as it may
 NO_POOL            no pool is at work that would take it
 DRAINING           those that could hold it take nothing new
 NO_SUCH_PLACE      none has a place of a kind and size that it needs
+CANNOT_START       those that could hold it cannot start anything just now
 WAITS_FOR_OTHERS   tasks of its job come first
 BACKOFF            an attempt failed or was lost: it is tried again later
 IN_LINE            none of these: others are before it, or what could take it is busy
@@ -26,7 +27,15 @@ from vidprocme.core.resources import Need, PlaceKind
 from vidprocme.core.shares import BinShare, TenantShare
 from vidprocme.core.snapshot import Reason
 from vidprocme.queue.base import Depth, PlaceReport, PoolView, Queue, TaskView
-from vidprocme.scheduler.explain import BIN_PAUSED, DRAINING, KIND_WORDS, NO_SUCH_PLACE, QUOTA, needs_in_words
+from vidprocme.scheduler.explain import (
+    BIN_PAUSED,
+    CANNOT_START,
+    DRAINING,
+    KIND_WORDS,
+    NO_SUCH_PLACE,
+    QUOTA,
+    needs_in_words,
+)
 
 NO_POOL, WAITS_FOR_OTHERS, BACKOFF, IN_LINE = "NO_POOL", "WAITS_FOR_OTHERS", "BACKOFF", "IN_LINE"
 # What keeps a task from starting however long it waits, in few words; a limit is reached only until something ends.
@@ -35,6 +44,7 @@ HINDERED = {
     NO_POOL: "no pool is at work",
     DRAINING: "what could take it is draining",
     NO_SUCH_PLACE: "no pool has a place for it",
+    CANNOT_START: "the pools cannot start anything",
 }
 LIMITED = "a limit is reached"
 
@@ -165,7 +175,15 @@ def _no_taker(task: Task, takers: Sequence[PoolView], now: Standing) -> Reason |
             "Every pool is" if len(able) == len(takers) else f"{_count(len(able), 'pool')} could take it, but all are"
         )
         return Reason(DRAINING, f"{what} draining and nothing new starts there. Start one: vidprocme worker.")
+    if all(pool.info.draining or _rests(pool) for pool in able):
+        text = "The pools that could take it could not start an attempt, and try again within a minute: their logs say why."
+        return Reason(CANNOT_START, text)
     return None
+
+
+def _rests(pool: PoolView) -> bool:
+    """Whether it claims nothing for a while (dispatch/rest.py)."""
+    return pool.report is not None and pool.report.reasons.get(CANNOT_START, 0) > 0
 
 
 def _no_place(task: Task, takers: Sequence[PoolView]) -> str:
@@ -189,7 +207,7 @@ def _in_line(task: Task, takers: Sequence[PoolView], now: Standing) -> Reason:
 
 
 def _room(task: Task, takers: Sequence[PoolView]) -> Room:
-    at_work = [pool for pool in takers if not pool.info.draining]
+    at_work = [pool for pool in takers if not pool.info.draining and not _rests(pool)]
     places = [place for pool in at_work for place in _able(task, pool)]
     return Room(
         sum(place.slots for place in places),

@@ -20,6 +20,10 @@ WEIGHTS = {
 }
 
 
+# How attempts end that a person should look at; what was cancelled or handed back was stopped by somebody.
+BAD = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMEOUT, OutcomeKind.LOST})
+
+
 @dataclass(frozen=True, slots=True)
 class StageProgress:
     """How many of a stage's tasks are done (they succeeded), run, or ended otherwise. `fraction` 0..1 of it is done."""
@@ -57,13 +61,16 @@ def suspects(tasks: Sequence[TaskView], most: int) -> list[TaskView]:
     those that were, then those that may have been before a retry; of each the latest first."""
 
     def rank(view: TaskView) -> tuple[int, int]:
-        ended_badly = view.outcome is not None and view.outcome.kind is not OutcomeKind.OK
+        ended_badly = view.outcome is not None and view.outcome.kind in BAD
         troubled = view.tries > 1 or view.lost > 0 or view.crashes > 0
         if ended_badly or (troubled and view.state is not TaskState.SUCCEEDED):
             return 0, -(view.started_ms or 0)
         return 1 if troubled else 2, -(view.started_ms or 0)
 
-    return sorted((view for view in tasks if view.outcome is not None or view.lost), key=rank)[:most]
+    begun = [
+        view for view in tasks if view.tries or view.lost or (view.outcome is not None and view.outcome.kind in BAD)
+    ]
+    return sorted(begun, key=rank)[:most]
 
 
 def progress_of(tasks: Sequence[TaskView]) -> JobProgress:

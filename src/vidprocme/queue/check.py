@@ -7,6 +7,7 @@ moment (check_job.py), and what it finds it looks at a second time.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from typing import Any
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import TaskState
-from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job
+from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job, together
 from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
+from vidprocme.queue.check_text import whole
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.redis import RedisQueue
 
@@ -24,6 +26,7 @@ RESTS_AT_ONCE = 1_000  # things put off that one script looks at
 LEASES_AT_ONCE = 2_000  # running tasks that one script looks at
 JOBS_AT_ONCE = 2_000  # jobs whose counts one script adds up
 PAGE = 500
+USAGE = re.compile(r"(\d+) (\d+) (\d+)")  # of a tenant: used, rate, when (lua/_shares.lua)
 MOVES_MOST = 5  # times that the sum over more jobs is tried again
 
 
@@ -61,6 +64,7 @@ def walk(queue: RedisQueue) -> Report:
     tokens: dict[str, str] = {}  # token -> the task that has it; of ended tasks only the largest is of interest
     steps: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("the jobs", lambda: _jobs(queue, listed, tokens, resting, report)),
+        ("the idempotency keys", lambda: _wishes(queue)),
         ("the places", lambda: _strays(queue)),
         ("the keys", lambda: _keys(queue, listed, report)),
         ("the lists", lambda: judge_lists(queue)),
@@ -94,7 +98,7 @@ def _jobs(
         report.tasks += len(seen.tasks)
         yield from judge(seen)
         listed.update(seen.listed)
-        if (int(seen.row.get("rest", 0)) or "again" in seen.row) and "going" not in seen.row:
+        if (seen.number("rest") or "again" in seen.row) and "going" not in seen.row:
             resting.append(job)
         for task in seen.tasks.values():
             token = task.lease.token if task.lease else None
@@ -103,6 +107,24 @@ def _jobs(
                 yield Finding("token-twice", f"task:{task.id}", f"runs under token {token}; so does {tokens[token]}")
     if newest:
         tokens.setdefault(str(newest), "")
+
+
+def _wishes(queue: RedisQueue) -> Iterator[Finding]:
+    """A job that has an idempotency key is found by it, unless somebody else has it by now."""
+    of = queue.keys.of
+    for pairs in scan(queue, "ZSCAN", "jobs"):
+        named = [job for job, _ in pairs]
+        keys = queue.commands([("HGET", of(f"job:{job}"), "key") for job in named])
+        owners = queue.commands([("HGET", of("keys"), key or "") for key in keys])
+        for job in [job for job, key, owner in zip(named, keys, owners, strict=True) if key and owner is None]:
+            key = queue.command("HGET", of(f"job:{job}"), "key") or ""
+            still, going, owner = together(
+                queue, ("HGET", f"job:{job}", "key"), ("HEXISTS", f"job:{job}", "going"), ("HGET", "keys", key)
+            )
+            if still and still == key and not going and owner is None:
+                yield Finding(
+                    "key-missing", f"job:{job}", f"has key {key}, and `keys` lacks it: its wish would be done again"
+                )
 
 
 def _members(queue: RedisQueue, *sets: str) -> Iterator[str]:
@@ -163,7 +185,7 @@ def _whole(queue: RedisQueue, newest: int) -> Iterator[Finding]:
     """What belongs to no job: the counter of tokens, the doorbell, and the lists."""
     of = queue.keys.of
     fence, wake = queue.commands((("GET", of("fence")), ("LLEN", of("wake"))))
-    if newest > int(fence or 0):
+    if newest > (whole(fence) or 0):
         yield Finding("fence", "fence", f"stands at {fence}, and a task has token {newest}: it would be given again")
     if wake > 64:
         yield Finding("wake", "wake", f"has {wake} tokens; more than 64 are of no use")
@@ -186,7 +208,7 @@ def _put_off(queue: RedisQueue, resting: Sequence[str], report: Report) -> Itera
     for job, count, again in told:
         if again and f"t:{job}" not in names:
             yield Finding("retry-nowhere", f"job:{job}", "is being retried, and nobody goes on with it: it never ends")
-        if int(count) != real[job]:
+        if whole(count) != real[job]:
             text = f"counts {count} things that are put off; {real[job]} are: it may wait for ever"
             yield Finding("rest-count", f"job:{job}", text)
 
@@ -207,11 +229,11 @@ def _running(queue: RedisQueue, report: Report) -> Iterator[Finding]:
         running.update((f"bin|{bin_}", f"tenant|{tenant}"))
         rates[tenant] += int(rate)
     for name in sorted({*told, *running}):
-        if int(told.get(name, 0)) != running[name]:
+        if whole(told.get(name)) != running[name]:
             yield Finding("running", "running", f"counts {told.get(name, 0)} for {name}; {running[name]} run")
     for tenant in sorted({*usage, *rates}):
-        used, rate, _ = map(int, usage.get(tenant, "0 0 0").split())
-        if used < 0 or rate != rates[tenant]:
+        said = USAGE.fullmatch(usage.get(tenant, "0 0 0"))
+        if said is None or int(said[2]) != rates[tenant]:
             text = f"has {usage.get(tenant)!r} of tenant {tenant}, whose tasks cost {rates[tenant]}"
             yield Finding("usage", "usage", text)
 
@@ -237,8 +259,8 @@ def _tally_slowly(queue: RedisQueue, states: Sequence[str]) -> list[tuple[int, i
         for at in range(0, len(jobs), PAGE):
             page = [queue.keys.job(JobId(job)) for job in jobs[at : at + PAGE]]
             for row in queue.commands(("HMGET", key, *(f"n.{state}" for state in states)) for key in page):
-                sums = [total + int(n or 0) for total, n in zip(sums, row, strict=True)]
-        counted = [int(n or 0) for n in queue.command("HMGET", queue.keys.of("states"), *states)]
+                sums = [total + (whole(n) or 0) for total, n in zip(sums, row, strict=True)]
+        counted = [whole(n) or 0 for n in queue.command("HMGET", queue.keys.of("states"), *states)]
         if not moved_since(queue, mark):
             return list(zip(counted, sums, strict=True))
     return None

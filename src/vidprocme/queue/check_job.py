@@ -16,6 +16,7 @@ from typing import Any
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TERMINAL, AfterRule, Bin, TaskState
+from vidprocme.queue.check_text import is_json, whole, wish_of
 from vidprocme.queue.codec import LeaseText, lease_from
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.reader import PAGE
@@ -27,7 +28,21 @@ LOOK_MOST = 100  # tasks read by one script
 EVENTS_MOST = 5_000  # events that one walk may meet
 WALKS_MOST = 20  # of a job that moves all the time
 S = TaskState
-LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed")  # of jobs
+LISTS = ("jobs", "going", "active", "ended:succeeded", "ended:failed", "deadlines")  # of jobs
+NUMBERS = (
+    "submitted",
+    "ended",
+    "live",
+    "rest",
+    "again",
+    "used",
+    "deadline",
+    "going",
+    "late",
+    "cancel",
+    "doom",
+    "mtime",
+)
 STATES = frozenset(state.value for state in TaskState)
 BINS = frozenset(bin_.value for bin_ in Bin)
 FIELDS = (
@@ -101,7 +116,7 @@ class Seen:
         return [int(part) for part in parts] if len(parts) == 4 and all(map(str.isdecimal, parts)) else None
 
     def number(self, name: str) -> int:
-        return int(float(self.row.get(name) or 0))
+        return whole(self.row.get(name)) or 0
 
     def places(self) -> tuple[str, ...]:
         """Where it is, by the names of the keys; `ready:<job>` goes along with the line."""
@@ -126,6 +141,9 @@ class JobSeen:
     tasks: Mapping[str, Seen]
     kids: Mapping[str, frozenset[str]] = field(default_factory=dict)
     others: Mapping[str, str | None] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        return whole(self.row.get(name)) or 0
 
 
 def look(queue: RedisQueue, ids: Sequence[str], asked: str = "") -> Iterator[Seen]:
@@ -221,6 +239,9 @@ def judge(job: JobSeen) -> Iterator[Finding]:
         if job.lists or job.listed:
             yield Finding("job-missing", key, f"is in {_names(sorted(job.lists))}, but there is no such job")
         return
+    for name, value in job.row.items():
+        if (name in NUMBERS or name.startswith("n.")) and whole(value) is None:
+            yield Finding("job-number", key, f"has {name} {value[:50]!r}, which is no number")
     place = "going" if "going" in job.row else "jobs"
     if job.lists & {"jobs", "going"} != {place}:
         yield Finding("job-unlisted", key, f"should be in `{place}` alone, and is in {_names(sorted(job.lists))}")
@@ -241,6 +262,7 @@ def judge(job: JobSeen) -> Iterator[Finding]:
         said = "has a task that is not ready" if id_ in job.ready else "lacks a task that is ready"
         yield Finding("ready-set", f"ready:{job.id}", f"{said}: {id_}")
     yield from _judge_counts(job)
+    yield from _judge_wish(job)
 
 
 def judge_task(seen: Seen) -> Iterator[Finding]:
@@ -268,8 +290,17 @@ def judge_task(seen: Seen) -> Iterator[Finding]:
         ("due", "delayed", seen.delayed),
     )
     for name, where, score in scores:
-        if score is not None and seen.places() == wanted and score != float(row[name] or -1):
+        if score is not None and seen.places() == wanted and score != whole(row[name]):
             yield Finding("task-score", key, f"has {name} {row[name]}, and in {where} it stands at {score:.0f}")
+    if whole(row["missing"]) is None:
+        yield Finding("task-number", key, f"has missing {row['missing']!r}, which is no number")
+    for name, readable in (
+        ("sort", seen.sort),
+        ("payload", is_json(row["payload"])),
+        ("last", is_json(row["last"] or "{}")),
+    ):
+        if not readable:
+            yield Finding("task-text", key, f"has a {name} that cannot be read: {(row[name] or '')[:50]!r}")
     if state == S.RUNNING and lease is None:
         yield Finding("task-lease", key, f"is running under a lease that cannot be read: {row['lease']!r}")
     if state == S.SUCCEEDED and not row["last"]:
@@ -290,7 +321,7 @@ def _judge_blocked(job: JobSeen, seen: Seen) -> Iterator[Finding]:
             yield Finding("blocked-by-nothing", key, f"waits for {id_}, which does not exist")
         elif seen.id not in job.kids.get(id_, ()):
             yield Finding("blocked-unknown", key, f"waits for {id_}, which does not know it: kids:{id_} lacks it")
-    if int(job.row.get("rest", 0)):
+    if job.number("rest"):
         return  # not everybody was told yet: turns go on with it
     if len(before) - len(met) != seen.number("missing"):
         yield Finding("blocked-count", key, f"counts {seen.row['missing']} missing of {len(before)}; {len(met)} came")
@@ -304,19 +335,19 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
     """Counts agree with the tasks; an unfinished job can move; an ended one is said to have ended."""
     key = f"job:{job.id}"
     real = Counter(str(seen.state) for seen in job.tasks.values() if seen.row)
-    told = {state: int(job.row.get(f"n.{state}", 0)) for state in STATES}
+    told = {state: job.number(f"n.{state}") for state in STATES}
     for state in sorted(STATES):
         if told[state] != real[state]:
             yield Finding("job-count", key, f"counts {told[state]} tasks that are {state}; there are {real[state]}")
     live = sum(n for state, n in real.items() if state not in TERMINAL) + ("again" in job.row)
-    if live != int(job.row.get("live", 0)):
+    if live != job.number("live"):
         yield Finding("job-live", key, f"counts {job.row.get('live')} tasks that have not ended; there are {live}")
     if (live > 0) != ("active" in job.lists):
         yield Finding("job-active", key, f"has {live} tasks to go, and is {_not('active' in job.lists)}in `active`")
     if (live > 0) == ("ended" in job.row):
         yield Finding("job-ended", key, f"has {live} tasks to go, and has {_not('ended' in job.row)}ended")
     yield from _judge_bins(job)
-    moving = real[S.READY] + real[S.RUNNING] + real[S.DELAYED] + int(job.row.get("rest", 0))
+    moving = real[S.READY] + real[S.RUNNING] + real[S.DELAYED] + job.number("rest")
     if live and not moving:
         yield Finding("job-stuck", key, "is stuck: nothing in it is ready, running or delayed")
 
@@ -333,12 +364,27 @@ def _judge_counts(job: JobSeen) -> Iterator[Finding]:
 def _judge_bins(job: JobSeen) -> Iterator[Finding]:
     """What a person moved is in the new bin, or goes there: all of it, once nothing of the job is put off."""
     bin_ = job.row.get("bin")
-    if bin_ is None or int(job.row.get("rest", 0)):
+    if bin_ is None or job.number("rest"):
         return
     for id_, seen in job.tasks.items():
         goes_to = seen.row.get("rebin") or seen.line_name.partition("|")[0]
         if seen.row and goes_to != bin_:
             yield Finding("task-moved", f"task:{id_}", f"is of bin {goes_to}; its job was moved to {bin_}")
+
+
+def _judge_wish(job: JobSeen) -> Iterator[Finding]:
+    """What was wished for can be read, and its deadline is watched while it goes on."""
+    key = f"job:{job.id}"
+    wish = wish_of(job.row.get("job"))
+    if wish is None:
+        yield Finding("job-text", key, f"is a text that cannot be read: {job.row.get('job', '')[:50]!r}")
+        return
+    deadline_ms = whole(job.row["deadline"]) if "deadline" in job.row else wish.deadline_ms
+    goes_on = not {"going", "ended", "late", "cancel", "doom"} & set(job.row)
+    if deadline_ms and goes_on and "deadlines" not in job.lists:
+        yield Finding(
+            "job-deadline", key, f"has a deadline ({deadline_ms}), and is not in `deadlines`: nobody watches it"
+        )
 
 
 def _not(true: bool) -> str:

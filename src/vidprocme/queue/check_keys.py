@@ -5,12 +5,12 @@ Who adds a key adds it here, in lua/_lib.lua's header and in docs/architecture.m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vidprocme.queue.check_job import Finding, together
+from vidprocme.queue.check_text import is_json, whole
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.queue.scripts import EVENTS_KEPT
 
@@ -26,6 +26,7 @@ KNOWN: Mapping[str, str] = {
     "keys": "hash",
     "pools": "hash",
     "heard": "string",
+    "said": "list",
     "told": "hash",
     "states": "hash",
     "stat": "hash",
@@ -178,7 +179,7 @@ def judge_lists(queue: RedisQueue) -> Iterator[Finding]:
         if told and not known and not present:
             yield Finding("told-of-nobody", "told", f"has totals of {pool}, which is forgotten")
     for pool, text in queue.command("HGETALL", of("pools")).items():
-        if not _is_json(text):
+        if not is_json(text):
             yield Finding("pool-record", "pools", f"what it says of {pool} cannot be read")
     length = queue.command("XLEN", of("ev"))
     if length > EVENTS_MOST:
@@ -208,10 +209,10 @@ def _without(queue: RedisQueue, names: Sequence[str], listed: tuple[str, str]) -
 def _records(queue: RedisQueue, name: str) -> Iterator[Finding]:
     """Records as records.py writes them: `<version> <document>`, no version beyond the counter."""
     records = queue.command("HGETALL", queue.keys.of(name))
-    counter = int(queue.command("GET", queue.keys.of("versions")) or 0)  # read after: it only grows
+    counter = whole(queue.command("GET", queue.keys.of("versions"))) or 0  # read after: it only grows
     for id_, text in records.items():
         version = VERSIONED.match(text)
-        if version is None or not _is_json(text[version.end() :]):
+        if version is None or not is_json(text[version.end() :]):
             yield Finding("record", name, f"{id_} cannot be read")
         elif int(version[1]) > counter:
             yield Finding("record-version", name, f"{id_} has version {version[1]}; the counter stands at {counter}")
@@ -220,11 +221,3 @@ def _records(queue: RedisQueue, name: str) -> Iterator[Finding]:
 def _is_there(reply: Any) -> bool:
     """Of EXISTS, SISMEMBER or ZSCORE (whose score may be 0)."""
     return isinstance(reply, float) or bool(reply)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

@@ -124,13 +124,13 @@ class RedisQueue(QueueReader):
 
     def cancel(self, job: JobId) -> bool:
         # Said again, of a job that ended meanwhile, it answers 0: the first answer tells.
-        first = answer = self._known(job, self.run("cancel", job))
+        first = answer = self._known(job, self.run("cancel", job, _name()))
         while answer == 2:
-            answer = self._known(job, self.run("cancel", job))
+            answer = self._known(job, self.run("cancel", job, ""))
         return bool(first)
 
     def retry(self, job: JobId, *, deadline_ms: int = 0) -> int:
-        answer, fresh = self.run("retry", job, "", deadline_ms or "")
+        answer, fresh = self.run("retry", job, "", deadline_ms or "", _name())
         self._known(job, answer)
         self._to_the_end(answer, "retry", job)
         return int(fresh)
@@ -139,7 +139,7 @@ class RedisQueue(QueueReader):
         return bool(self._known(job, self.run("deadline", job, deadline_ms)))
 
     def move(self, job: JobId, bin_: Bin) -> int:
-        answer, moved = self.run("move", job, bin_, "")
+        answer, moved = self.run("move", job, bin_, "", _name())
         if answer == -2:
             raise Fatal("JOB_ENDED", f"Job {job} has ended already: nothing of it waits.")
         self._known(job, answer)
@@ -159,7 +159,7 @@ class RedisQueue(QueueReader):
         return self._forget(job, "dropped")
 
     def _forget(self, job: JobId, why: str) -> bool:
-        answer = int(self.run("forget", job, why, STEP))
+        answer = int(self.run("forget", job, why, STEP, _name()))
         if answer == -2:
             raise Fatal("JOB_SUCCEEDED", f"Job {job} succeeded; only failed and cancelled jobs are dropped.")
         if answer == -3:
@@ -170,7 +170,7 @@ class RedisQueue(QueueReader):
             )
         self._known(job, answer)
         while answer == 1:  # -1: somebody else's `trim` was faster
-            answer = int(self.run("forget", job, why, STEP))
+            answer = int(self.run("forget", job, why, STEP, ""))
         return answer != 0
 
     def trim(self, keep: Keep) -> Trimmed:
@@ -193,10 +193,10 @@ class RedisQueue(QueueReader):
 
     # -- bins ------------------------------------------------------------------------------------------------------
     def pause(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        return bool(self.run("pause", bin, 1))
+        return bool(self.run("pause", bin, 1, _name()))
 
     def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
-        return bool(self.run("pause", bin, 0))
+        return bool(self.run("pause", bin, 0, _name()))
 
     def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
         self.run("limit", "bin", bin, terms.limit_arg(limit), "", 0)
@@ -334,3 +334,8 @@ class RedisQueue(QueueReader):
     def close(self) -> None:
         self._link.close()
         self._client.close()
+
+
+def _name() -> str:
+    """Of a call: said again, because its answer was lost, it gets the same one (lua/_said.lua)."""
+    return secrets.token_hex(8)

@@ -1,11 +1,13 @@
--- with _keep
+-- with _keep _said
 -- Remove an ended job and everything that is kept for it. Its events and counts stay until they are trimmed.
--- ARGV: 1 job, 2 why (asked: any ended one; dropped: only one that failed or was cancelled), 3 most tasks of one call.
+-- ARGV: 1 job, 2 why (asked: any ended one; dropped: only one that failed or was cancelled), 3 most tasks of one call, 4 name of this call ('' to go on).
 -- Reply: 2 all of it is gone; 1 call again for the rest (nobody sees the job any more; `trim` would finish it too); 0 it has
 --   not ended; -1 there is no such job; -2 it succeeded and is not dropped; -3 another job reuses its frames.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local job, why = ARGV[1], ARGV[2]
 local key = P .. 'job:' .. job
+local before = answered(ARGV[4])
+if before then return before end
 local got = call('HMGET', key, 'going', 'live', 'used', 'n.failed', 'n.dead', 'n.cancelled')
 if not got[2] then return -1 end
 if not got[1] then
@@ -17,4 +19,4 @@ if not got[1] then
 end
 local _, gone = forget_some(job, tonumber(ARGV[3]))
 finale()
-return gone and 2 or 1
+return answer(ARGV[4], gone and 2 or 1)

@@ -13,12 +13,17 @@ local function within(id)
   return kind == 'set' and call('SISMEMBER', P .. asked, id) == 1 and '1'
 end
 
+local function line_of(text)
+  local well, sort = pcall(sort_of, text)
+  return well and sort.line
+end
+
 local seen = {}
 for i = 3 + count, #ARGV do
   local id = ARGV[i]
   local key = P .. 'task:' .. id
   local known = call('HMGET', key, 'line', 'sort', 'job', 'lease')
-  local line, holder = known[1] or (known[2] and sort_of(known[2]).line), known[4] and string.match(known[4], '^%d+|%d+|%d+|[^|]*|([^|]*)|')
+  local line, holder = known[1] or (known[2] and line_of(known[2])), known[4] and string.match(known[4], '^%d+|%d+|%d+|[^|]*|([^|]*)|')
   seen[#seen + 1] = {
     call('HMGET', key, unpack(fields)),
     line and call('ZSCORE', P .. 'line:' .. line, id),

@@ -1,11 +1,14 @@
+-- with _said
 -- Move a job to another bin: what waits goes to that bin's lines and keeps its place by age; what runs goes there when it stops
 -- running; what is planned later begins there. A job of many tasks takes several calls, or the turns of the pools do the rest.
--- ARGV: 1 job, 2 bin, 3 '' at first, 'on' to go on.
+-- ARGV: 1 job, 2 bin, 3 '' at first, 'on' to go on, 4 name of this call ('' to go on).
 -- Reply: {1, how many tasks wait, if it was in another bin; else 0}; {2, the same} call again for the rest; {-2, 0} it has
 --   ended; {-1, 0} no such job.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local job, bin, name = ARGV[1], ARGV[2], 'm:' .. ARGV[1]
 local key = P .. 'job:' .. job
+local before = answered(ARGV[4])
+if before then return before end
 if not known(job) then return {-1, 0} end
 local waits = 0
 if ARGV[3] == '' then
@@ -22,4 +25,4 @@ if ARGV[3] == '' then
 end
 if call('ZSCORE', P .. 'rest', name) then go_on_with(name) end -- should somebody have moved it elsewhere since: there
 finale()
-return {call('ZSCORE', P .. 'rest', name) and 2 or 1, waits}
+return answer(ARGV[4], {call('ZSCORE', P .. 'rest', name) and 2 or 1, waits})

@@ -1,11 +1,15 @@
+-- with _said
 -- Give a job's failed, dead and cancelled tasks fresh tries. Succeeded ones are never touched; past attempts stay on record. A job of
 -- many tasks takes several calls, or the turns of the pools do the rest; nothing of it starts before all are fresh.
--- ARGV: 1 job, 2 '' at first, 'on' to go on, 3 its deadline from now on (ms) or '': as it was; one that has passed is gone.
+-- ARGV: 1 job, 2 '' at first, 'on' to go on, 3 its deadline from now on (ms) or '': as it was; one that has passed is gone,
+--   4 name of this call ('' to go on).
 -- Reply: {1, how many tasks are tried again}; {2, the same} call again for the rest; {-1, 0} there is no such job. In a job that is
 --   being stopped those that run count, too: their attempts were told to stop, and end as if they were handed back.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 local job, name = ARGV[1], 't:' .. ARGV[1]
 local key = P .. 'job:' .. job
+local before = answered(ARGV[4])
+if before then return before end
 if not known(job) then return {-1, 0} end
 local owner, fresh = job_of(job), 0
 if ARGV[2] == '' then
@@ -34,4 +38,4 @@ while left > 0 and call('ZSCORE', P .. 'rest', name) do
   go_on_with(name)
 end
 finale()
-return {call('ZSCORE', P .. 'rest', name) and 2 or 1, fresh}
+return answer(ARGV[4], {call('ZSCORE', P .. 'rest', name) and 2 or 1, fresh})

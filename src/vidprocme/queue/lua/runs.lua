@@ -6,7 +6,8 @@ local rows = {}
 for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
   local row = call('HMGET', P .. 'task:' .. id, 'line', 'sort', 'state', 'lease')
   if row[3] == 'running' then
-    rows[#rows + 1] = {row[1] or (row[2] and sort_of(row[2]).line) or '', string.match(row[4] or '', '^%d+|%d+|(%d+)|') or '0'}
+    local well, sort = pcall(sort_of, row[2])
+    rows[#rows + 1] = {row[1] or (well and sort.line) or '', string.match(row[4] or '', '^%d+|%d+|(%d+)|') or '0'}
   end
 end
 return {call('HGETALL', P .. 'running'), call('HGETALL', P .. 'usage'), rows}
