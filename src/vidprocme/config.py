@@ -23,6 +23,7 @@ class Settings:
     data: Path = Path()  # data folder; default: the platform's place for a program's data
     redis_url: str = ""  # "": the embedded server
     redis_server: str = ""  # a server binary for the embedded server
+    redis_memory_mb: int = 0  # MiB that the embedded server may use for data; 0: a quarter of what there is
     blobs: str = ""  # folder or bucket URL; "": inside the data folder
     ffmpeg: str = ""  # a binary; "": the system's, if it is good, else the one that came along
     cores: int = 0  # cores for attempts; 0: all this process may use
@@ -101,7 +102,7 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    whole = ("cores", "model_threads", "attempt_memory_mb", "sim_gpus", "port")
+    whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port")
     for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")

@@ -91,7 +91,11 @@ class House:
         else:
             from vidprocme.queue import embedded
 
-            server = embedded.open(self.data, configured_binary=self.settings.redis_server or None)
+            server = embedded.open(
+                self.data,
+                configured_binary=self.settings.redis_server or None,
+                memory_bytes=self.redis_memory_bytes,
+            )
             self._exits.callback(server.close)
             queue = RedisQueue.connect(
                 f"unix://{quote(str(server.socket))}", ours=True, memory_percent=self.settings.memory_percent
@@ -330,6 +334,14 @@ class House:
     @property
     def model_threads(self) -> int:
         return self.settings.model_threads or max(1, self.cores - 1)
+
+    @property
+    def redis_memory_bytes(self) -> int:
+        """What the embedded server may use for data, so that it refuses new work before the machine has no memory; 0 where
+        nobody says what there is. A rewrite of its file may need as much again for a while."""
+        from vidprocme.executor.memory import total_bytes
+
+        return (self.settings.redis_memory_mb << 20) or total_bytes() // 4
 
     @property
     def attempt_memory_bytes(self) -> int:

@@ -121,7 +121,7 @@ def translate(error: RedisError, where: str) -> VidprocmeError:
         return Retryable(
             "QUEUE_FULL",
             f"The Redis server at {where} has no memory left for new work.",
-            "Raise its maxmemory (redis-cli CONFIG SET maxmemory ...), or drop what has ended: `vidprocme jobs drop`. What was "
+            "Raise its maxmemory (redis-cli CONFIG SET maxmemory ...; the embedded server's: VIDPROCME_REDIS_MEMORY_MB), or drop what has ended: `vidprocme jobs drop`. What was "
             "accepted goes on, and can be cancelled, retried and moved.",
             evidence,
         )

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -33,11 +34,19 @@ LINGER_VARIABLE = "VIDPROCME_REDIS_LINGER_S"
 LOG = logging.getLogger("vidprocme.queue")
 
 
+@dataclass(frozen=True, slots=True)
+class _Wished:
+    """How a server that is started is to be. One that runs already stays as it is."""
+
+    binary: str | None
+    memory_bytes: int
+
+
 class EmbeddedServer:
     """A running server, for as long as this is open. Close it, or use it in a `with`."""
 
-    def __init__(self, folder: Path, users: IO[bytes], facts: dict[str, Any], configured: str | None) -> None:
-        self._folder, self._users, self._configured = folder, users, configured
+    def __init__(self, folder: Path, users: IO[bytes], facts: dict[str, Any], wished: _Wished) -> None:
+        self._folder, self._users, self._wished = folder, users, wished
         self.socket = str(facts["socket"])
         self.name = str(facts["server"])  # redis or valkey
         self.version = str(facts["version"])
@@ -74,7 +83,7 @@ class EmbeddedServer:
             try:
                 if not _keeper_lives(self._folder):
                     with _locked(self._folder / "start.lock", time.monotonic() + 5):
-                        _ensure_keeper(self._folder, self._configured, time.monotonic() + 30)
+                        _ensure_keeper(self._folder, self._wished, time.monotonic() + 30)
                 pause_s, told = WATCH_S, ""
             except (
                 Exception
@@ -85,12 +94,15 @@ class EmbeddedServer:
                 pause_s = min(pause_s * 2, WATCH_MOST_S)
 
 
-def open(data: Path, *, configured_binary: str | None = None, wait_s: float = 15.0) -> EmbeddedServer:  # noqa: A001
+def open(  # noqa: A001
+    data: Path, *, configured_binary: str | None = None, memory_bytes: int = 0, wait_s: float = 15.0
+) -> EmbeddedServer:
     """The data folder's server, started when nobody uses it yet.
 
     Args:
         data: the data folder; the server's files go into its `redis` folder.
         configured_binary: a server program that a person chose; None = find one.
+        memory_bytes: what it may use for data, when it is started now; 0: no limit.
         wait_s: how long to wait for it.
 
     Raises:
@@ -98,21 +110,21 @@ def open(data: Path, *, configured_binary: str | None = None, wait_s: float = 15
             QUEUE_IN_ANOTHER_CONTAINER.
         Retryable: QUEUE_START_FAILED, QUEUE_START_SLOW (both quote the log).
     """
-    deadline = time.monotonic() + wait_s
+    deadline, wished = time.monotonic() + wait_s, _Wished(configured_binary, memory_bytes)
     folder = data.resolve() / "redis"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     users = (folder / "users.lock").open("ab")
     try:
         _lock(users, fcntl.LOCK_SH, folder, deadline)
         with _locked(folder / "start.lock", deadline):
-            _ensure_keeper(folder, configured_binary, deadline)
-        return EmbeddedServer(folder, users, _facts(folder, deadline), configured_binary)
+            _ensure_keeper(folder, wished, deadline)
+        return EmbeddedServer(folder, users, _facts(folder, deadline), wished)
     except BaseException:
         users.close()
         raise
 
 
-def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> None:
+def _ensure_keeper(folder: Path, wished: _Wished, deadline: float) -> None:
     """Start a keeper unless one lives; the caller holds start.lock."""
     if _keeper_lives(folder):
         return
@@ -124,8 +136,9 @@ def _ensure_keeper(folder: Path, configured: str | None, deadline: float) -> Non
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     argv += ["--linger", os.environ.get(LINGER_VARIABLE, str(LINGER_S))]
-    if configured:
-        argv += ["--binary", configured]
+    argv += ["--memory", str(wished.memory_bytes)]
+    if wished.binary:
+        argv += ["--binary", wished.binary]
     log_path = folder / "keeper.log"
     if log_path.exists() and log_path.stat().st_size > LOG_MOST_BYTES:
         log_path.replace(folder / "keeper.log.1")

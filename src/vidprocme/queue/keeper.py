@@ -1,6 +1,6 @@
 """The process that keeps the embedded server: starts it, restarts it when it dies, stops it after its last user.
 
-    python -m vidprocme.queue.keeper FOLDER [--binary PATH] [--linger S]
+    python -m vidprocme.queue.keeper FOLDER [--binary PATH] [--linger S] [--memory BYTES]
 
 It lives in a session of its own and survives whoever started it. It says one line on standard output when the server
 answers (or why it does not), and from then on writes to keeper.log only. Imports no Redis client: it talks in four
@@ -48,10 +48,11 @@ LOG_MOST_BYTES = 1 << 20
 class Keeper:
     """One server and its folder. `run` returns when the last user has gone."""
 
-    def __init__(self, folder: Path, binary: str | None, linger_s: float) -> None:
+    def __init__(self, folder: Path, binary: str | None, linger_s: float, memory_bytes: int) -> None:
         self._folder, self._configured, self._linger_s = folder, binary, linger_s
         self._server: subprocess.Popen[bytes] | None = None
         self._socket = sockets.socket_path(folder.parent)
+        self._memory_bytes = memory_bytes  # of the server; 0: no limit
         self._told_to_stop = False
         self._pause_s, self._again_s = TICK_S, float("-inf")  # between two tries to start it again
 
@@ -73,7 +74,7 @@ class Keeper:
             standing = stamp.Stamp(binary.name, binary.version, time.time_ns() // 1_000_000, secrets.token_hex(8))
             stamp.write(self._folder, standing)
         self._server = subprocess.Popen(
-            server_argv(binary.path, self._folder, self._socket),
+            server_argv(binary.path, self._folder, self._socket, self._memory_bytes),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
             stderr=sys.stderr,
@@ -189,7 +190,7 @@ class Keeper:
         self._socket.unlink(missing_ok=True)
 
 
-def server_argv(binary: str, folder: Path, path: Path) -> list[str]:
+def server_argv(binary: str, folder: Path, path: Path, memory_bytes: int = 0) -> list[str]:
     """How our server is run: an append-only file that its keeper syncs every second (syncing.py says why), no snapshots,
     nothing evicted, no port."""
     settings = {
@@ -203,6 +204,7 @@ def server_argv(binary: str, folder: Path, path: Path) -> list[str]:
         "aof-use-rdb-preamble": "yes",
         "aof-load-truncated": "yes",
         "save": "",
+        "maxmemory": str(memory_bytes),
         "maxmemory-policy": "noeviction",
         "databases": "1",
     }
@@ -331,6 +333,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--binary")
     parser.add_argument("--linger", type=float, default=LINGER_S)
+    parser.add_argument("--memory", type=int, default=0)
     args = parser.parse_args()
     if os.fork():  # the starter waits for this one; the keeper itself belongs to nobody
         os._exit(0)
@@ -340,7 +343,7 @@ def main() -> int:
         _answer(None)  # another keeper is at work: the starter will find its server
         return 0
     try:
-        keeper = Keeper(args.folder, args.binary, args.linger)
+        keeper = Keeper(args.folder, args.binary, args.linger, args.memory)
         keeper.start()
     except (VidprocmeError, OSError) as error:
         info = describe_exception(error)

@@ -44,7 +44,7 @@ class Watermark:
                 "QUEUE_FULL",
                 f"The Redis server at {self._where} uses {self._used >> 20} MiB of the {self._limit >> 20} MiB it may use; "
                 f"nothing new is taken from {self._percent} % on.",
-                "What was accepted goes on. Raise its maxmemory, keep fewer ended jobs (VIDPROCME_KEEP_JOBS), or drop some: "
+                "What was accepted goes on. Raise its maxmemory (the embedded server's: VIDPROCME_REDIS_MEMORY_MB), keep fewer ended jobs (VIDPROCME_KEEP_JOBS), or drop some: "
                 "`vidprocme jobs drop`.",
                 {"used_bytes": self._used, "limit_bytes": self._limit, "percent": self._percent},
             )
