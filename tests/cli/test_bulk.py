@@ -15,7 +15,9 @@ from tests.cli.things import HOLDER, attempt, documents, fail, kill, said, submi
 from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, TaskState
+from vidprocme.core.resources import Resources
 from vidprocme.core.when import moment_ms
+from vidprocme.queue.base import Claim, Settlement
 from vidprocme.queue.check import check
 from vidprocme.wiring import House
 
@@ -108,6 +110,20 @@ def test_several_ids_each_with_its_answer(house: House, tmp_path: Path, capsys: 
     answers = documents(capsys, "jobs", "cancel", "job_nobody", done, waits, status=1)  # 5 and 6: no one status
     assert [answer.get("error", {}).get("code") for answer in answers] == ["JOB_UNKNOWN", "JOB_ENDED", None]
     assert state(house, waits) == "cancelled"
+
+
+def test_a_job_that_is_being_cancelled_can_be_retried(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    """Nothing of it was cancelled yet: its one attempt is told to stop, and then has its task again."""
+    job = submit(house, tmp_path)
+    claim = Claim(task_id(job, "probe", 0), "node/cpu", Resources())
+    (claimed,) = house.queue.turn(HOLDER, [], [claim], lease_ms=60_000).claimed
+    said(capsys, "jobs", "retry", job, status=6)
+    said(capsys, "jobs", "cancel", job)
+
+    assert "1 task has fresh tries." in "".join(said(capsys, "jobs", "retry", job))
+    stopped = Settlement(claimed.lease, Next.CANCEL, Outcome(OutcomeKind.CANCELLED))
+    house.queue.turn(HOLDER, [stopped], [], lease_ms=60_000)
+    assert state(house, job) == "queued"
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,8 @@ def _cancel(house: House, view: JobView) -> tuple[dict[str, object], str]:
 
 
 def _nothing_broken(view: JobView) -> Fatal | None:
-    if any(view.counts.get(state) for state in ("failed", "dead", "cancelled")):  # type: ignore[call-overload]
+    stopping = view.ended_ms is None and (view.cancel_asked or view.doomed)  # what runs is told to stop
+    if stopping or any(view.counts.get(state) for state in ("failed", "dead", "cancelled")):  # type: ignore[call-overload]
         return None
     return Fatal(
         "NOTHING_TO_RETRY", f"Job {view.job.id} is {view.state}: none of its tasks failed, died or was cancelled."
