@@ -51,7 +51,7 @@ def test_it_is_said_soon_and_then_now_and_then(house: House, tmp_path: Path) -> 
 
     assert watch.until(FIRST_S, job) == 0 and watch.until(10.0, job) == 1
     assert watch.said[-1] == (
-        "Nothing runs. The normal bin is paused; 1 wait in it. `vidprocme bins resume normal` lets them start."
+        "Nothing runs. The normal bin is paused; 1 waits in it. `vidprocme bins resume normal` lets them start."
     )
     assert watch.until(9.0 + AGAIN_S, job) <= 1 and watch.until(10.0 + 3 * AGAIN_S, job) >= 2
     assert len(watch.said) - 1 <= 5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dispatch.things import CLOCK, claim, fail, live, plan_by_hand, state
+from tests.dispatch.things import CLOCK, claim, ended, fail, live, plan_by_hand, state
 from tests.queue.things import look, new_task
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
@@ -248,3 +248,13 @@ def test_unknown_jobs_cannot_be_cancelled_or_retried(control: Control) -> None:
         with pytest.raises(Fatal) as caught:
             verb(JobId("job_nobody"))
         assert caught.value.code == "JOB_UNKNOWN"
+
+
+def test_a_cancel_ends_what_a_dead_pool_ran_though_no_other_lives(queue: RedisQueue, control: Control) -> None:
+    dead = ended()
+    queue.join(dead, 60_000)
+    job = control.submit(SOURCE, RECIPE).job
+    claim(queue, queue.tasks(job)[0].task, dead.id)
+
+    assert control.cancel(job)
+    assert state(queue, job) is JobState.CANCELLED and check(queue) == []

@@ -71,6 +71,9 @@ def test_when_every_place_is_busy_one_attempt_has_to_end_first() -> None:
 
     assert next_one.seconds == pytest.approx(4 / 2) and "every place is busy" in next_one.how
     assert second.seconds == pytest.approx((4 + 4) / 2)
+    short = {"took.join.0": 1000, "took.join.sum": 10_000}  # over before anybody looks: what runs is a transcode
+    among = start_eta(at({}), COUNTERS | short, Lately(), slots=2, busy=2, mates=cpu)
+    assert among.seconds == pytest.approx((40 * 4 + 10 * 0.01) / 50 / 2) and "about 3 s long" in among.how
     assert unknown.seconds is None and "all 2 places that could take it are busy" in unknown.how
 
 

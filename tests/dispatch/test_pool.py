@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.dispatch.conftest import Connect
-from tests.dispatch.things import FAST, claim, started, state, step_until, submit_waiting
+from tests.dispatch.things import FAST, claim, ended, started, state, step_until, submit_waiting
 from tests.queue.things import until
 from tests.servers import RedisServer
 from vidprocme.core.clock import SystemClock
@@ -24,13 +24,6 @@ from vidprocme.queue.redis import RedisQueue
 
 ROOT = Path(__file__).parents[2]
 HOUR_MS, SHORT_MS = 3_600_000, 1
-
-
-def ended() -> PoolInfo:
-    """A pool of this host whose process is over."""
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    return replace(this_pool(SystemClock().now_ms()), id="pool_ENDED", pid=process.pid, pid_started=1)
 
 
 def test_this_process_lives_and_an_ended_one_does_not() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,7 @@ from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.base import Blobs
 from vidprocme.library.frames_zip import pack
 from vidprocme.planner.graph import plan_next
-from vidprocme.queue.base import Claim, Claimed, Queue, Settlement
+from vidprocme.queue.base import Claim, Claimed, PoolInfo, Queue, Settlement
 from vidprocme.scheduler.policy import PolicyConfig
 
 CLOCK = SystemClock()
@@ -222,3 +225,10 @@ def live(
 def wish() -> tuple[Source, Recipe]:
     """The same each time, in any process."""
     return Source("file:///videos/wished.mp4", "wished.mp4", "9f" * 32, 1000, 5), Recipe()
+
+
+def ended() -> PoolInfo:
+    """A pool of this host whose process is over."""
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    return replace(this_pool(SystemClock().now_ms()), id="pool_ENDED", pid=process.pid, pid_started=1)

@@ -61,7 +61,7 @@ def leftovers_line(jobs: Collection[str]) -> str:
         else f"{len(jobs)} unfinished jobs of earlier runs are"
     )
     more = " ..." if len(jobs) > 1 else ""
-    text = f"{count} left in the data folder ({shown}{more}): `vidprocme worker` would finish them."
+    text = f"{count} left in the data folder ({shown}{more}): `vidprocme worker` would finish {'it' if len(jobs) == 1 else 'them'}."
     return "\n".join(wrapped(text, ""))
 
 

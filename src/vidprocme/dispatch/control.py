@@ -12,8 +12,21 @@ from vidprocme.core import wire
 from vidprocme.core.clock import Clock
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId, new_job_id
-from vidprocme.core.job import DEFAULT_TENANT, TERMINAL, Bin, Job, JobState, OutcomeKind, Recipe, Source, Stage, Task
+from vidprocme.core.job import (
+    DEFAULT_TENANT,
+    TERMINAL,
+    Bin,
+    Job,
+    JobState,
+    OutcomeKind,
+    Recipe,
+    Source,
+    Stage,
+    Task,
+    TaskState,
+)
 from vidprocme.dispatch.advance import Failpoint
+from vidprocme.dispatch.pool import free_dead
 from vidprocme.planner.graph import describe_tasks, first_tasks
 from vidprocme.queue.base import JobView, Queue
 
@@ -98,8 +111,15 @@ class Control:
         return self._enter(new, describe_tasks(new, chunks), key)
 
     def cancel(self, job: JobId) -> bool:
-        """Waiting tasks at once, running ones within 1.5 s; what was published stays. False: it had ended already."""
-        return self._queue.cancel(job)
+        """Waiting tasks at once, running ones within 1.5 s; what was published stays. False: it had ended already.
+
+        What a pool of this machine ran that is dead ends here, too: where no other pool lives, nobody else would see to it.
+        """
+        asked = self._queue.cancel(job)
+        view = self._queue.job(job)
+        if view is not None and view.counts.get(TaskState.RUNNING):
+            free_dead(self._queue)
+        return asked
 
     def retry(self, job: JobId) -> int:
         """Fresh tries for what failed, died or was cancelled. Returns how many tasks."""

@@ -66,15 +66,16 @@ def start_eta(
         return Eta(None, f"no {' or '.join(unknown)} has ended yet, so nobody knows how long one takes")
     work_s = sum(count * (means[stage] or 0.0) for stage, count in ahead.items())
     if full:
-        one_s = _mean_s(counters, mates)
+        one_s = _running_s(counters, mates)
         if one_s is None:
             places = (
                 f"all {slots} places that could take it are" if slots > 1 else "the only place that could take it is"
             )
             return Eta(None, f"{places} busy, and nothing like it has ended yet: nobody knows for how long")
-        what = f"{ahead.total()} ahead and " if ahead else ""
-        how = f"{what}one of {slots} that run now are {work_s + one_s:.0f} s of work by their mean times"
-        return Eta((work_s + one_s) / slots, f"{how}; every place is busy")
+        what = f"{ahead.total()} ahead are {work_s:.0f} s of work by their mean times; " if ahead else ""
+        first = f"one of the {slots} attempts that run" if slots > 1 else "the attempt that runs"
+        how = f"{what}every place is busy, and {first}, about {one_s:.0f} s long, has to end first"
+        return Eta((work_s + one_s) / slots, how)
     speed, because = float(busy), f"{busy} run at once now"
     if not busy:
         if not lately.seconds:
@@ -93,11 +94,16 @@ def _of(counts: Mapping[Stage, int], mates: Collection[Stage]) -> Counter[Stage]
     return Counter({stage: count for stage, count in counts.items() if stage in mates})
 
 
-def _mean_s(counters: Mapping[str, int], stages: Collection[Stage]) -> float | None:
-    """The mean time of an attempt of any of these stages, in seconds; None when none has ended."""
+def _running_s(counters: Mapping[str, int], stages: Collection[Stage]) -> float | None:
+    """How long an attempt of these stages that is met while it runs takes on average, in seconds; None when none has ended.
+
+    Weighted by length: long ones are met more often (a thousand probes are over before anybody looks).
+    """
     took = [TOOK.read(counters, f"took.{stage}") for stage in stages]
-    count = sum(one.count for one in took)
-    return sum(one.sum_s for one in took) / count if count else None
+    whole_s = sum(one.sum_s for one in took)
+    if not any(one.count for one in took):
+        return None
+    return sum(one.sum_s**2 / one.count for one in took if one.count) / whole_s if whole_s else 0.0
 
 
 def end_eta(fraction: float, elapsed_s: float | None, hindered: str = "") -> Eta:

@@ -145,9 +145,7 @@ def _rule(task: Task, now: Standing) -> Reason | None:
     bin_, tenant = now.bins.get(task.bin, BinShare()), now.tenants.get(task.tenant, TenantShare())
     if bin_.paused:
         waiting = now.depth.waiting_by_bin.get(task.bin, 0)
-        text = (
-            f"The {task.bin} bin is paused; {waiting} wait in it. `vidprocme bins resume {task.bin}` lets them start."
-        )
+        text = f"The {task.bin} bin is paused; {waiting} {'waits' if waiting == 1 else 'wait'} in it. `vidprocme bins resume {task.bin}` lets them start."
         return Reason(BIN_PAUSED, text)
     if bin_.limit is not None and bin_.running >= bin_.limit:
         change = f"`vidprocme bins limit {task.bin} N` changes that"
