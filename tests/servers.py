@@ -93,7 +93,11 @@ class RedisServer:
         """As `systemctl stop` does it. Safe when it is dead already."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
 
     def close(self) -> None:
         self.stop()

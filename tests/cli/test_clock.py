@@ -30,6 +30,7 @@ def far_off(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     try:
         yield from made_house(tmp_path / "data", server.url, monkeypatch)
     finally:
+        server.kill()  # libfaketime under its handler of SIGTERM may wait for a lock of malloc's for ever
         server.close()
 
 
