@@ -247,7 +247,7 @@ def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsy
     )
     busy = PoolReport((replace(places[0], busy=4),))
     queue.beat("p", [], lease_ms=60_000, presence_ms=60_000, report=busy)
-    assert "start     in about 2 s (one of 4 that run now" in said(capsys, "jobs", "show", first)[0]
+    assert "start     in about 2 s (every place is busy, and one of the 4" in said(capsys, "jobs", "show", first)[0]
     queue.pause(Bin.NORMAL)
     assert "unknown (bin normal is paused)" in said(capsys, "jobs", "show", job)[0]
     json.dumps(documents(capsys, "jobs", "show", job))
