@@ -292,9 +292,3 @@ def _pairs(reply: Any) -> dict[str, str]:
     if isinstance(reply, dict):
         return reply
     return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-def _score_of(first: Any) -> int:
-    """The score of the one member in a ZRANGE ... WITHSCORES reply, parsed (pairs) or not (flat)."""
-    score = first[0][1] if isinstance(first[0], list | tuple) else first[1]
-    return int(float(score))
