@@ -35,12 +35,23 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "stages": frozenset({"core", "transcoder", "vision", "library"}),
     "executor": frozenset({"core", "stages", "processes"}),
     "dispatch": frozenset(
-        {"core", "planner", "scheduler", "queue.base", "executor.base", "library.base", "monitor", "processes"}
+        {
+            "core",
+            "planner",
+            "scheduler",
+            "queue.base",
+            "queue.kept",
+            "executor.base",
+            "library.base",
+            "monitor",
+            "processes",
+        }
     ),
     "config": BELOW_WIRING,
     "wiring": BELOW_WIRING | {"config", "processes"},
     "api": frozenset({"wiring", "config", "core", "planner", "dispatch", "monitor", "library.export", "library.blobs"})
-    | {f"{room}.base" for room in ("queue", "executor", "vision", "library")},
+    | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
+    | {"queue.kept"},
     "__main__": frozenset({"cli"}),
     # The nouns too: the command line is one of the doors where errors are caught and told.
     # The local verbs reach below wiring (docs/decisions/0003-local-verbs.md); the scheduler's and queue's insides stay shut.

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,3 +130,23 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def failpoint(setting: str) -> Callable[[str], None]:
+    """A function that kills this process at the nth passing of a named point: `settled`, or `enqueued-batch:2`.
+
+    For tests of what a crash leaves behind. Without a setting it does nothing.
+    """
+    if not setting:
+        return lambda _name: None
+    name, _, count = setting.partition(":")
+    left = int(count or 1)
+
+    def at(passed: str) -> None:
+        nonlocal left
+        if passed == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return at

@@ -7,12 +7,11 @@ import logging
 import os
 import random
 import shutil
-import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from vidprocme.config import Settings
@@ -24,7 +23,7 @@ from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.planner.recipe import make_recipe
-from vidprocme.processes import hold, is_held
+from vidprocme.processes import failpoint, hold, is_held
 from vidprocme.queue.base import Keep, Queue
 
 if TYPE_CHECKING:
@@ -33,12 +32,16 @@ if TYPE_CHECKING:
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
     from vidprocme.queue.check import Report
+    from vidprocme.queue.kept import Journal, Notes, RecordStore
+    from vidprocme.queue.redis import RedisQueue
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
 
 AUTO = "auto"
 NONE = "none"
 DAY_MS = 86_400_000
+
+T = TypeVar("T")
 
 LOG = logging.getLogger("vidprocme.wiring")
 
@@ -106,11 +109,32 @@ class House:
     def examine_queue(self) -> Report:
         """A walk over all keys of the queue, for the doctor."""
         from vidprocme.queue.check import examine
+
+        return examine(self._redis)
+
+    def records(self, kind: str, document: type[T]) -> RecordStore[T]:
+        """All records of one kind on the queue's server."""
+        from vidprocme.queue.records import Records
+
+        return Records(self._redis, kind, document)
+
+    def notes(self, kind: str) -> Notes:
+        from vidprocme.queue.beside import RedisNotes
+
+        return RedisNotes(self._redis, kind)
+
+    def journal(self, kind: str, document: type[T]) -> Journal[T]:
+        from vidprocme.queue.beside import RedisJournal
+
+        return RedisJournal(self._redis, kind, document)
+
+    @property
+    def _redis(self) -> RedisQueue:
         from vidprocme.queue.redis import RedisQueue
 
         queue = self.queue
         assert isinstance(queue, RedisQueue)
-        return examine(queue)
+        return queue
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -354,23 +378,3 @@ class House:
         from vidprocme.stages.context import StageSettings
 
         return StageSettings(self.blobs_url, str(self.data / "cache"), str(self.data), self.settings.ffmpeg or None)
-
-
-def failpoint(setting: str) -> Callable[[str], None]:
-    """A function that kills this process at the nth passing of a named point: `settled`, or `enqueued-batch:2`.
-
-    For tests of what a crash leaves behind. Without a setting it does nothing.
-    """
-    if not setting:
-        return lambda _name: None
-    name, _, count = setting.partition(":")
-    left = int(count or 1)
-
-    def at(passed: str) -> None:
-        nonlocal left
-        if passed == name:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return at

@@ -12,8 +12,8 @@ from vidprocme.dispatch.control import Control
 from vidprocme.dispatch.follower import follow, rebuild
 from vidprocme.library.blobs import BlobStore, open_blobs
 from vidprocme.library.index import SqliteIndex
+from vidprocme.processes import failpoint
 from vidprocme.queue.redis import RedisQueue
-from vidprocme.wiring import failpoint
 
 At = Callable[[str], None]
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from tests.queue.things import BROKEN, LEASE_MS, end, lease_of, look, new_job, new_task, pool, run, take
 from vidprocme.core.job import Bin, Limits, Next, Stage
 from vidprocme.queue.base import Keep
+from vidprocme.queue.beside import RedisJournal, RedisNotes
 from vidprocme.queue.check import check
 from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 # These count or remember on purpose, and have a bound of their own.
-COUNTING = {"ev", "stat", "min:", "said"}
+COUNTING = {"ev", "stat", "min:", "said", "log:"}
 
 
 def family(key: str) -> str:
@@ -98,6 +99,8 @@ def test_no_key_grows_with_the_jobs_that_were(queue: RedisQueue) -> None:
     seen: set[str] = set()
     live_through(queue, 8, seen)
     Records(queue, "title", str).put("a", "b")
+    RedisNotes(queue, "answer").put("a", "b", 60)
+    RedisJournal(queue, "audit", str).append("a")
     queue.set_tenant("t1", weight=3)
     before = trimmed(queue)
     live_through(queue, 32, seen)

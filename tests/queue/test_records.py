@@ -12,7 +12,8 @@ from tests.queue.things import BROKEN, lease_of, run, submitted
 from vidprocme.core.errors import Fatal
 from vidprocme.core.job import Bin, Next, OutcomeKind, Stage
 from vidprocme.queue import series
-from vidprocme.queue.records import NEW, Records
+from vidprocme.queue.kept import NEW
+from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
 
 

@@ -18,7 +18,7 @@ from vidprocme.planner.graph import plan_next
 from vidprocme.queue.base import ENQUEUE_BATCH, TEXT_MOST, Claimed, Queue, Settlement
 from vidprocme.scheduler.retry import LATER_MS, next_step
 
-# Named moments at which a test can stop the world: see wiring.failpoint.
+# Named moments at which a test can stop the world: see processes.failpoint.
 Failpoint = Callable[[str], None]
 
 

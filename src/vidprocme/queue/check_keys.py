@@ -57,8 +57,10 @@ KNOWN: Mapping[str, str] = {
     "pool:": "string",
     "min:": "hash",
     "rec:": "hash",
+    "note:": "string",
+    "log:": "stream",
 }
-EXPIRING = frozenset({"pool:", "min:", "trimmed", "dead:warned"})
+EXPIRING = frozenset({"pool:", "note:", "min:", "trimmed", "dead:warned"})
 # family -> (kind of finding, what it means) when a key's owner is not there, or does not list it
 LEFT_OVER: Mapping[str, tuple[str, str]] = {
     "kids:": ("orphan", "is left over: its task does not exist"),

@@ -6,28 +6,17 @@ was deleted and made anew is a different one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
+from vidprocme.queue.kept import ANY, Record
 from vidprocme.queue.redis import RedisQueue
 
 T = TypeVar("T")
 
-ANY: Final = "*"  # if_match: whatever is there
-NEW: Final = ""  # if_match: nothing is there yet
 DOCUMENT_MOST = 64 * 1024  # bytes
 RECORDS_MOST = 10_000  # of one kind
-
-
-@dataclass(frozen=True, slots=True)
-class Record(Generic[T]):
-    """A document and the version it has."""
-
-    id: str
-    etag: str
-    doc: T
 
 
 class Records(Generic[T]):
