@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
-from vidprocme.api.schemas import Changed, JobDocument, JobList, job_document, job_summary
+from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, job_document, job_summary
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Stage, TaskState

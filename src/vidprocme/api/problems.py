@@ -29,6 +29,7 @@ STATUS: Mapping[str, int] = {
     "UPLOAD_MALFORMED": 400,
     "UPLOAD_NOT_A_FORM": 415,
     "MODEL_UNKNOWN": 422,
+    "SCOPE_TOO_SMALL": 403,
     "HOST_UNKNOWN": 421,
     "ORIGIN_FOREIGN": 403,
     "DISK_FULL": 507,

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
 from vidprocme.api.problems import documented
-from vidprocme.api.schemas import Accepted
+from vidprocme.api.schemas.videos import Accepted
 from vidprocme.api.uploads import Upload, received
 from vidprocme.core.errors import BadWish, Retryable
 from vidprocme.core.ids import video_id

@@ -48,7 +48,7 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **
         found = chosen(house.queue, choice)
         views = list(islice((view for view in found if not active or view.state in UNFINISHED), limit))
     if as_json:
-        from vidprocme.api.schemas import JobList, job_summary
+        from vidprocme.api.schemas.jobs import JobList, job_summary
 
         print_json(JobList(items=[job_summary(view) for view in views]).model_dump())
     elif views:
@@ -66,7 +66,7 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **
 @click.pass_context
 def show(ctx: click.Context, job: str, as_json: bool) -> int:
     """Show one job: its stages, where it stands, why it waits, what broke."""
-    from vidprocme.api.schemas import job_document
+    from vidprocme.api.schemas.jobs import job_document
 
     with house_of(ctx) as house:
         try:
@@ -111,7 +111,7 @@ def _names(queue: Queue, ids: set[JobId]) -> dict[JobId, str]:
 
 
 def _document(letter: TaskView, names: dict[JobId, str]) -> dict[str, object]:
-    from vidprocme.api.schemas import time_text
+    from vidprocme.api.schemas.base import time_text
 
     error = last_error(letter)
     return {

@@ -104,7 +104,7 @@ def _show(queue: Queue, event: Event, as_json: bool) -> None:
 
 
 def _document(event: Event, error: ErrorInfo | None) -> dict[str, Any]:
-    from vidprocme.api.schemas import time_text
+    from vidprocme.api.schemas.base import time_text
 
     document: dict[str, Any] = {
         "id": event.id,

@@ -14,7 +14,7 @@ from vidprocme.core.job import TaskState
 from vidprocme.queue.base import JobView
 
 if TYPE_CHECKING:
-    from vidprocme.api.schemas import AttemptDocument, JobDocument, LineDocument
+    from vidprocme.api.schemas.jobs import AttemptDocument, JobDocument, LineDocument
 
 SHORT = 8  # characters of an id's end in a list
 

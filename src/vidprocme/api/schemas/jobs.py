@@ -1,18 +1,16 @@
-"""What goes over the wire: the documents of the HTTP API, and how each is made of what the queue and the blobs hold.
-
-The command line prints the same documents, so that a script reads one form whichever way it asks.
-"""
+"""Documents about jobs, and how each is made of what the queue and the blobs hold."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from vidprocme.api.schemas.base import Document, ErrorDocument, time_text
+from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
 from vidprocme.core.ids import JobId, TaskId, video_id
 from vidprocme.core.job import Next, Stage, TaskState
 from vidprocme.core.media import seconds
@@ -23,26 +21,10 @@ from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
 from vidprocme.dispatch.watch import BAD, progress_of, suspects
 from vidprocme.library.base import Blobs
-from vidprocme.library.base import Hit as IndexHit
 from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
 
 TROUBLES_SHOWN = 20
 MODEL_STAGES = frozenset({Stage.DESCRIBE})  # at places for models; all others at places for files and ffmpeg
-
-
-class Document(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Accepted(Document):
-    """What became of an upload. `created` is false when the same content with the same wish was known already; `bin` is the
-    job's, and a known job keeps its own."""
-
-    id: str
-    video: str
-    state: str
-    created: bool
-    bin: str
 
 
 class Changed(Document):
@@ -51,13 +33,6 @@ class Changed(Document):
     id: str
     state: str
     tasks: int = 0
-
-
-class ErrorDocument(Document):
-    code: str
-    message: str
-    hint: str
-    evidence: dict[str, Any]
 
 
 class StageDocument(Document):
@@ -113,24 +88,6 @@ class AttemptDocument(Document):
     error: ErrorDocument | None
 
 
-class RenditionDocument(Document):
-    name: str
-    url: str
-    width_px: int
-    height_px: int
-    frames: int
-    duration_s: float
-    bytes: int
-
-
-class CaptionDocument(Document):
-    start_s: float
-    end_s: float
-    text: str
-    frame_pts_s: float
-    model: str
-
-
 class JobSummary(Document):
     """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state; `late`: its deadline passed before it ended."""
 
@@ -177,29 +134,6 @@ class JobDocument(JobSummary):
 class JobList(Document):
     items: list[JobSummary]
     next_cursor: str | None = None
-
-
-class HitDocument(Document):
-    """A moment. `snippet` marks the found words with [ ]."""
-
-    video_id: str
-    job_id: str
-    name: str
-    start_s: float
-    end_s: float
-    text: str
-    snippet: str
-    score: float
-
-
-class HitList(Document):
-    items: list[HitDocument]
-    next_cursor: str | None = None
-
-
-def time_text(ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def job_summary(view: JobView) -> JobSummary:
@@ -256,19 +190,6 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
         captions_url=f"{url}/captions.vtt" if result.captions else None,
         degraded=list(result.degraded),
         error=ErrorDocument(**result.error.public()) if result.error else None,
-    )
-
-
-def hit_document(hit: IndexHit) -> HitDocument:
-    return HitDocument(
-        video_id=hit.video,
-        job_id=hit.job,
-        name=hit.name,
-        start_s=seconds(hit.start),
-        end_s=seconds(hit.end),
-        text=hit.text,
-        snippet=hit.snippet,
-        score=round(hit.score, 6),
     )
 
 

@@ -1,0 +1,59 @@
+"""Who asks, and whether they may. Routers say what scope they need; routes that look at one tenant's things ask the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from vidprocme.api.schemas.access import Scope
+from vidprocme.core.errors import BadWish
+
+_ORDER = list(Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request."""
+
+    name: str
+    scope: Scope
+    tenant: str | None = None  # None: of all tenants
+    key_id: str | None = None  # None: nobody is asked for a key
+    open: bool = False
+
+    def may(self, scope: Scope) -> bool:
+        return _ORDER.index(self.scope) >= _ORDER.index(scope)
+
+    def sees(self, tenant: str) -> bool:
+        """What belongs to another tenant is answered as if it were not there (404)."""
+        return self.tenant is None or self.tenant == tenant
+
+
+EVERYBODY = Caller("local", Scope.ADMIN, open=True)
+
+
+def caller_of(request: Request) -> Caller:
+    caller: Caller = request.scope.get("state", {}).get("caller", EVERYBODY)
+    return caller
+
+
+def needs(scope: Scope) -> Any:
+    """A dependency of a router or route."""
+
+    def check(caller: Annotated[Caller, Depends(caller_of)]) -> None:
+        if not caller.may(scope):
+            raise BadWish(
+                "SCOPE_TOO_SMALL",
+                f"This needs the scope `{scope}`; the key {caller.name!r} has `{caller.scope}`.",
+                "Use another key, or let an admin make one: vidprocme keys add",
+                {"needs": scope.value, "has": caller.scope.value},
+            )
+
+    made: Callable[..., None] = check
+    return Depends(made)
+
+
+AsCaller = Annotated[Caller, Depends(caller_of)]
