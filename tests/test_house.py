@@ -52,11 +52,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "api": frozenset({"wiring", "config", "core", "planner", "dispatch", "monitor", "library.export", "library.blobs"})
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
     | {"queue.kept"},
+    # The app itself runs in a local client's process (docs/decisions/0012-one-client.md).
+    "client": frozenset({"api", "wiring", "core"}),
     "__main__": frozenset({"cli"}),
     # The nouns too: the command line is one of the doors where errors are caught and told.
     # The local verbs reach below wiring (docs/decisions/0003-local-verbs.md); the scheduler's and queue's insides stay shut.
     "cli": frozenset(
-        {"core", "config", "wiring", "api.schemas", "simulator", "dispatch", "library", "planner", "monitor"}
+        {"core", "config", "wiring", "client", "api.schemas", "simulator", "dispatch", "library", "planner", "monitor"}
     )
     | {"queue.base", "vision.registry", "transcoder.ffmpeg", "transcoder.binary"},
 }

@@ -33,6 +33,7 @@ class Caller:
 
 
 EVERYBODY = Caller("local", Scope.ADMIN, open=True)
+COMMAND_LINE = Caller("command line", Scope.ADMIN)  # a person who can open the data folder itself
 
 
 def caller_of(request: Request) -> Caller:

@@ -72,7 +72,7 @@ async def post_video(request: Request, desk: AtDesk) -> JSONResponse:
 
 def _may_come(desk: Desk, query: dict[str, str], content_length: str) -> None:
     """What can be said before the bytes come: a wrong wish, no room, no queue."""
-    _wish(desk, query)
+    wish_of(desk, query)
     free_bytes, _ = desk.disk()
     coming = int(content_length) if content_length.isdigit() else 0
     if coming + DISK_RESERVE_BYTES > free_bytes:
@@ -89,22 +89,28 @@ def _may_come(desk: Desk, query: dict[str, str], content_length: str) -> None:
 
 
 def _submit(desk: Desk, fields: dict[str, str], upload: Upload) -> Accepted:
-    recipe, whose = _wish(desk, fields)
+    wish = wish_of(desk, fields)
     kept = desk.blobs.adopt(upload.path, upload.name)
-    source = Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes)
+    return accept(desk, Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes), wish)
+
+
+def accept(desk: Desk, source: Source, wish: tuple[Recipe, Whose]) -> Accepted:
+    """Make a job of a video that is there."""
+    recipe, whose = wish
     submission = desk.control.submit(source, recipe, **whose)
     view = desk.queue.job(submission.job)
     return Accepted(
         id=submission.job,
-        video=video_id(kept.sha256),
+        video=video_id(source.sha256),
         state=view.state.value if view else "queued",
         created=submission.created,
         bin=submission.bin.value,
     )
 
 
-def _wish(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
-    """
+def wish_of(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
+    """What the form's fields wish for.
+
     Raises:
         BadWish: BIN_UNKNOWN, TENANT_BAD, DEADLINE_BAD, TIME_UNREADABLE, and those of House.recipe.
     """

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from vidprocme.api.schemas.base import Document, ErrorDocument
+from vidprocme.api.schemas.base import Document, ErrorDocument, time_text
+from vidprocme.core.event import Event
 
 
 class TaskDocument(Document):
@@ -95,6 +96,12 @@ class JobEvent(Document):
     job: str
     task: str | None
     data: dict[str, Any]
+
+
+def event_document(event: Event) -> JobEvent:
+    return JobEvent(
+        id=event.id, at=time_text(event.at_ms), kind=event.kind, job=event.job, task=event.task, data=event.data
+    )
 
 
 class JobEventList(Document):

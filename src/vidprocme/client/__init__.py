@@ -1,0 +1,1 @@
+"""How a verb reaches the house: over HTTP, or in its own process. Both speak the API's documents."""

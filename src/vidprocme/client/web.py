@@ -1,0 +1,143 @@
+"""A client that asks by httpx: what both implementations share. How bytes get to the server is the transport's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from vidprocme.client.base import Document, Params
+from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
+
+PAGE = 500
+# What a person can mend by asking otherwise; all else of 4xx is about what is there.
+BAD_WISH = frozenset({400, 413, 415, 422, 431})
+
+
+class Refused(Fatal):
+    """The server said no. `status` is HTTP's."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(code, message, hint, evidence)
+        self.status = status
+
+
+class WebClient:
+    """See client.base.Client."""
+
+    def __init__(self, http: httpx.Client, where: str) -> None:
+        self._http, self._where = http, where
+
+    @property
+    def where(self) -> str:
+        return self._where
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Document:
+        answer = self.send(method, path, params=params, json=body, headers=headers)
+        if not answer.content:
+            return {}
+        try:
+            found = answer.json()
+        except ValueError:
+            raise self._strange(answer) from None
+        return found if isinstance(found, dict) else {"value": found}
+
+    def items(self, path: str, params: Params | None = None, *, most: int | None = None) -> Iterator[Document]:
+        left, cursor = most, None
+        while left is None or left > 0:
+            limit = PAGE if left is None else min(PAGE, left)
+            page = self.ask("GET", path, params={**(params or {}), "limit": limit, "cursor": cursor})
+            yield from page["items"]
+            left = None if left is None else left - len(page["items"])
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def fetch(self, path: str, take: Callable[[bytes], object], params: Params | None = None) -> None:
+        with self._reaching(), self._http.stream("GET", path, params=_given(params)) as answer:
+            if answer.is_error:
+                answer.read()
+                raise refusal(answer)
+            for piece in answer.iter_bytes():
+                take(piece)
+
+    def send(self, method: str, path: str, *, params: Params | None = None, **more: Any) -> httpx.Response:
+        """The answer, when it is a good one.
+
+        Raises:
+            VidprocmeError: what the server says is wrong; Retryable SERVER_UNREACHABLE.
+        """
+        with self._reaching():
+            answer = self._http.request(method, path, params=_given(params), **more)
+        if answer.is_error:
+            raise refusal(answer)
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _reaching(self) -> _Reaching:
+        return _Reaching(self._where)
+
+    def _strange(self, answer: httpx.Response) -> Fatal:
+        return Fatal(
+            "NOT_OUR_SERVER",
+            f"{self._where} answers with {answer.headers.get('content-type', 'nothing')!r} where JSON belongs.",
+            "Check the address: --server, or VIDPROCME_SERVER.",
+        )
+
+
+class _Reaching:
+    """Errors of the connection, in our words."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, httpx.TimeoutException):
+            raise Retryable(
+                "SERVER_SLOW", f"{self._where} did not answer in time: {error or type(error).__name__}.", "Try again."
+            ) from error
+        if isinstance(error, (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
+            raise Retryable(
+                "SERVER_UNREACHABLE",
+                f"{self._where} cannot be reached: {error or type(error).__name__}.",
+                "Check the address (--server, or VIDPROCME_SERVER), and that `vidprocme up` runs there.",
+            ) from error
+
+
+def refusal(answer: httpx.Response) -> VidprocmeError:
+    """What a problem document says, as our error; something sensible for a stranger's page."""
+    try:
+        said = answer.json()
+        code, message, hint = str(said["code"]), str(said["detail"]), str(said.get("hint", ""))
+        evidence = dict(said.get("evidence") or {})
+    except (ValueError, LookupError, TypeError):
+        code, message, evidence = f"HTTP_{answer.status_code}", f"The server answers {answer.status_code}.", {}
+        hint = "It may not be vidprocme's, or something between here and there answers for it."
+    if answer.status_code in BAD_WISH:
+        return BadWish(code, message, hint, evidence)
+    if answer.status_code in (429, 502, 503, 504):
+        return Retryable(code, message, hint, evidence)
+    return Refused(answer.status_code, code, message, hint, evidence)
+
+
+def _given(params: Params | None) -> dict[str, Any]:
+    """Without those that are None; true and false as JSON writes them."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }
