@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from vidprocme.cli.main import EXIT_FAILED, fail
+from vidprocme.cli.exits import FAILED
+from vidprocme.cli.main import fail
 from vidprocme.cli.options import house_of, with_options
 from vidprocme.cli.picking import CHOICE_OPTIONS, choice_of, resolve
 from vidprocme.cli.words import SHORT, print_json, printable
@@ -20,16 +21,6 @@ from vidprocme.dispatch.choosing import UNFINISHED, Choice, chosen
 from vidprocme.queue.base import JobView, Queue
 from vidprocme.wiring import House
 
-EXIT_NOT_FOUND, EXIT_CONFLICT = 5, 6
-STATUS = {
-    "JOB_UNKNOWN": EXIT_NOT_FOUND,
-    "JOB_ENDED": EXIT_CONFLICT,
-    "JOB_UNFINISHED": EXIT_CONFLICT,
-    "JOB_SUCCEEDED": EXIT_CONFLICT,
-    "JOB_IN_USE": EXIT_CONFLICT,
-    "NOTHING_TO_RETRY": EXIT_CONFLICT,
-    "ALREADY_THERE": EXIT_CONFLICT,
-}
 BROKEN = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 BULK_OPTIONS: Sequence[Callable[[Any], Any]] = (
@@ -200,7 +191,7 @@ def _run(
             views = _named(house.queue, given, statuses, as_json)
         if not dry_run and views and not _agreed(verb, views, all_matching, yes):
             click.echo("Nothing was done.", err=True)
-            return EXIT_FAILED
+            return FAILED
         several = all_matching or len(given) > 1
         done = 0
         for view in views:
@@ -213,7 +204,7 @@ def _run(
             click.echo(_summary(verb, done, len(statuses), dry_run), err=True)
         if verb.name == "retry" and done and not dry_run and not as_json:
             _say_if_nobody_works(house.queue)
-    return 0 if not statuses else statuses[0] if len(set(statuses)) == 1 else EXIT_FAILED
+    return 0 if not statuses else statuses[0] if len(set(statuses)) == 1 else FAILED
 
 
 def _check(verb: Verb, given: Sequence[str], all_matching: bool, choice: Choice) -> None:
@@ -291,8 +282,7 @@ def _say_if_nobody_works(queue: Queue) -> None:
 
 def refused(error: VidprocmeError) -> int:
     """Say why, on stderr; returns the exit status."""
-    status = fail(error)
-    return STATUS.get(error.code, status)
+    return fail(error)
 
 
 def state_of(queue: Queue, job: JobId) -> str:

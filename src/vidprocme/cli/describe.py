@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from vidprocme.cli.deliver import deliver, document_of, read_result
+from vidprocme.cli.exits import FAILED
 from vidprocme.cli.folders import claim, prepare_out, read_mark
 from vidprocme.cli.hands import Hands, patiently
-from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
 from vidprocme.cli.picking import resolve
 from vidprocme.cli.progress import ProgressLines
@@ -60,7 +60,7 @@ def describe(
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         click.echo(summary(document, folder, known=False))
-    return 0 if succeeded else EXIT_FAILED
+    return 0 if succeeded else FAILED
 
 
 def _given(folder: Path, name: str) -> str:

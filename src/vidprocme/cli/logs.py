@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from vidprocme.cli.bulk import refused
+from vidprocme.cli.exits import FAILED
 from vidprocme.cli.hands import patiently
-from vidprocme.cli.main import EXIT_FAILED
 from vidprocme.cli.options import house_of
 from vidprocme.cli.picking import resolve
 from vidprocme.cli.words import evidence_lines, folded, print_json, printable
@@ -59,7 +59,7 @@ def logs(ctx: click.Context, job: str, follow: bool, after: str | None, as_json:
                 click.echo(f"\nGo on with: vidprocme logs {id_} -f{f' --after {last}' if last else ''}", err=True)
             raise
         view = patiently(lambda: queue.job(id_))
-    return EXIT_FAILED if follow and (view is None or view.state is not JobState.SUCCEEDED) else 0
+    return FAILED if follow and (view is None or view.state is not JobState.SUCCEEDED) else 0
 
 
 def _events(queue: Queue, job: JobId, after: str, follow: bool) -> Iterator[Event]:

@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from vidprocme import __version__
-from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
+from vidprocme.cli import exits
+from vidprocme.core.errors import Retryable, VidprocmeError
 
 # verb -> (module, attribute, what it does)
 VERBS: dict[str, tuple[str, str, str]] = {
     "process": ("vidprocme.cli.process", "process", "Take videos through the whole pipeline, here and now."),
+    "submit": ("vidprocme.cli.submit", "submit", "Bring videos in, and go; files, folders, addresses, lists."),
     "up": ("vidprocme.cli.up", "up", "Run the server and a pool; Ctrl-C drains."),
     "worker": ("vidprocme.cli.up", "worker", "Run one more pool for the same queue."),
     "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one; cancel, retry, move or drop some."),
@@ -27,10 +29,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "alive": ("vidprocme.cli.alive", "alive", "The health check of a container: do pool and server move?"),
     "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
     "gc": ("vidprocme.cli.gc", "gc", "Free what no job needs any more."),
+    "auth": ("vidprocme.cli.auth", "auth", "Keep a server's key, so that verbs find it."),
+    "api": ("vidprocme.cli.api", "api", "Ask any path of the HTTP API."),
+    "completion": ("vidprocme.cli.completion", "completion", "What a shell needs to complete verbs and ids."),
     "sim": ("vidprocme.cli.sim", "sim", "Simulate a GPU cluster under the live policy."),
 }
-
-EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 class LazyGroup(click.Group):
@@ -54,13 +57,14 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(__version__, message="vidprocme %(version)s")
 @click.option("--data", metavar="DIR", help="Data folder (default: $VIDPROCME_DATA, else the platform's).")
+@click.option("--server", metavar="URL", help="Ask that server over HTTP (or $VIDPROCME_SERVER), not the data folder.")
 @click.pass_context
-def root(ctx: click.Context, data: str | None) -> None:
+def root(ctx: click.Context, data: str | None, server: str | None) -> None:
     """Turn videos into something you can watch anywhere and search by what is in them.
 
     Start with:  vidprocme process VIDEO --out DIR
     """
-    ctx.obj = {"data": data}
+    ctx.obj = {"data": data, "server": server}
 
 
 def fail(error: VidprocmeError) -> int:
@@ -69,30 +73,28 @@ def fail(error: VidprocmeError) -> int:
 
     for line in wrapped(f"error {error.code}: {error.message}", "") + (wrapped(error.hint, "  ") if error.hint else []):
         click.echo(line, err=True)
-    if isinstance(error, BadWish):
-        return EXIT_USAGE
-    return EXIT_UNREACHABLE if error.code.startswith("QUEUE_") else EXIT_FAILED
+    return exits.status_of(error)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The program's entry: exit status 0 done, 1 something failed, 2 usage, 3 no queue, 130 interrupted."""
+    """The program's entry; exit statuses are those of cli/exits.py."""
     try:
         result: Any = root.main(args=argv, prog_name="vidprocme", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except VidprocmeError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        sys.exit(exits.FAILED)
     except OSError as error:  # the machine said no where nobody had thought of it: a sentence, not a trace
         sys.exit(fail(Retryable("OS_ERROR", f"{error.strerror or error}: {error.filename or 'no file named'}.")))
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidprocme.config import load
 from vidprocme.wiring import House
+
+if TYPE_CHECKING:
+    from vidprocme.client.base import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +42,25 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+@contextlib.contextmanager
+def client_of(ctx: click.Context) -> Iterator[Client]:
+    """How this call reaches the house: the server that was named, else the data folder."""
+    from vidprocme.cli.keychain import Keychain, state_folder
+
+    server = (ctx.obj or {}).get("server") or os.environ.get("VIDPROCME_SERVER", "")
+    if server:
+        from vidprocme.client.http import HttpClient
+
+        key = os.environ.get("VIDPROCME_KEY", "") or Keychain().key_of(server)
+        with contextlib.closing(HttpClient(server, key, state=state_folder())) as http:
+            yield http
+        return
+    from vidprocme.client.local import LocalClient
+
+    with house_of(ctx) as house, contextlib.closing(LocalClient(house)) as local:
+        yield local
 
 
 def house_of(ctx: click.Context, **flags: Any) -> House:

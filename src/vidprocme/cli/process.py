@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import click
 
 from vidprocme.cli.deliver import deliver
+from vidprocme.cli.exits import FAILED, INTERRUPTED
 from vidprocme.cli.folders import claim, prepare_out
 from vidprocme.cli.hands import STEP_S, Hands, patiently
 from vidprocme.cli.inputs import Input, expand
-from vidprocme.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
 from vidprocme.cli.options import RECIPE_OPTIONS, house_of, with_options
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.stalls import Stalls
@@ -157,14 +157,14 @@ class Run:
         if self._stop:
             self._stopping.over()
             self._lines.say("Stopped. What is done is kept in the data folder: run the same command again to go on.")
-            return EXIT_INTERRUPTED
+            return INTERRUPTED
         patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
         if len(self._items) > 1 and not self._as_json:
             self._lines.say(batch_line([item.document for item in self._items if item.document]))
         left = leftovers_line(before - self._jobs)
         if left:
             self._lines.say(left)
-        return EXIT_FAILED if any(_failed(item) for item in self._items) else 0
+        return FAILED if any(_failed(item) for item in self._items) else 0
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
