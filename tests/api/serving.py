@@ -11,8 +11,10 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from vidprocme.api.server import Ending
 
-class _Server(uvicorn.Server):
+
+class _Server(Ending):
     """Says when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:

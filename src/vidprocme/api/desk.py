@@ -9,6 +9,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from vidprocme.api.cached import Cached
+from vidprocme.api.hub import Hub
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
@@ -39,6 +41,8 @@ class Desk:
     def __init__(self, house: House) -> None:
         self.house = house
         self.traffic = Traffic()
+        self.cached = Cached()
+        self.hub = Hub(lambda: self.queue)
         self._lock = threading.Lock()
         self._index: SearchIndex | None = None
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import jobs, search, status, uploads, videos
+from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
@@ -44,11 +44,14 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
+        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        desk.hub.start()
         marking = asyncio.create_task(_mark(house))
         try:
             yield
         finally:
             marking.cancel()
+            await desk.hub.stop()
             await asyncio.to_thread(follower.stop)
             desk.close()
 
@@ -64,11 +67,21 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     )
     app.state.desk = desk
     install(app)
-    for room in (status, videos, jobs, search):
+    for room in (status, videos, jobs, search, fleet, live):
         app.include_router(room.router)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
     return app
+
+
+class Ending(uvicorn.Server):
+    """Ends its streams first: a stream has no end of its own, and uvicorn waits for what is being answered."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        app.state.desk.hub.end_streams()
+        await super().shutdown(sockets)
 
 
 async def _mark(house: House) -> None:
@@ -119,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             timeout_graceful_shutdown=GRACE_S,
             lifespan="on",
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        Ending(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Tur
 from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
+    Count,
     Depth,
     JobView,
     Keep,
@@ -47,6 +48,7 @@ __all__ = [
     "BeatAnswer",
     "Claim",
     "Claimed",
+    "Count",
     "Depth",
     "JobView",
     "Keep",
@@ -277,6 +279,18 @@ class Queue(Rules, Protocol):
     def job(self, job: JobId) -> JobView | None: ...
 
     # Of one job or task that a newer vidprocme wrote Fatal WIRE_VERSION is raised; lists leave it out, and it is told once.
+    def jobs_named(self, ids: Sequence[JobId]) -> tuple[JobView, ...]:
+        """Those of these jobs that there are, in this order, in one round trip."""
+        ...
+
+    def progress_of(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, float]:
+        """How far the running attempts of these tasks say they are, 0..1; those that said nothing are left out."""
+        ...
+
+    def ended_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Count]:
+        """How many attempts ended how, in the minutes that begin in [from_ms, to_ms), oldest first; 48 h are kept."""
+        ...
+
     def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:
         """Newest first; `active` only those that have not ended."""
         ...

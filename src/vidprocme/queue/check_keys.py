@@ -37,6 +37,7 @@ KNOWN: Mapping[str, str] = {
     "ev": "stream",
     "wake": "list",
     "ctl": "hash",
+    "drained": "hash",
     "running": "hash",
     "usage": "hash",
     "going": "zset",

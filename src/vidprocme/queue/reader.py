@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import redis
 
+from vidprocme.core import shape
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
+from vidprocme.core.resources import PlaceKind
 from vidprocme.core.shares import BinShare, TenantShare
 from vidprocme.queue import codec, connect, series, terms, unreadable
-from vidprocme.queue.base import HEADS, AttemptRecord, Depth, JobView, Lately, Position, ServerInfo, TaskView
+from vidprocme.queue.base import HEADS, AttemptRecord, Count, Depth, JobView, Lately, Position, ServerInfo, TaskView
 from vidprocme.queue.keys import Keys, split_line, stage_of
 from vidprocme.queue.tasktext import line_of
 
@@ -71,6 +73,20 @@ class QueueReader:
         ids = self.command("ZREVRANGE", key, 0, limit - 1)
         rows = self.commands(("HMGET", self._keys.job(JobId(id_)), *codec.JOB_FIELDS) for id_ in ids)
         return tuple(_job_views(ids, rows))
+
+    def jobs_named(self, ids: Sequence[JobId]) -> tuple[JobView, ...]:
+        rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in ids)
+        return tuple(_job_views(ids, rows))
+
+    def progress_of(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, float]:
+        said = self.commands(("HGET", self._keys.task(task), "progress") for task in tasks)
+        return {task: float(fraction) for task, fraction in zip(tasks, said, strict=True) if fraction}
+
+    def ended_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Count]:
+        return series.read(self, from_ms, to_ms)
+
+    def drained_nodes(self) -> Mapping[str, str]:
+        return dict(sorted(_pairs(self.command("HGETALL", self._keys.of("drained"))).items()))
 
     def each_job(
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
@@ -192,6 +208,7 @@ class QueueReader:
         )
         waiting: dict[Bin, int] = {}
         oldest: dict[Bin, int] = {}
+        by_kind: Counter[tuple[Bin, PlaceKind]] = Counter()
         for at in range(0, len(names), PAGE):
             page = names[at : at + PAGE]
             rows = self.commands(
@@ -205,6 +222,8 @@ class QueueReader:
             for name, length in zip(page, rows[::2], strict=True):
                 bin_ = Bin(split_line(name)[0])
                 waiting[bin_] = waiting.get(bin_, 0) + int(length)
+                for kind in _kinds(name):
+                    by_kind[bin_, kind] += int(length)
             # Not the score: what was lost keeps its place in the line, and did not wait while it ran. Lines are in order but
             # for these, so the longest wait is among the first few.
             since = self.commands(("HGET", self._keys.task(TaskId(task)), "since") for _, task in heads)
@@ -212,7 +231,7 @@ class QueueReader:
                 if since_ms is not None:
                     oldest[bin_] = min(oldest.get(bin_, int(since_ms)), int(since_ms))
         by_state = {TaskState(state): int(n) for state, n in _pairs(states).items() if int(n)}
-        return Depth(by_state, waiting, oldest, int(active))
+        return Depth(by_state, waiting, oldest, int(active), by_kind)
 
     def position(self, job: JobId) -> Position | None:
         first = self.command("ZRANGE", self._keys.of(f"ready:{job}"), 0, 0)
@@ -292,3 +311,11 @@ def _pairs(reply: Any) -> dict[str, str]:
     if isinstance(reply, dict):
         return reply
     return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _kinds(line: str) -> frozenset[PlaceKind]:
+    """The kinds of places that may take a line's tasks; none of a line that a newer vidprocme made."""
+    try:
+        return frozenset(need.kind for need in shape.read(split_line(line)[2]).needs)
+    except ValueError:
+        return frozenset()

@@ -55,6 +55,9 @@ STEP = (
 TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 
 
+NODES_MOST = 1_000  # that may be drained
+
+
 class RedisQueue(QueueReader):
     """queue.base.Queue on one Redis server. Made by `connect`; close it."""
 
@@ -197,6 +200,16 @@ class RedisQueue(QueueReader):
 
     def resume(self, bin: Bin) -> bool:  # noqa: A002 - the noun's name
         return bool(self.run("pause", bin, 0, _name()))
+
+    def drain_node(self, node: str, who: str) -> bool:
+        if int(self.command("HLEN", self._keys.of("drained"))) >= NODES_MOST:
+            raise BadWish(
+                "NODES_TOO_MANY", f"{NODES_MOST} machines are drained already.", "Undrain some that are gone."
+            )
+        return bool(self.command("HSETNX", self._keys.of("drained"), node, who))
+
+    def undrain_node(self, node: str) -> bool:
+        return bool(self.command("HDEL", self._keys.of("drained"), node))
 
     def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
         self.run("limit", "bin", bin, terms.limit_arg(limit), "", 0)

@@ -48,3 +48,16 @@ class Rules(Protocol):
     def tenants(self) -> Mapping[str, TenantShare]:
         """The tenants that run or used something, or of whom something is set, by name."""
         ...
+
+    def drain_node(self, node: str, who: str) -> bool:
+        """Start nothing new on this machine, in any of its pools, until `undrain_node`; kept across restarts. False: it was so
+        already. Raises BadWish NODES_TOO_MANY."""
+        ...
+
+    def undrain_node(self, node: str) -> bool:
+        """Let a drained machine take work again. False: it was not drained."""
+        ...
+
+    def drained_nodes(self) -> Mapping[str, str]:
+        """The machines that are drained, and who did it."""
+        ...

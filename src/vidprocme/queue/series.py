@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidprocme.core.job import Bin, OutcomeKind, Stage
 from vidprocme.queue.scripts import SERIES_KEPT_S
+from vidprocme.queue.views import Count
 
 if TYPE_CHECKING:
     from vidprocme.queue.reader import QueueReader
 
 MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many attempts ended so in one minute. `code` is the error's, '' when there was none."""
-
-    minute_ms: int  # the minute's beginning
-    bin: Bin
-    stage: Stage
-    kind: OutcomeKind
-    code: str
-    count: int
 
 
 def read(queue: QueueReader, from_ms: int, to_ms: int) -> list[Count]:

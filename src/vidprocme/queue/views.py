@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vidprocme.core.ids import TaskId
-from vidprocme.core.job import Bin, Job, JobState, Outcome, Stage, Task, TaskState
+from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind
 
 
@@ -158,6 +158,8 @@ class Depth:
     waiting_by_bin: Mapping[Bin, int] = field(default_factory=dict)
     oldest_by_bin_ms: Mapping[Bin, int] = field(default_factory=dict)  # ready since
     jobs_active: int = 0
+    # Ready tasks that a place of this kind may take; one that has alternatives counts for each of them.
+    waiting_by_kind: Mapping[tuple[Bin, PlaceKind], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +181,15 @@ class Lately:
 
     seconds: int = 0
     ended: Mapping[Stage, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many attempts ended so in one minute. `code` is the error's, '' when there was none."""
+
+    minute_ms: int  # the minute's beginning
+    bin: Bin
+    stage: Stage
+    kind: OutcomeKind
+    code: str
+    count: int

@@ -174,3 +174,21 @@ class TenantList(Document):
 class TenantPatch(Wish):
     weight: int | None = Field(default=None, ge=1, le=1000)
     limit: int | None = Field(default=None, ge=0, description="0: no limit")
+
+
+class ModelDocument(Document):
+    """A model that captions can be made with. `warm`: places where it is loaded."""
+
+    id: str
+    kind: str = Field(description="`local`, or `server`: an OpenAI-style server")
+    default: bool
+    warm: list[str]
+
+
+class ModelList(Document):
+    items: list[ModelDocument]
+    next_cursor: str | None = None
+
+
+class VersionDocument(Document):
+    version: str

@@ -1,0 +1,163 @@
+"""GET /v1/events: what happens, as it happens (server-sent events)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.hub import BATCH, Hub, Listener, Message, diary, encoded
+from vidprocme.api.problems import documented
+from vidprocme.api.schemas.access import Scope
+from vidprocme.core.errors import BadWish, Retryable
+from vidprocme.core.ids import JobId
+
+router = APIRouter(dependencies=[needs(Scope.READ)])
+
+TOPICS = frozenset({"jobs", "overview", "fleet", "alerts"})
+TOPICS_MOST = 50
+BEAT_S = 15.0
+READY_S = 5.0
+GATHERED_MOST = 200  # messages that are written to the socket at once
+EVENT_ID = re.compile(r"\d{1,16}-\d{1,16}")
+
+
+@router.get(
+    "/v1/events",
+    response_class=StreamingResponse,
+    responses={
+        **documented(422, 503),
+        200: {"content": {"text/event-stream": {}}, "description": "A stream without an end"},
+    },
+)
+async def stream_events(
+    desk: AtDesk,
+    caller: AsCaller,
+    topics: Annotated[str, Query(description="`jobs`, `job:ID`, `overview`, `fleet`, `alerts`, with commas")] = "jobs",
+    last_event_id: Annotated[str | None, Query(description="as the header Last-Event-ID")] = None,
+    last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> StreamingResponse:
+    """What happens from now on, or after Last-Event-ID: nothing is left out and nothing comes twice.
+
+    `diary`: something happened to a job (these have ids). `overview`, `fleet`: the documents of these names, when they changed, at
+    most once a second. `alert`: an alert opened or changed. `gap`: events after your id are no longer kept; read everything
+    anew. `bye`: the server ends; ask again. A comment comes every 15 s.
+    """
+    wanted = _topics(topics)
+    after = last_event_id_header or last_event_id or ""
+    if after and not EVENT_ID.fullmatch(after):
+        raise BadWish("EVENT_ID_BAD", f"{after[:50]!r} is no id of an event.", "They look like 1700000000000-0.")
+    hub = desk.hub
+    try:
+        await asyncio.wait_for(hub.ready.wait(), READY_S)
+    except TimeoutError:
+        raise Retryable("QUEUE_UNREACHABLE", "The events cannot be read yet.", "Ask again in a moment.") from None
+    gap = await run_in_threadpool(_gap, desk, after) if after else None
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(desk, hub, caller, wanted, after, gap), 200, headers, "text/event-stream")
+
+
+def _topics(text: str) -> frozenset[str]:
+    found = frozenset(topic.strip() for topic in text.split(",") if topic.strip())
+    wrong = sorted(topic for topic in found if topic not in TOPICS and not topic.startswith("job:"))
+    if wrong or not found or len(found) > TOPICS_MOST:
+        what = (
+            f"There is no topic {wrong[0][:50]!r}."
+            if wrong
+            else f"Between 1 and {TOPICS_MOST} topics can be asked for."
+        )
+        raise BadWish("TOPIC_UNKNOWN", what, f"Topics: {', '.join(sorted(TOPICS))}, job:ID.")
+    return found
+
+
+def _gap(desk: Desk, after: str) -> str | None:
+    """The oldest event that is kept, when others after this id are not."""
+    oldest = desk.queue.oldest_event()
+    return oldest if oldest is not None and _key(after) < _key(oldest) else None
+
+
+def _key(id_: str) -> tuple[int, int]:
+    ms, _, number = id_.partition("-")
+    return int(ms), int(number)
+
+
+async def _stream(
+    desk: Desk, hub: Hub, caller: Caller, topics: frozenset[str], after: str, gap: str | None
+) -> AsyncIterator[bytes]:
+    listener = hub.listen(topics)
+    may = _Sight(desk, caller)
+    try:
+        yield b"retry: 1000\n\n"
+        if gap is not None:
+            yield encoded("gap", {"oldest": gap})
+        elif after:
+            async for message in _missed(desk, after, listener.after):
+                if listener.wants(message) and await may.see(message):
+                    yield message.data
+        while not listener.lost:
+            pieces = await _next(listener, may)
+            if pieces is None:
+                return
+            yield pieces
+    finally:
+        hub.leave(listener)
+
+
+async def _missed(desk: Desk, after: str, until: str) -> AsyncIterator[Message]:
+    """What happened after an id, up to what the listener hears by itself."""
+    while until and _key(after) < _key(until):
+        events = await run_in_threadpool(desk.queue.events, after, BATCH)
+        if not events:
+            return
+        for event in events:
+            if _key(event.id) > _key(until):
+                return
+            yield diary(event)
+        after = events[-1].id
+
+
+async def _next(listener: Listener, may: _Sight) -> bytes | None:
+    """What is there to be sent; a comment when nothing is for a while; None at the end."""
+    try:
+        first = await asyncio.wait_for(listener.waiting.get(), BEAT_S)
+    except TimeoutError:
+        return b": beat\n\n"
+    pieces: list[bytes] = []
+    message: Message | None = first
+    while message is not None:
+        if await may.see(message):
+            pieces.append(message.data)
+        if len(pieces) >= GATHERED_MOST or listener.waiting.empty():
+            return b"".join(pieces)
+        message = listener.waiting.get_nowait()
+    if pieces:
+        listener.waiting.put_nowait(None)
+        return b"".join(pieces)
+    return None
+
+
+class _Sight:
+    """Which jobs a caller may hear of: a key of one tenant hears of that tenant's alone."""
+
+    def __init__(self, desk: Desk, caller: Caller) -> None:
+        self._desk, self._caller = desk, caller
+        self._known: dict[str, bool] = {}
+
+    async def see(self, message: Message) -> bool:
+        if self._caller.tenant is None or not message.topic:
+            return True
+        if message.topic != "jobs":
+            return message.topic == "bye"  # the others tell of all tenants
+        if message.job not in self._known:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            view = await run_in_threadpool(self._desk.queue.job, JobId(message.job)) if message.job else None
+            self._known[message.job] = view is not None and self._caller.sees(view.job.tenant)
+        return self._known[message.job]
