@@ -51,8 +51,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
             yield
         finally:
             marking.cancel()
-            await desk.hub.stop()
-            await asyncio.to_thread(follower.stop)
+            await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
     app = FastAPI(

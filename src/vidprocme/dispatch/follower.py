@@ -84,7 +84,7 @@ class Follower:
                 return
             with contextlib.closing(self._open_index()) as index:
                 while not self._over.is_set():
-                    follow(self._queue(), self._blobs(), index, block_ms=500, at=self._at)
+                    follow(self._queue(), self._blobs(), index, block_ms=250, at=self._at)
                     if self._told:
                         LOG.info("the search index follows again")
                         self._told = ""
