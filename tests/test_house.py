@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "wiring": BELOW_WIRING | {"config", "processes"},
     "api": frozenset({"wiring", "config", "core", "planner", "dispatch", "monitor", "library.export", "library.blobs"})
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
-    | {"queue.kept"},
+    | {"queue.kept", "library.notes", "library.pictures", "library.frames_zip"},
     # The app itself runs in a local client's process (docs/decisions/0012-one-client.md).
     "client": frozenset({"api", "wiring", "core"}),
     "__main__": frozenset({"cli"}),

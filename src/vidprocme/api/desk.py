@@ -15,6 +15,7 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
+from vidprocme.library.pictures import PictureCache
 from vidprocme.queue.base import Queue
 from vidprocme.wiring import House
 
@@ -43,6 +44,7 @@ class Desk:
         self.traffic = Traffic()
         self.cached = Cached()
         self.hub = Hub(lambda: self.queue)
+        self.pictures = PictureCache(house.data / "cache" / "pictures")
         self._lock = threading.Lock()
         self._index: SearchIndex | None = None
 

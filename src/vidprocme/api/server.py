@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import fleet, jobs, library, live, media, search, status, uploads, videos
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
@@ -47,10 +47,12 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
+        removing = asyncio.create_task(library.keep_removing(desk))
         try:
             yield
         finally:
             marking.cancel()
+            removing.cancel()
             await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
@@ -66,7 +68,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     )
     app.state.desk = desk
     install(app)
-    for room in (status, videos, jobs, search, fleet, live):
+    for room in (status, videos, jobs, search, fleet, live, library, media):
         app.include_router(room.router)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
