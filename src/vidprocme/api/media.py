@@ -176,11 +176,14 @@ def export_captions(
     desk: AtDesk,
     caller: AsCaller,
     format: Format = "json",  # noqa: A002
+    job: Annotated[
+        str | None, Query(max_length=100, description="of this job; else of the newest that has any")
+    ] = None,
     download: bool = False,
 ) -> Response:
     """The captions as a file: for players (srt, vtt), scripts (json, jsonl) and tables (csv)."""
     shelf = find(desk, caller, video_id)
-    captions = shelf.captioned.captions
+    captions = (shelf.captioned if job is None else shelf.result_of(job)).captions
     if not captions:
         raise Fatal(
             "CAPTIONS_NONE",

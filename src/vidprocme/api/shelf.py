@@ -102,6 +102,16 @@ class Shelf:
     def _results(self) -> list[JobResult]:
         return [collect(self.desk.queue, self.desk.blobs, self.jobs[0].job.id)]
 
+    def result_of(self, job: str) -> JobResult:
+        """
+        Raises:
+            Fatal: JOB_UNKNOWN, it is not one of this video's.
+        """
+        view = next((view for view in self.jobs if view.job.id == job), None)
+        if view is None:
+            raise Fatal("JOB_UNKNOWN", f"Video {self.id} has no job {job}.", f"GET /v1/videos/{self.id} names them.")
+        return self._result(view)
+
     def _result(self, view: JobView) -> JobResult:
         if view.job.id == self.jobs[0].job.id:
             return self.newest
