@@ -113,6 +113,9 @@ class AttemptLogs:
         found = (one.name.removeprefix(f"{stem}.").removesuffix(".log") for one in path.parent.glob(f"{stem}.*.log"))
         return sorted(int(token) for token in found if token.isdigit())
 
+    def has(self, task: TaskId, token: int) -> bool:
+        return path_of(self._data, task, token).exists()
+
     def read(
         self, task: TaskId, token: int, *, offset: int = 0, tail: int | None = None, most: int = 1 << 18
     ) -> LogPart | None:
