@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "monitor": EDGE | {"processes"},
     "simulator": frozenset({"core", "scheduler", "planner"}),
     "stages": frozenset({"core", "transcoder", "vision", "library"}),
-    "executor": frozenset({"core", "stages", "processes"}),
+    "executor": frozenset({"core", "stages", "processes", "library.logs"}),
     "dispatch": frozenset(
         {
             "core",

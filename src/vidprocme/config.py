@@ -48,6 +48,7 @@ class Settings:
     keep_failed_days: int = 90  # since a job failed or was cancelled
     keep_dead: int = 10_000  # dead letters: tasks whose tries are used up
     keep_dead_days: int = 30
+    log_days: int = 30  # logs of attempts: since the last line of their job; they go with their job, too
     memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
     host: str = "127.0.0.1"
@@ -102,7 +103,7 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port")
+    whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port", "log_days")
     for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")

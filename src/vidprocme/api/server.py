@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import attempts, fleet, jobs, live, search, status, uploads, videos
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
@@ -66,7 +66,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     )
     app.state.desk = desk
     install(app)
-    for room in (status, videos, jobs, search, fleet, live):
+    for room in (status, videos, jobs, attempts, search, fleet, live):
         app.include_router(room.router)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
