@@ -307,5 +307,6 @@ def document(arrivals: Arrivals, arrival: Arrival) -> UploadDocument:
         bin=arrival.bin,
         video=video_id(arrival.content) if arrival.content else None,
         job=arrival.job or None,
+        created=arrival.created if arrival.job else None,
         error=ErrorDocument(**error.public()) if error is not None else None,
     )

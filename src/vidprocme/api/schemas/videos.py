@@ -188,6 +188,7 @@ class UploadDocument(Document):
     bin: str
     video: str | None
     job: str | None
+    created: bool | None = Field(description="false: the same content with the same wish was known; null: no job yet")
     error: ErrorDocument | None
 
 
