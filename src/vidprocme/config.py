@@ -56,6 +56,13 @@ class Settings:
     hosts: str = (
         ""  # names of the server beside those of loopback, with commas; "": any name where it listens beyond loopback
     )
+    upload_hours: int = 24  # an unfinished upload is kept for so long after its last byte
+    upload_max_gb: int = 0  # GB (10^9 bytes) of one upload or import; 0: any
+    upload_quota_gb: int = 0  # GB that a tenant may bring in within a day, what is coming included; 0: any
+    import_paths: str = ""  # folders, with colons: what lies below may be named by path; "": none
+    outbound_allow: str = (
+        ""  # names, addresses and networks (10.0.0.0/8) inside that imports and webhooks may reach, with commas
+    )
     failpoint: str = ""  # "name" or "name:n": kill -9 itself at the nth passing of that point (for tests)
 
 
@@ -104,9 +111,11 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
     whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port", "log_days")
-    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
+    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_", "upload_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if settings.upload_hours < 1:
+        raise _invalid(f"{where}: upload_hours = {settings.upload_hours} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.memory_percent <= 100:

@@ -21,6 +21,7 @@ from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
+from vidprocme.library.arrivals import Arrivals
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
 from vidprocme.library.logs import AttemptLogs
 from vidprocme.planner.recipe import make_recipe
@@ -159,6 +160,11 @@ class House:
     @property
     def blobs_url(self) -> str:
         return self.settings.blobs or str(self.data / "blobs")
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Files on their way in."""
+        return Arrivals(self.data / "uploads", 3600 * self.settings.upload_hours)
 
     @property
     def index_path(self) -> Path:

@@ -16,9 +16,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import attempts, fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import attempts, fleet, jobs, live, search, status, tus, uploads, videos
+from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
+from vidprocme.api.imports import fetch
 from vidprocme.api.problems import Problem, install
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
@@ -38,12 +40,14 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         hosts: names of this server beside those of loopback: requests under other names are refused. None: any will do.
     """
     desk = Desk(house)
+    arriving = Arriving(desk, fetch)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
+        arriving.start()
         desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
@@ -51,7 +55,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
             yield
         finally:
             marking.cancel()
-            await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
+            await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
     app = FastAPI(
@@ -65,8 +69,9 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.desk = desk
+    app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, fleet, live):
+    for room in (status, videos, jobs, attempts, search, fleet, live, tus):
         app.include_router(room.router)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
