@@ -12,6 +12,7 @@ from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.holders import USED, Key, hash_of, id_of
+from vidprocme.api.idempotency import told_once
 from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import KeyDocument, KeyList, KeyMade, KeyWish, Scope
@@ -60,6 +61,7 @@ def create_key(wish: KeyWish, desk: AtDesk, caller: AsCaller, request: Request, 
         expires_ms=None if wish.expires_in_s is None else now_ms + 1000 * wish.expires_in_s,
     )
     made = desk.keys.store.put(id_of(sha256), key, if_match=NEW)
+    told_once(request)
     audit(request, "key.create", made.id, name=key.name, scope=key.scope.value, tenant=tenant)
     response.headers["ETag"] = f'"{made.etag}"'
     response.headers["Location"] = f"/v1/keys/{made.id}"

@@ -20,6 +20,7 @@ from vidprocme.api import audit, fleet, jobs, keys, live, search, session, statu
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
+from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
 from vidprocme.config import load
@@ -72,6 +73,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     install(app)
     for room in (status, videos, jobs, search, fleet, live, keys, session, audit):
         app.include_router(room.router)
+    app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
