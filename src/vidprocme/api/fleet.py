@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.base import time_text
@@ -42,25 +43,10 @@ OPERATE = [needs(Scope.OPERATE)]
 SPARK_MIN = 30
 BUSY_OVER_MS = 300_000
 WINDOW_MOST_S = 3600
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
 
 def etag_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
-
-
-def agree(if_match: str | None, etag: str) -> None:
-    """
-    Raises:
-        Fatal: ETAG_MISMATCH, somebody changed it meanwhile.
-    """
-    if if_match is not None and if_match.strip() != "*" and f'"{etag}"' not in if_match:
-        raise Fatal(
-            "ETAG_MISMATCH",
-            "It was changed by somebody else meanwhile.",
-            "Read it again, and repeat your change if it still holds.",
-            {"etag": etag},
-        )
 
 
 # -- bins ----------------------------------------------------------------------------------------------------------------

@@ -38,7 +38,17 @@ STATUS: Mapping[str, int] = {
     "NODE_UNKNOWN": 404,
     "PLACE_UNKNOWN": 404,
     "ETAG_MISMATCH": 412,
+    "KEY_NEEDED": 401,
+    "KEY_UNKNOWN": 401,
+    "KEY_EXPIRED": 401,
+    "SESSION_ENDED": 401,
+    "KEY_NOT_FOUND": 404,
     "SCOPE_TOO_SMALL": 403,
+    "TENANT_NOT_YOURS": 403,
+    "RATE_LIMITED": 429,
+    "BODY_TOO_LARGE": 413,
+    "IDEMPOTENCY_IN_FLIGHT": 409,
+    "IDEMPOTENCY_SECRET": 409,
     "HOST_UNKNOWN": 421,
     "ORIGIN_FOREIGN": 403,
     "DISK_FULL": 507,
@@ -63,6 +73,7 @@ STATUS: Mapping[str, int] = {
 }
 _BY_STATUS: Mapping[int, tuple[str, str]] = {
     404: ("NOT_FOUND", "/v1/openapi.json lists the paths there are."),
+    413: ("BODY_TOO_LARGE", "Send videos to /v1/uploads, in pieces."),
     405: ("METHOD_NOT_ALLOWED", "The header Allow names the methods of this path."),
 }
 log = logging.getLogger("vidprocme.api")
@@ -127,7 +138,8 @@ def respond(
         evidence=info.evidence,
         errors=errors or [],
     )
-    extra = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    wait_s = info.evidence.get("wait_s", RETRY_AFTER_S)
+    extra = {"Retry-After": str(wait_s)} if status in (429, 503) else {}
     return JSONResponse(problem.model_dump(), status, headers={**extra, **(headers or {})}, media_type=MEDIA_TYPE)
 
 
