@@ -14,6 +14,7 @@ from vidprocme.queue.base import Claim
 from vidprocme.wiring import House
 
 Capsys = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def test_what_waits_and_runs_in_each_bin(house: House, tmp_path: Path, capsys: Capsys) -> None:
@@ -43,14 +44,17 @@ def test_pause_and_resume(house: House, capsys: Capsys) -> None:
         "paused",
         "paused",
     ]
-    assert documents(capsys, "bins", "resume", "bulk") == [{"paused": ["normal"]}]
+    (document,) = documents(capsys, "bins", "resume", "bulk")
+    assert [(one["name"], one["paused"]) for one in document["items"]] == [("bulk", False)]
+    assert house.queue.paused() == {Bin.NORMAL}
     assert "BIN_UNKNOWN" in said(capsys, "bins", "pause", "nosuch", status=2)[1]
 
 
 def test_a_bin_has_a_limit_until_it_has_none(house: House, capsys: Capsys) -> None:
     assert said(capsys, "bins", "limit", "bulk", "2")[0] == "bulk: at most 2 at once.\n"
     assert house.queue.bins()[Bin.BULK].limit == 2
-    assert documents(capsys, "bins", "limit", "bulk", "none") == [{"bin": "bulk", "limit": None}]
+    (document,) = documents(capsys, "bins", "limit", "bulk", "none")
+    assert (document["name"], document["limit"]) == ("bulk", None)
     assert house.queue.bins()[Bin.BULK].limit is None
     for wrong in ("0", "-1", "many"):
         assert "LIMIT_BAD" in said(capsys, "bins", "limit", "--", "bulk", wrong, status=2)[1]

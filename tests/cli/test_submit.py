@@ -114,6 +114,14 @@ def test_any_path_can_be_asked_here_or_of_a_server(
     assert "SERVER_UNREACHABLE" in capsys.readouterr().err
 
 
+def test_a_verb_of_this_machine_does_not_pretend_to_ask_a_server(
+    house: House,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ended("--server", "http://127.0.0.1:1", "gc", "--dry-run") == 2
+    assert "LOCAL_VERB: `vidprocme gc` works on a data" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_a_shell_gets_its_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "_VIDPROCME_COMPLETE" in said(capsys, "completion", shell)[0]

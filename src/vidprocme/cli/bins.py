@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from vidprocme.cli.options import house_of
+from vidprocme.cli.options import client_of
 from vidprocme.cli.words import age_text, print_json
 from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
-from vidprocme.wiring import House
 
 BINS = click.argument("bins", nargs=-1, required=True, metavar="BIN...")
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
@@ -29,18 +29,18 @@ def list_bins(ctx: click.Context, as_json: bool) -> int:
 
     After OVERDUE AFTER the oldest task of a bin gets turns of its own, before fresher ones of more urgent bins.
     """
-    with house_of(ctx) as house:
-        rows = _rows(house)
+    with client_of(ctx) as client:
+        found = client.ask("GET", "/v1/bins")
     if as_json:
-        print_json({"items": rows})
+        print_json(found)
         return 0
     click.echo("BIN      WAITING  OLDEST  OVERDUE AFTER  RUNNING  LIMIT  STATE")
-    for row in rows:
+    for row in found["items"]:
         oldest, after = _age(row["oldest_wait_s"], "-"), _age(row["overdue_after_s"], "never")
         limit = "-" if row["limit"] is None else row["limit"]
         state = "paused" if row["paused"] else "open"
         click.echo(
-            f"{row['bin']:<7}  {row['waiting']:>7}  {oldest:>6}  {after:>13}  {row['running']:>7}  {limit:>5}  {state}"
+            f"{row['name']:<7}  {row['waiting']:>7}  {oldest:>6}  {after:>13}  {row['running']:>7}  {limit:>5}  {state}"
         )
     return 0
 
@@ -72,42 +72,46 @@ def limit(ctx: click.Context, bin_: str, limit: str, as_json: bool) -> int:
     """Let at most N tasks of a bin run at once, over all pools. What runs already goes on."""
     (wanted,) = _named((bin_,))
     most = limit_of(limit)
-    with house_of(ctx) as house:
-        house.queue.limit_bin(wanted, most)
+    with client_of(ctx) as client:
+        found = client.ask("PATCH", f"/v1/bins/{wanted}", body={"limit": most})
     if as_json:
-        print_json({"bin": wanted.value, "limit": most})
+        print_json(found)
     else:
-        click.echo(f"{wanted}: {'no limit' if most is None else f'at most {most} at once'}.")
+        click.echo(f"{wanted}: {'no limit' if not most else f'at most {most} at once'}.")
     return 0
 
 
-def limit_of(text: str) -> int | None:
-    """
+def limit_of(text: str) -> int:
+    """As the API takes it: 0 is none.
+
     Raises:
         BadWish: LIMIT_BAD.
     """
     if text == "none":
-        return None
-    if not text.isdecimal():
-        raise BadWish("LIMIT_BAD", f"A limit is a whole number, or none, not {text!r}.")
+        return 0
+    if not text.isdecimal() or not int(text):
+        raise BadWish(
+            "LIMIT_BAD", f"A limit is a whole number from 1 on, or none, not {text!r}.", "To stop a bin, pause it."
+        )
     return int(text)
 
 
 def _set(ctx: click.Context, names: tuple[str, ...], as_json: bool, *, paused: bool) -> int:
     """Said twice it is no error: the bin is as it should be."""
     wanted = _named(names)
-    with house_of(ctx) as house:
+    with client_of(ctx) as client:
+        before = {one["name"]: one["paused"] for one in client.ask("GET", "/v1/bins")["items"]}
+        documents: list[dict[str, Any]] = []
         for bin_ in wanted:
-            changed = house.queue.pause(bin_) if paused else house.queue.resume(bin_)
+            documents.append(client.ask("PATCH", f"/v1/bins/{bin_}", body={"paused": paused}))
             if not as_json:
-                word = "paused" if paused else "open"
-                click.echo(f"{bin_}: {word}{'' if changed else ' already'}.")
-        if as_json:
-            print_json({"paused": [bin_.value for bin_ in Bin if bin_ in house.queue.paused()]})
+                click.echo(f"{bin_}: {'paused' if paused else 'open'}{' already' if before[bin_] == paused else ''}.")
+    if as_json:
+        print_json({"items": documents})
     return 0
 
 
-def _named(names: Sequence[str]) -> tuple[Bin, ...]:
+def _named(names: Sequence[str]) -> tuple[str, ...]:
     """
     Raises:
         BadWish: BIN_UNKNOWN.
@@ -115,30 +119,8 @@ def _named(names: Sequence[str]) -> tuple[Bin, ...]:
     wrong = [name for name in names if name not in list(Bin)]
     if wrong:
         raise BadWish("BIN_UNKNOWN", f"There is no bin {wrong[0]!r}.", f"Bins: {', '.join(Bin)}.")
-    return tuple(dict.fromkeys(map(Bin, names)))
+    return tuple(dict.fromkeys(names))
 
 
-def _rows(house: House) -> list[dict[str, object]]:
-    queue = house.queue
-    depth, shares = queue.depth(), queue.bins()
-    now_ms = queue.now_ms()
-    rows: list[dict[str, object]] = []
-    for bin_ in Bin:
-        since_ms = depth.oldest_by_bin_ms.get(bin_)
-        bound_ms = house.policy.max_wait_ms.get(bin_)
-        rows.append(
-            {
-                "bin": bin_.value,
-                "waiting": depth.waiting_by_bin.get(bin_, 0),
-                "oldest_wait_s": None if since_ms is None else round(max(0, now_ms - since_ms) / 1000, 1),
-                "overdue_after_s": None if bound_ms is None else bound_ms / 1000,
-                "running": shares[bin_].running,
-                "limit": shares[bin_].limit,
-                "paused": shares[bin_].paused,
-            }
-        )
-    return rows
-
-
-def _age(seconds: object, nothing: str) -> str:
-    return nothing if seconds is None else age_text(float(str(seconds)))
+def _age(seconds: float | None, nothing: str) -> str:
+    return nothing if seconds is None else age_text(seconds)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vidprocme.config import load
+from vidprocme.core.errors import BadWish
 from vidprocme.wiring import House
 
 if TYPE_CHECKING:
@@ -59,10 +60,20 @@ def client_of(ctx: click.Context) -> Iterator[Client]:
         return
     from vidprocme.client.local import LocalClient
 
-    with house_of(ctx) as house, contextlib.closing(LocalClient(house)) as local:
+    with House(load({"data": (ctx.obj or {}).get("data")})) as house, contextlib.closing(LocalClient(house)) as local:
         yield local
 
 
 def house_of(ctx: click.Context, **flags: Any) -> House:
-    """The House of this call: settings from file, environment and flags."""
+    """The House of this call: settings from file, environment and flags.
+
+    Raises:
+        BadWish: LOCAL_VERB, a server was named for a verb that works on this machine.
+    """
+    if (ctx.obj or {}).get("server"):
+        raise BadWish(
+            "LOCAL_VERB",
+            f"`vidprocme {ctx.command_path.partition(' ')[2]}` works on a data folder of this machine, not on a server.",
+            "Leave --server out, or ask the server's own paths: vidprocme --server URL api GET /v1/...",
+        )
     return House(load({"data": (ctx.obj or {}).get("data"), **flags}))

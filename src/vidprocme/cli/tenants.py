@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from urllib.parse import quote
 
 import click
 
 from vidprocme.cli.bins import limit_of
-from vidprocme.cli.options import house_of
+from vidprocme.cli.options import client_of
 from vidprocme.cli.words import clipped, print_json, printable
-from vidprocme.core.shares import WEIGHT_MOST, TenantShare, tenant_named
+from vidprocme.core.shares import WEIGHT_MOST, tenant_named
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
 
@@ -25,24 +26,23 @@ def tenants() -> None:
 def list_tenants(ctx: click.Context, as_json: bool) -> int:
     """Who runs or used something, or has a weight or a limit.
 
-    USED is core-seconds (a GPU counts as 12 cores); half of it is forgotten every 10 minutes.
+    USED is core-seconds (a GPU counts as 12 cores), and one second more for each start; half of it is forgotten every 10 minutes.
     """
-    with house_of(ctx) as house:
-        found = house.queue.tenants()
+    with client_of(ctx) as client:
+        answer = client.ask("GET", "/v1/tenants")
     if as_json:
-        print_json({"items": [_document(name, share) for name, share in found.items()]})
+        print_json(answer)
         return 0
+    found = answer["items"]
     if not found:
         click.echo("No tenants yet. Jobs that name none are of the tenant default.", err=True)
         return 0
     click.echo("      USED  WEIGHT  RUNNING  LIMIT  TENANT")
     room = shutil.get_terminal_size().columns - len("      USED  WEIGHT  RUNNING  LIMIT  ")
-    for name, share in found.items():
-        limit = "-" if share.limit is None else share.limit
-        used = f"{share.used / 1e6:,.1f}"
-        click.echo(
-            f"{used:>10}  {share.weight:>6}  {share.running:>7}  {limit:>5}  {clipped(printable(name), max(8, room))}"
-        )
+    for one in found:
+        limit = "-" if one["limit"] is None else one["limit"]
+        used, name = f"{one['used_core_s']:,.1f}", clipped(printable(one["name"]), max(8, room))
+        click.echo(f"{used:>10}  {one['weight']:>6}  {one['running']:>7}  {limit:>5}  {name}")
     return 0
 
 
@@ -55,24 +55,12 @@ def list_tenants(ctx: click.Context, as_json: bool) -> int:
 def set_tenant(ctx: click.Context, name: str, weight: int | None, limit: str | None, as_json: bool) -> int:
     """Set a tenant's weight, or how many of its tasks may run at once."""
     tenant_named(name)
-    with house_of(ctx) as house:
-        now = house.queue.tenants().get(name, TenantShare())
-        most = now.limit if limit is None else limit_of(limit)
-        house.queue.set_tenant(name, now.weight if weight is None else weight, most)
-        share = house.queue.tenants().get(name, TenantShare())
+    wish = {"weight": weight, "limit": None if limit is None else limit_of(limit)}
+    with client_of(ctx) as client:
+        found = client.ask("PATCH", f"/v1/tenants/{quote(name, safe='')}", body=wish)
     if as_json:
-        print_json(_document(name, share))
+        print_json(found)
     else:
-        limited = "no limit" if share.limit is None else f"at most {share.limit} at once"
-        click.echo(f"{printable(name)}: weight {share.weight}, {limited}.")
+        limited = "no limit" if found["limit"] is None else f"at most {found['limit']} at once"
+        click.echo(f"{printable(name)}: weight {found['weight']}, {limited}.")
     return 0
-
-
-def _document(name: str, share: TenantShare) -> dict[str, object]:
-    return {
-        "tenant": name,
-        "used_core_s": round(share.used / 1e6, 3),
-        "weight": share.weight,
-        "running": share.running,
-        "limit": share.limit,
-    }
