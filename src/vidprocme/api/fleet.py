@@ -204,7 +204,7 @@ def _fleet(desk: Desk) -> NodeList:
     now = _Now(desk, book.running())
     by_node: dict[str, list[PoolView]] = {}
     for pool in pools:
-        by_node.setdefault(_node_of(pool), []).append(pool)
+        by_node.setdefault(pool.node, []).append(pool)
     nodes = []
     for node, mine in sorted(by_node.items()):
         places = []
@@ -227,11 +227,6 @@ def _fleet(desk: Desk) -> NodeList:
     return NodeList(items=nodes)
 
 
-def _node_of(pool: PoolView) -> str:
-    places = pool.report.places if pool.report else ()
-    return places[0].node if places else pool.info.host
-
-
 class _Now:
     """What runs on each place, with the names of its jobs."""
 
@@ -249,7 +244,7 @@ class _Now:
                 job=span.job,
                 name=self._names.get(span.job, "").encode("utf-8", "replace").decode(),
                 stage=span.stage,
-                model=None,
+                model=span.model,
                 started_at=time_text(span.start_ms),
                 progress=round(self._progress.get(span.task, 0.0), 3),
             )
@@ -306,7 +301,7 @@ def _span(span: Span) -> SpanDocument:
         start=time_text(span.start_ms),
         end=None if span.end_ms is None else time_text(span.end_ms),
         outcome=span.outcome,
-        model=None,
+        model=span.model,
     )
 
 

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one; cancel, retry, move or drop some."),
     "logs": ("vidprocme.cli.logs", "logs", "What happened to a job, from its first event on; -f follows."),
     "bins": ("vidprocme.cli.bins", "bins", "List the bins; pause, resume and limit them."),
+    "nodes": ("vidprocme.cli.nodes", "nodes", "List the machines; drain one, or let it work again."),
     "tenants": ("vidprocme.cli.tenants", "tenants", "Who used how much; weights and limits."),
     "describe": ("vidprocme.cli.describe", "describe", "Add captions to a video that was processed without."),
     "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
