@@ -20,6 +20,7 @@ from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
+from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -68,6 +69,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     install(app)
     for room in (status, videos, jobs, search, fleet, live):
         app.include_router(room.router)
+    app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
     return app
