@@ -18,7 +18,7 @@ type Said =
   | { say: 'again' }
 
 /** The part of EventSource that is used. */
-export type Stream = Pick<EventSource, 'close' | 'readyState' | 'addEventListener'>
+export type Stream = { close(): void; readonly readyState: number; addEventListener(type: string, hear: (event: Event) => void): void }
 export type Channel = { postMessage(message: unknown): void; onmessage: ((event: MessageEvent) => void) | null; close(): void }
 export type Locks = { request(name: string, options: { signal: AbortSignal }, held: () => Promise<void>): Promise<unknown> }
 export type Tools = {
@@ -73,6 +73,7 @@ export class Live {
 
   /** The tab closes: the next one in line leads. */
   stop(): void {
+    if (this.ending.signal.aborted) return
     this.say({ say: 'left', tab: this.tab })
     this.ending.abort()
     clearTimeout(this.timer)
