@@ -1,19 +1,16 @@
-import react from '@vitejs/plugin-react'
-import { defineConfig } from 'vitest/config'
-
-// The server itself serves what is built here; `npm run dev` (vite) hands everything else on to one that runs.
-const server = process.env.VIDPROCME_SERVER ?? 'http://127.0.0.1:8484'
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   plugins: [react()],
   build: {
-    target: 'es2022',
-    outDir: '../src/vidprocme/ui',
+    target: "es2022",
+    outDir: fileURLToPath(new URL("../src/vidprocme/ui", import.meta.url)),
     emptyOutDir: true,
     manifest: true,
-    assetsInlineLimit: 0, // a strict Content-Security-Policy takes no data: fonts or scripts
-    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0, // the content security policy allows files of ours, and no data: URLs
   },
-  server: { host: '127.0.0.1', proxy: { '/v1': { target: server, changeOrigin: true } } },
-  test: { include: ['tests/**/*.test.{ts,tsx}'] },
-})
+  server: { host: "127.0.0.1", proxy: { "/v1": "http://127.0.0.1:8484" } },
+  test: { environment: "jsdom", include: ["tests/**/*.test.{ts,tsx}"] },
+});

@@ -1,7 +1,13 @@
-// A classic script before the first paint, so that nobody who works in the dark is flashed at. The policy allows none inline.
+// Before anything is drawn, so that no page flashes in the other theme.
 (function () {
-  var wish = null
-  try { wish = JSON.parse(localStorage.getItem('vidprocme.prefs') || '{}').theme } catch (e) { /* storage is closed: the system's theme */ }
-  var dark = wish === 'dark' || (wish !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches)
-  document.documentElement.dataset.theme = dark ? 'dark' : 'light'
-})()
+  let theme = null;
+  try {
+    theme = localStorage.getItem("theme");
+  } catch {
+    // without storage the system's choice holds
+  }
+  if (theme !== "light" && theme !== "dark") {
+    theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+  document.documentElement.dataset.theme = theme;
+})();

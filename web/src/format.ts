@@ -1,63 +1,60 @@
-/** Numbers, sizes and times as people read them. Pure: time comes in. */
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+// Numbers, sizes and times as people read them.
 
-export const number = (value: number): string => (Math.abs(value) < 10 && value % 1 !== 0 ? tenths : whole).format(value)
-export const percent = (fraction: number): string => `${Math.round(fraction * 100)}%`
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-
-/** 1 kB is 1,000 bytes, as disks and networks are sold. Three digits at most before the point, one after it below ten. */
-export function bytes(value: number): string {
-  let at = 0
-  let left = value
-  while (at < UNITS.length - 1 && Math.round(left) >= 1000) {
-    left /= 1000
-    at += 1
+export function bytes(size: number): string {
+  let at = 0;
+  let value = size;
+  while (value >= 999.5 && at < UNITS.length - 1) {
+    value /= 1000;
+    at += 1;
   }
-  return `${at > 0 && left < 9.95 ? tenths.format(left) : whole.format(left)} ${UNITS[at]}`
+  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[at]}`;
 }
 
-/** `4 s`, `10 min`, `2.1 h`, `3 days`: the largest unit that says enough. */
-export function duration(seconds: number): string {
-  const s = Math.max(0, seconds)
-  if (s < 9.95 && s % 1 !== 0) return `${tenths.format(s)} s`
-  if (s < 89.5) return `${Math.round(s)} s`
-  if (s < 5370) return `${Math.round(s / 60)} min`
-  if (s < 48 * 3600 - 180) return `${tenths.format(s / 3600)} h`
-  return `${whole.format(s / 86400)} days`
+export const whole = (value: number): string => Math.round(value).toLocaleString("en");
+
+export const percent = (fraction: number): string => `${Math.round(fraction * 100)}%`;
+
+/** `4 s`, `12 min`, `2.1 h`, `3 d` */
+export function age(seconds: number): string {
+  const s = Math.max(0, seconds);
+  if (s < 59.5) return `${Math.round(s)} s`;
+  if (s < 3570) return `${Math.round(s / 60)} min`;
+  if (s < 86_400) return `${(s / 3600).toFixed(1)} h`;
+  return `${Math.round(s / 86_400)} d`;
 }
 
-/** A moment of a video: `0:07`, `1:02:03`. Cut, not rounded: the moment has been reached. */
-export function timecode(seconds: number): string {
-  const all = Math.max(0, Math.floor(seconds + 1e-6))
-  const [h, m, s] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60]
-  const two = (part: number) => String(part).padStart(2, '0')
-  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+/** A moment of a video: `0:07`, `1:02:09` */
+export function timeCode(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  const two = (n: number) => String(n).padStart(2, "0");
+  const minutes = Math.floor(s / 60);
+  return minutes < 60 ? `${minutes}:${two(s % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(s % 60)}`;
 }
 
-export type Zone = 'local' | 'utc'
-const zoned = (zone: Zone) => (zone === 'utc' ? { timeZone: 'UTC' } : {})
-const formats = new Map<string, Intl.DateTimeFormat>()
-
-function dates(key: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const made = formats.get(key) ?? new Intl.DateTimeFormat('en-GB', options)
-  formats.set(key, made)
-  return made
+export function clock(at: string | number | Date, utc: boolean): string {
+  return new Intl.DateTimeFormat(undefined, {
+    dateStyle: "medium",
+    timeStyle: "medium",
+    ...(utc ? { timeZone: "UTC" } : {}),
+  }).format(new Date(at)) + (utc ? " UTC" : "");
 }
 
-/** `25 Nov 2026, 13:02:41`, with `UTC` behind it where that is meant. */
-export function instant(ms: number, zone: Zone): string {
-  const text = dates(`instant ${zone}`, { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...zoned(zone) }).format(ms)
-  return zone === 'utc' ? `${text} UTC` : text
-}
-
-/** `13:02`, on a 24 h clock. */
-export const clock = (ms: number, zone: Zone): string => dates(`clock ${zone}`, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...zoned(zone) }).format(ms)
-
-/** How far away: `4 min ago`, `just now`, `in 38 s`. */
-export function relative(ms: number, nowMs: number): string {
-  const s = (nowMs - ms) / 1000
-  if (Math.abs(s) < 2) return 'just now'
-  return s > 0 ? `${duration(Math.round(s))} ago` : `in ${duration(Math.round(-s))}`
+/** `[star]` marks of a snippet as pieces; what is marked is never read as markup. */
+export function marked(snippet: string): { text: string; hit: boolean }[] {
+  const pieces: { text: string; hit: boolean }[] = [];
+  let rest = snippet;
+  while (rest) {
+    const open = rest.indexOf("[");
+    const close = open < 0 ? -1 : rest.indexOf("]", open);
+    if (open < 0 || close < 0) {
+      pieces.push({ text: rest, hit: false });
+      break;
+    }
+    if (open > 0) pieces.push({ text: rest.slice(0, open), hit: false });
+    pieces.push({ text: rest.slice(open + 1, close), hit: true });
+    rest = rest.slice(close + 1);
+  }
+  return pieces;
 }

@@ -1,61 +1,54 @@
-/** What a person set about the dashboard itself. It stays in this browser; public/theme.js reads it before the first paint. */
-import { useSyncExternalStore } from 'react'
-import type { Zone } from './format'
+// What a person chose for this browser. Kept in localStorage; told to every part that shows it.
 
-export type Prefs = { theme: 'system' | 'light' | 'dark'; density: 'comfortable' | 'compact'; zone: Zone; keys: boolean }
+import { useSyncExternalStore } from "react";
 
-const KEY = 'vidprocme.prefs'
-const DEFAULTS: Prefs = { theme: 'system', density: 'comfortable', zone: 'local', keys: true }
-const listeners = new Set<() => void>()
-const systemDark = typeof matchMedia === 'function' ? matchMedia('(prefers-color-scheme: dark)') : null
-let now: Prefs = read()
+export interface Prefs {
+  theme: "light" | "dark" | "system";
+  utc: boolean;
+  density: "comfortable" | "compact";
+  view: "grid" | "list";
+}
+
+const DEFAULTS: Prefs = { theme: "system", utc: false, density: "comfortable", view: "grid" };
+const listeners = new Set<() => void>();
+let prefs = read();
 
 function read(): Prefs {
   try {
-    return { ...DEFAULTS, ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Prefs>) }
+    const theme = localStorage.getItem("theme");
+    const rest = JSON.parse(localStorage.getItem("prefs") ?? "{}") as Partial<Prefs>;
+    return { ...DEFAULTS, ...rest, theme: theme === "light" || theme === "dark" ? theme : "system" };
   } catch {
-    return DEFAULTS // storage is closed, or somebody wrote something else there
+    return DEFAULTS;
   }
 }
 
-export const isDark = (prefs: Prefs): boolean => prefs.theme === 'dark' || (prefs.theme === 'system' && !!systemDark?.matches)
-
-function show(): void {
-  document.documentElement.dataset.theme = isDark(now) ? 'dark' : 'light'
-  document.documentElement.dataset.density = now.density
-  for (const tell of listeners) tell()
+export function apply(): void {
+  const dark = prefs.theme === "dark" || (prefs.theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  document.documentElement.dataset.density = prefs.density;
 }
 
-export function setPrefs(change: Partial<Prefs>): void {
-  now = { ...now, ...change }
+export function choose(change: Partial<Prefs>): void {
+  prefs = { ...prefs, ...change };
+  const { theme, ...rest } = prefs;
   try {
-    localStorage.setItem(KEY, JSON.stringify(now))
+    if (theme === "system") localStorage.removeItem("theme");
+    else localStorage.setItem("theme", theme);
+    localStorage.setItem("prefs", JSON.stringify(rest));
   } catch {
-    // it holds for this page alone
+    // private windows keep nothing: it holds until this one is closed
   }
-  show()
+  apply();
+  for (const listener of listeners) listener();
 }
-
-/** Follow the system's theme and what other tabs set. */
-export function watchPrefs(): void {
-  systemDark?.addEventListener('change', show)
-  addEventListener('storage', (event) => {
-    if (event.key === KEY) {
-      now = read()
-      show()
-    }
-  })
-  show()
-}
-
-export const prefs = (): Prefs => now
 
 export function usePrefs(): Prefs {
   return useSyncExternalStore(
-    (tell) => {
-      listeners.add(tell)
-      return () => listeners.delete(tell)
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
-    prefs,
-  )
+    () => prefs,
+  );
 }

@@ -1,27 +1,34 @@
-import { describe, expect, it } from 'vitest'
-import { bytes, clock, duration, instant, number, percent, relative, timecode } from '../src/format'
+import { expect, it } from "vitest";
+import { age, bytes, marked, percent, timeCode } from "../src/format";
+import { readFilter, writeFilter } from "../src/pages/filter";
+import { parseSearch, writeSearch } from "../src/query";
 
-describe('sizes', () => {
-  it.each([[0, '0 B'], [999, '999 B'], [1000, '1 kB'], [1499, '1.5 kB'], [61_400_000, '61 MB'], [999_600_000, '1 GB'], [4.1e9, '4.1 GB']])('%d is %s', (value, text) => expect(bytes(value)).toBe(text))
-})
+it("says sizes, ages and times as people read them", () => {
+  expect([0, 999, 1000, 1_500_000, 250e9, 999_600].map(bytes)).toEqual(["0 B", "999 B", "1.0 kB", "1.5 MB", "250 GB", "1.0 MB"]);
+  expect([-1, 0.4, 59.4, 60, 3_599, 3_600, 7_560, 200_000].map(age)).toEqual(["0 s", "0 s", "59 s", "1 min", "1.0 h", "1.0 h", "2.1 h", "2 d"]);
+  expect([0, 7.9, 65, 3_729].map(timeCode)).toEqual(["0:00", "0:07", "1:05", "1:02:09"]);
+  expect(percent(0.625)).toBe("63%");
+});
 
-describe('times', () => {
-  it.each([[0, '0 s'], [0.42, '0.4 s'], [4, '4 s'], [89, '89 s'], [90, '2 min'], [600, '10 min'], [5369, '89 min'], [5400, '1.5 h'], [7560, '2.1 h'], [3 * 86400, '3 days'], [-5, '0 s']])('%d s are %s', (s, text) => expect(duration(s)).toBe(text))
-  it.each([[0, '0:00'], [7.99, '0:07'], [59.999, '0:59'], [60, '1:00'], [3723, '1:02:03'], [-1, '0:00']])('moment %d is %s', (s, text) => expect(timecode(s)).toBe(text))
-  it('does not fall behind a moment whose fraction was rounded down', () => expect(timecode(6.9999999)).toBe('0:07'))
-  it('says how far away', () => {
-    expect(relative(0, 500)).toBe('just now')
-    expect(relative(0, 240_000)).toBe('4 min ago')
-    expect(relative(38_000, 0)).toBe('in 38 s')
-  })
-  it('tells UTC from local', () => {
-    const ms = Date.UTC(2026, 10, 25, 13, 2, 41)
-    expect(instant(ms, 'utc')).toBe('25 Nov 2026, 13:02:41 UTC')
-    expect(clock(ms, 'utc')).toBe('13:02')
-    expect(instant(ms, 'local')).not.toContain('UTC')
-  })
-})
+it("marks of a snippet are pieces, never markup", () => {
+  expect(marked("a [red] door")).toEqual([
+    { text: "a ", hit: false },
+    { text: "red", hit: true },
+    { text: " door", hit: false },
+  ]);
+  expect(marked("<b>[x")).toEqual([{ text: "<b>[x", hit: false }]);
+});
 
-it('numbers are set with commas, small ones with a tenth', () => {
-  expect([number(1885), number(0.25), number(3), percent(0.756)]).toEqual(['1,885', '0.3', '3', '76%'])
-})
+it("a filter is read as it is written", () => {
+  const typed = 'stage:describe code:OOM "two words" tenant:"night shift"';
+  const read = readFilter(typed);
+  expect(read).toMatchObject({ stage: ["describe"], code: ["OOM"], tenant: ["night shift"], q: '"two words"' });
+  expect(readFilter(writeFilter(read))).toEqual(read);
+  expect(readFilter("http://x")).toMatchObject({ q: "http://x" });
+});
+
+it("an address holds lists as the API takes them", () => {
+  expect(parseSearch("?state=failed&state=dead&q=a%20b")).toEqual({ state: ["failed", "dead"], q: "a b" });
+  expect(writeSearch({ state: ["failed", "dead"], q: "a b", none: undefined, empty: "" })).toBe("?state=failed&state=dead&q=a+b");
+  expect(writeSearch({})).toBe("");
+});

@@ -1,62 +1,72 @@
-import { useEffect, useMemo, useRef } from 'react'
-import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
-import { clock, number } from '../format'
-import { isDark, usePrefs } from '../prefs'
-import { words } from '../words'
+// A curve over time, with its numbers in a table for those who cannot see it.
 
-type Props = { title: string; unit: string; points: { atMs: number; value: number }[]; hue?: string; height?: number }
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { clock, whole } from "../format";
+import { usePrefs } from "../prefs";
 
-/** One number over time: one hue, from zero, on a 24 h clock. The same as a table for screen readers. */
-export function Chart({ title, unit, points, hue = '--accent', height = 168 }: Props) {
-  const box = useRef<HTMLDivElement>(null)
-  const plot = useRef<uPlot | null>(null)
-  const prefs = usePrefs()
-  const dark = isDark(prefs)
-  const data = useMemo<uPlot.AlignedData>(() => [points.map((one) => one.atMs / 1000), points.map((one) => one.value)], [points])
-  const latest = useRef(data)
-  latest.current = data
+interface Props {
+  title: string;
+  times: number[]; // seconds since the epoch
+  values: number[];
+  height?: number;
+}
+
+const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export default function Chart({ title, times, values, height = 180 }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const { theme, utc } = usePrefs();
   useEffect(() => {
-    const at = box.current
-    if (!at) return undefined
-    const style = getComputedStyle(document.documentElement)
-    const token = (name: string) => style.getPropertyValue(name).trim()
-    const quiet = { stroke: token('--ink-3'), font: `12px ${token('--font')}`, ticks: { show: false } }
+    const place = box.current;
+    if (!place) return undefined;
+    const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px sans-serif" };
     const made = new uPlot(
       {
-        width: at.clientWidth || 300,
+        width: place.clientWidth || 300,
         height,
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, 4, 0, 0],
-        scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+        tzDate: utc ? (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC") : (ts) => new Date(ts * 1000),
+        scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
         axes: [
-          { ...quiet, grid: { show: false }, space: 90, values: (_plot, splits) => splits.map((s) => clock(s * 1000, prefs.zone)) },
-          { ...quiet, grid: { stroke: token('--line'), width: 1 }, size: 46, space: 44, values: (_plot, splits) => splits.map((one) => number(one)) },
+          { ...axis, grid: { show: false }, values: [[60, "{HH}:{mm}", "", "", "", "", "", "", 0]] },
+          { ...axis, size: 44, values: (_u, ticks) => ticks.map((tick) => whole(tick)) },
         ],
-        series: [{}, { stroke: token(hue), width: 1.6, fill: `color-mix(in srgb, ${token(hue)} 14%, transparent)`, points: { show: false } }],
+        series: [{}, { stroke: colour("--stage-describe"), width: 1.5, fill: `${colour("--stage-describe")}22`, points: { show: false } }],
       },
-      latest.current,
-      at,
-    )
-    plot.current = made
-    const watching = new ResizeObserver(() => made.setSize({ width: at.clientWidth, height }))
-    watching.observe(at)
+      [times, values],
+      place,
+    );
+    plot.current = made;
+    const sized = new ResizeObserver(() => made.setSize({ width: place.clientWidth, height }));
+    sized.observe(place);
     return () => {
-      watching.disconnect()
-      made.destroy()
-      plot.current = null
-    }
-  }, [dark, height, hue, prefs.zone])
-  useEffect(() => plot.current?.setData(data), [data])
+      sized.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+    // The data is given to the same plot below.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [theme, utc, height]);
+  useEffect(() => plot.current?.setData([times, values]), [times, values]);
   return (
-    <figure>
-      <div ref={box} className="chart" style={{ height }} aria-hidden />
-      <table className="unseen">
-        <caption>{words.chart.table(title)}</caption>
-        <thead><tr><th scope="col">{words.chart.time}</th><th scope="col">{unit}</th></tr></thead>
-        <tbody>{points.map((one) => <tr key={one.atMs}><td>{clock(one.atMs, prefs.zone)}</td><td>{number(one.value)}</td></tr>)}</tbody>
+    <figure aria-label={title} style={{ margin: 0 }}>
+      <div ref={box} aria-hidden="true" />
+      <table className="only-read">
+        <caption>{title}</caption>
+        <tbody>
+          {times.slice(-30).map((time, n) => (
+            <tr key={time}>
+              <th scope="row">{clock(time * 1000, utc)}</th>
+              <td>{values.slice(-30)[n]}</td>
+            </tr>
+          ))}
+        </tbody>
       </table>
     </figure>
-  )
+  );
 }
+

@@ -1,13 +1,10 @@
-/** A line of a few numbers, zero-based, in words for those who do not see it. */
-export function Spark({ values, label, width = 88, height = 18 }: { values: number[]; label: string; width?: number; height?: number }) {
-  const most = Math.max(1, ...values)
-  const x = (at: number) => (at / Math.max(1, values.length - 1)) * width
-  const y = (value: number) => height - (value / most) * (height - 2) - 1
-  const path = values.map((value, at) => `${at ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('')
-  const last = values.at(-1) ?? 0
+/** A small curve without axes. */
+export function Spark({ values, label }: { values: number[]; label: string }) {
+  const most = Math.max(1, ...values);
+  const points = values.map((value, n) => `${(n / Math.max(1, values.length - 1)) * 88 + 1},${23 - (value / most) * 20}`).join(" ");
   return (
-    <svg className="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={`${label}: ${last}, ${Math.min(...values)}–${Math.max(0, ...values)}`}>
-      <path d={path} />
+    <svg width="90" height="24" viewBox="0 0 90 24" role="img" aria-label={label}>
+      <polyline points={points} fill="none" stroke="currentColor" strokeWidth="1.5" />
     </svg>
-  )
+  );
 }

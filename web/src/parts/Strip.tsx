@@ -1,85 +1,96 @@
-import { type CSSProperties, type KeyboardEvent, type ReactNode, useRef, useState } from 'react'
-import { percentOf, rove, seen } from '../strip'
-import { words } from '../words'
+// Spans on a time axis: what ran on a place, how a job's stages went, which captions a video has. One stop of the keyboard for each
+// strip; arrows go along it.
 
-/** A stretch on a strip. `label` says it in words; `text` is written on it where there is room; `href` or `onPick` opens it. */
-export type Segment = {
-  key: string
-  from: number
-  to: number
-  color: string
-  label: string
-  text?: string
-  href?: string
-  onPick?: () => void
-  /** done in an earlier round | ended badly | not what is looked for | still runs */
-  look?: 'kept' | 'failed' | 'faint' | 'open'
+import { useRef, useState } from "react";
+
+export interface StripSpan {
+  key: string;
+  start: number; // in the axis' unit
+  end: number;
+  look: string; // a class of the span: s-describe, s-hit ...
+  label: string; // all that it says, for readers and on hover
+  text?: string; // shown inside when there is room
+  dim?: boolean;
+  failed?: boolean;
+  current?: boolean;
 }
-type Props = { label: string; min: number; max: number; segments: Segment[]; now?: number; glides?: boolean; height?: number; onSeek?: (x: number) => void }
 
-/** The one time-axis of the house: what ran where, a job's stages and a video's captions are all strips.
- *
- * A strip is one stop of the Tab key; arrows, Home and End move along it, Enter opens what has the focus.
- */
-export function Strip({ label, min, max, segments, now, glides, height, onSeek }: Props) {
-  const [focused, setFocused] = useState<string | null>(null)
-  const list = useRef<HTMLUListElement>(null)
-  const shown = seen(segments, min, max)
-  const at = Math.max(0, shown.findIndex((one) => one.key === focused))
-  const move = (event: KeyboardEvent) => {
-    const to = rove(event.key, at, shown.length)
-    if (to === null) return
-    event.preventDefault()
-    setFocused(shown[to]!.key)
-    list.current?.children[to]?.querySelector<HTMLElement>('.target')?.focus()
-  }
+interface Props {
+  label: string;
+  from: number;
+  to: number;
+  spans: StripSpan[];
+  playhead?: number;
+  tall?: boolean;
+  glides?: boolean;
+  choose?: (span: StripSpan) => void;
+  seek?: (at: number) => void;
+}
+
+export function Strip({ label, from, to, spans, playhead, tall, glides, choose, seek }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const [stop, setStop] = useState(0);
+  const length = Math.max(1e-9, to - from);
+  const at = (time: number) => `${Math.min(100, Math.max(0, ((time - from) / length) * 100))}%`;
+  const here = Math.min(stop, Math.max(0, spans.length - 1));
+  const keys = (event: React.KeyboardEvent) => {
+    const steps: Record<string, number> = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: spans.length - 1 };
+    const next = steps[event.key];
+    if (next === undefined || next < 0 || next >= spans.length) return;
+    event.preventDefault();
+    setStop(next);
+    box.current?.querySelectorAll<HTMLButtonElement>(".span")[next]?.focus();
+  };
+  const click = (event: React.MouseEvent) => {
+    const area = box.current?.getBoundingClientRect();
+    if (seek && area) seek(from + ((event.clientX - area.left) / area.width) * length);
+  };
   return (
-    <div className="strip-box">
-      <ul
-        ref={list}
-        className={`strip ${glides ? 'glides' : ''}`}
-        aria-label={shown.length ? label : `${label}: ${words.strip.nothing}`}
-        style={height ? ({ '--strip-h': `${height}px` } as CSSProperties) : undefined}
-        onKeyDown={move}
-        onClick={onSeek && ((event) => {
-          const box = event.currentTarget.getBoundingClientRect()
-          if (event.detail > 0) onSeek(min + ((event.clientX - box.left) / box.width) * (max - min))
-        })}
-      >
-        {shown.map((one, index) => (
-          <li key={one.key} className={one.look} style={{ left: `${percentOf(one.from, min, max)}%`, width: `${percentOf(one.to, min, max) - percentOf(one.from, min, max)}%`, backgroundColor: one.color }}>
-            <Target segment={one} stop={index === at} onFocus={() => setFocused(one.key)} />
-          </li>
-        ))}
-      </ul>
-      {now !== undefined && now >= min && now <= max && <div className="strip-now" aria-hidden style={{ left: `${percentOf(now, min, max)}%` }} />}
+    <div
+      ref={box}
+      role="group"
+      aria-label={label}
+      className={["strip", tall ? "tall" : "", glides ? "glides" : ""].filter(Boolean).join(" ")}
+      onKeyDown={keys}
+      onClick={click}
+    >
+      {spans.map((span, n) => (
+        <button
+          key={span.key}
+          type="button"
+          className={["span", span.look, span.dim ? "dim" : "", span.failed ? "failed" : ""].filter(Boolean).join(" ")}
+          style={{ left: at(span.start), width: `calc(${at(span.end)} - ${at(span.start)})` }}
+          title={span.label}
+          aria-label={span.label}
+          aria-current={span.current ? "true" : undefined}
+          tabIndex={n === here ? 0 : -1}
+          onFocus={() => setStop(n)}
+          onClick={(event) => {
+            if (choose) {
+              event.stopPropagation();
+              choose(span);
+            }
+          }}
+        >
+          {span.text}
+        </button>
+      ))}
+      {playhead !== undefined && <span className="playhead" style={{ left: at(playhead) }} />}
     </div>
-  )
+  );
 }
 
-function Target({ segment, stop, onFocus }: { segment: Segment; stop: boolean; onFocus: () => void }) {
-  const common = { className: 'target', title: segment.label, 'aria-label': segment.label, tabIndex: stop ? 0 : -1, onFocus }
-  if (segment.href) return <a href={segment.href} {...common}>{segment.text}</a>
-  if (segment.onPick) return <button type="button" {...common} onClick={segment.onPick}>{segment.text}</button>
-  return <span {...common} role="img">{segment.text}</span>
-}
+export const STAGES = ["probe", "transcode", "frames", "join", "describe", "index"] as const;
 
-/** The axis below strips that share it. */
-export function StripAxis({ ticks }: { ticks: ReactNode[] }) {
-  const last = Math.max(1, ticks.length - 1)
-  return <div className="strip-axis" aria-hidden>{ticks.map((tick, at) => <span key={at} style={{ left: `${(at / last) * 100}%` }}>{tick}</span>)}</div>
-}
-
-export const STAGES = ['probe', 'transcode', 'frames', 'join', 'describe', 'index'] as const
-export const stageColor = (stage: string): string => ((STAGES as readonly string[]).includes(stage) ? `var(--s-${stage})` : 'var(--s-probe)')
-
-/** Which hue is which stage: of those that can be seen. */
-export function Legend({ stages = STAGES }: { stages?: readonly string[] }) {
+export function Legend({ stages }: { stages: readonly string[] }) {
   return (
-    <ul className="legend">
+    <ul className="plain legend">
       {STAGES.filter((stage) => stages.includes(stage)).map((stage) => (
-        <li key={stage}><i aria-hidden style={{ background: stageColor(stage) }} />{words.stages[stage]}</li>
+        <li key={stage}>
+          <i className={`s-${stage}`} />
+          {stage}
+        </li>
       ))}
     </ul>
-  )
+  );
 }

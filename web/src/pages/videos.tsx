@@ -1,6 +1,0 @@
-import { PageHead } from '../parts/Card'
-import { words } from '../words'
-
-export default function Page() {
-  return <PageHead title={words.videos.title} tab={words.videos.title} />
-}
