@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vidprocme.queue.redis import RedisQueue
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
+    from vidprocme.vision.registry import RegisteredModel
 
 AUTO = "auto"
 NONE = "none"
@@ -232,6 +233,13 @@ class House:
                 {"path": str(path)},
             ) from error
         return Source(f"file://{quote(os.fsencode(path))}", name, sha256, size, stat.st_mtime_ns)
+
+    def models(self) -> tuple[list[RegisteredModel], RegisteredModel | None]:
+        """The models that this machine knows, and the one that is used when none is named."""
+        from vidprocme.vision.registry import Registry
+
+        registry = Registry(self.data)
+        return registry.all(), registry.default(self.settings.model or None)
 
     # -- pools -----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ STATUS: Mapping[str, int] = {
     "MODEL_UNKNOWN": 422,
     "BIN_NOT_FOUND": 404,
     "NODE_UNKNOWN": 404,
+    "TENANT_UNKNOWN": 404,
     "PLACE_UNKNOWN": 404,
     "ETAG_MISMATCH": 412,
     "SCOPE_TOO_SMALL": 403,

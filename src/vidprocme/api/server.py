@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import bins, fleet, jobs, live, overview, search, status, uploads, videos
 from vidprocme.api.desk import Desk
 from vidprocme.api.guard import Guard
 from vidprocme.api.problems import Problem, install
@@ -44,7 +44,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
-        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
         try:
@@ -66,7 +66,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
     )
     app.state.desk = desk
     install(app)
-    for room in (status, videos, jobs, search, fleet, live):
+    for room in (status, videos, jobs, search, bins, fleet, overview, live):
         app.include_router(room.router)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
