@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import httpx
 from fastapi import FastAPI
 
 from vidprocme.core.ids import JobId, TaskId, task_id
@@ -21,6 +22,13 @@ def await_read_back(app: FastAPI) -> None:
     while not app.state.desk.hub.ready.is_set():
         assert time.monotonic() < deadline, "the hub never began"
         time.sleep(0.005)
+
+
+def key_of(client: httpx.Client, tenant: str, scope: str = "read") -> str:
+    """A new key of one tenant; the client brings it from now on."""
+    made = client.post("/v1/keys", json={"name": f"{tenant}'s key", "scope": scope, "tenant": tenant}).json()
+    client.headers["Authorization"] = f"Bearer {made['key']}"
+    return str(made["key"])
 
 
 def join(house: House, name: str, node: str = "node-a", busy: int = 0, kind: PlaceKind = PlaceKind.CPU) -> None:

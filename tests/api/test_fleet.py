@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 
-from tests.api.fleets import await_read_back, begin, end, join, place, submit
+from tests.api.fleets import await_read_back, begin, end, join, key_of, place, submit
 from tests.api.serving import serving
-from vidprocme.api import access
-from vidprocme.api.access import Caller
-from vidprocme.api.schemas.access import Scope
 from vidprocme.api.server import create_app
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import PlaceKind
 from vidprocme.wiring import House
-
-ZOO = Caller("zoo's key", Scope.OPERATE, tenant="zoo")
 
 
 def test_machines_and_what_runs_on_their_places(house: House, client: httpx.Client) -> None:
@@ -87,15 +81,15 @@ def test_a_machine_is_drained_and_undrained(house: House, client: httpx.Client) 
     assert client.get("/v1/nodes").json()["items"] == [] and not house.queue.drained_nodes()
 
 
-def test_a_key_of_one_tenant_is_told_of_that_tenants_work_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_one_tenant_is_told_of_that_tenants_work_alone(house: House) -> None:
     join(house, "pool_1", busy=2)
     own, other = submit(house, 1, "zoo"), submit(house, 2, "farm")
     begin(house, own), begin(house, other)
     house.queue.set_tenant("farm", 2)
-    monkeypatch.setattr(access, "EVERYBODY", ZOO)
     app = create_app(house)
     with serving(app) as client:
         await_read_back(app)
+        key_of(client, "zoo", "operate")
         lanes = client.get(f"/v1/places/{place()}/lanes").json()["lanes"]
         assert {span["job"] for lane in lanes for span in lane} == {own}
         (shown,) = client.get("/v1/places").json()["items"]

@@ -17,12 +17,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.fleets import await_read_back, join, submit
+from tests.api.fleets import await_read_back, join, key_of, submit
 from tests.api.serving import serving
 from tests.api.test_live import heard
-from vidprocme.api import access, hub
-from vidprocme.api.access import Caller
-from vidprocme.api.schemas.access import Scope
+from vidprocme.api import hub
 from vidprocme.api.server import create_app
 from vidprocme.client.base import Said
 from vidprocme.client.http import HttpClient
@@ -84,9 +82,9 @@ def process(house: House) -> Iterator[Process]:
         made.close()
 
 
-def hear(found: list[Said], url: str, count: int, after: str) -> None:
+def hear(found: list[Said], url: str, count: int, after: str, key: str = "") -> None:
     """`heard`, told as it comes."""
-    client = HttpClient(url)
+    client = HttpClient(url, key)
     for said in client.events("jobs", after):
         found.append(said)
         if len(found) == count:
@@ -211,19 +209,19 @@ def test_a_listener_that_does_not_read_is_cut_off_and_goes_on_from_its_id(
         assert [*seen, *(said.id for said in rest)] == diary(house)[-20:]
 
 
-def test_a_key_of_one_tenant_hears_of_that_tenant_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_one_tenant_hears_of_that_tenant_alone(house: House) -> None:
     first = submit(house, 1, "farm")
     own = submit(house, 2, "zoo")
     submit(house, 3, "farm")
-    monkeypatch.setattr(access, "EVERYBODY", Caller("zoo's key", Scope.READ, tenant="zoo"))
     app = create_app(house)
     with serving(app) as client:
         url = str(client.base_url)
-        start = diary(house)[0]
-        told = heard(url, 2, after=start)
+        key = key_of(client, "zoo")
+        told: list[Said] = []
+        hear(told, url, 2, diary(house)[0], key)
         assert {said.data["job"] for said in told} == {own} and first != own
         later: list[Said] = []
-        thread = threading.Thread(target=lambda: later.extend(heard(url, 1)))
+        thread = threading.Thread(target=hear, args=(later, url, 1, "", key))
         thread.start()
         until(lambda: app.state.desk.hub.listeners, "it is not heard")
         submit(house, 4, "farm")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 import httpx
-import pytest
 
-from tests.api.fleets import await_read_back, begin, end, join, submit
+from tests.api.fleets import await_read_back, begin, end, join, key_of, submit
 from tests.api.serving import serving
 from vidprocme import __version__
-from vidprocme.api import access
-from vidprocme.api.access import Caller
-from vidprocme.api.schemas.access import Scope
 from vidprocme.api.server import create_app
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import Next, Outcome, OutcomeKind
@@ -64,12 +60,12 @@ def test_failures_are_told_by_cause_also_after_a_restart(house: House) -> None:
     assert parse_qs(cause["filter"]) == {"state": ["failed"], "stage": ["probe"], "code": ["NOT_A_VIDEO"]}
 
 
-def test_a_key_of_one_tenant_sees_its_own_failures(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_one_tenant_sees_its_own_failures(house: House) -> None:
     failed(house)
-    monkeypatch.setattr(access, "EVERYBODY", Caller("zoo's key", Scope.READ, tenant="zoo"))
     app = create_app(house)
     with serving(app) as client:
         await_read_back(app)
+        key_of(client, "zoo")
         found = client.get("/v1/overview").json()["failures"]
     assert [one["jobs"] for one in found] == [1]
 

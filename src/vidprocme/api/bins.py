@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 
 from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.fleet import BinDocument, BinList, BinPatch, TenantDocument, TenantList, TenantPatch
@@ -21,7 +22,6 @@ router = APIRouter(dependencies=[needs(Scope.READ)])
 OPERATE = [needs(Scope.OPERATE)]
 SPARK_MIN = 30
 SHOWN = ("standing", "bins", "overview", "fleet")  # documents in which what is changed here can be seen
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
 
 def standing_of(desk: Desk) -> Standing:
@@ -31,20 +31,6 @@ def standing_of(desk: Desk) -> Standing:
 
 def etag_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
-
-
-def agree(if_match: str | None, etag: str) -> None:
-    """
-    Raises:
-        Fatal: ETAG_MISMATCH, somebody changed it meanwhile.
-    """
-    if if_match is not None and if_match.strip() != "*" and f'"{etag}"' not in if_match:
-        raise Fatal(
-            "ETAG_MISMATCH",
-            "It was changed by somebody else meanwhile.",
-            "Read it again, and repeat your change if it still holds.",
-            {"etag": etag},
-        )
 
 
 # -- bins ----------------------------------------------------------------------------------------------------------------
@@ -66,9 +52,12 @@ def show_bin(name: str, desk: AtDesk, response: Response) -> BinDocument:
 
 
 @router.patch("/v1/bins/{name}", dependencies=OPERATE, responses=documented(404, 412, 422, 503))
-def change_bin(name: str, wish: BinPatch, desk: AtDesk, response: Response, if_match: IfMatch = None) -> BinDocument:
+def change_bin(
+    name: str, wish: BinPatch, request: Request, desk: AtDesk, response: Response, if_match: IfMatch = None
+) -> BinDocument:
     """Pause a bin or let it go on, and how many of its tasks may run at once. What runs goes on."""
     agree(if_match, show_bin(name, desk, response).etag)
+    audit(request, "bin.change", f"bin:{name}", **wish.model_dump(exclude_unset=True))
     bin_ = Bin(name)
     if wish.limit is not None:
         desk.queue.limit_bin(bin_, wish.limit or None)
@@ -130,11 +119,18 @@ def show_tenant(name: str, desk: AtDesk, caller: AsCaller, response: Response) -
 
 @router.patch("/v1/tenants/{name}", dependencies=OPERATE, responses=documented(404, 412, 422, 503))
 def change_tenant(
-    name: str, wish: TenantPatch, desk: AtDesk, caller: AsCaller, response: Response, if_match: IfMatch = None
+    name: str,
+    wish: TenantPatch,
+    request: Request,
+    desk: AtDesk,
+    caller: AsCaller,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> TenantDocument:
     """A tenant's weight beside the others, and how many of its tasks may run at once."""
     now = _shown(name, desk, caller, response)
     agree(if_match, now.etag)
+    audit(request, "tenant.change", f"tenant:{name}", **wish.model_dump(exclude_unset=True))
     weight = now.weight if wish.weight is None else wish.weight
     desk.queue.set_tenant(name, weight, now.limit if wish.limit is None else wish.limit or None)
     desk.cached.forget(*SHOWN)

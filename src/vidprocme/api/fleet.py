@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.audit import audit
 from vidprocme.api.bins import SHOWN, standing_of
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
@@ -43,16 +44,18 @@ def list_nodes(desk: AtDesk, caller: AsCaller) -> NodeList:
 
 
 @router.post("/v1/nodes/{node}/drain", dependencies=OPERATE, responses=documented(404, 422, 503))
-def drain_node(node: str, desk: AtDesk, caller: AsCaller) -> NodeDocument:
+def drain_node(node: str, request: Request, desk: AtDesk, caller: AsCaller) -> NodeDocument:
     """Start nothing new on this machine, until it is undrained; what runs ends. It holds across restarts."""
     _known(desk, node)
+    audit(request, "node.drain", f"node:{node}")
     desk.queue.drain_node(node, caller.name)
     return _changed(desk, node)
 
 
 @router.post("/v1/nodes/{node}/undrain", dependencies=OPERATE, responses=documented(404, 422, 503))
-def undrain_node(node: str, desk: AtDesk) -> NodeDocument:
+def undrain_node(node: str, request: Request, desk: AtDesk) -> NodeDocument:
     """Let a drained machine take work again."""
+    audit(request, "node.undrain", f"node:{node}")
     if not desk.queue.undrain_node(node):
         _known(desk, node)
     return _changed(desk, node)

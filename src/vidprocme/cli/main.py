@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
     "gc": ("vidprocme.cli.gc", "gc", "Free what no job needs any more."),
     "auth": ("vidprocme.cli.auth", "auth", "Keep a server's key, so that verbs find it."),
+    "keys": ("vidprocme.cli.keys", "keys", "Make, list and revoke the server's own keys."),
     "api": ("vidprocme.cli.api", "api", "Ask any path of the HTTP API."),
     "completion": ("vidprocme.cli.completion", "completion", "What a shell needs to complete verbs and ids."),
     "sim": ("vidprocme.cli.sim", "sim", "Simulate a GPU cluster under the live policy."),
