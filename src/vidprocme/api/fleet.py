@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.base import time_text
@@ -42,25 +43,10 @@ OPERATE = [needs(Scope.OPERATE)]
 SPARK_MIN = 30
 BUSY_OVER_MS = 300_000
 WINDOW_MOST_S = 3600
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
 
 def etag_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
-
-
-def agree(if_match: str | None, etag: str) -> None:
-    """
-    Raises:
-        Fatal: ETAG_MISMATCH, somebody changed it meanwhile.
-    """
-    if if_match is not None and if_match.strip() != "*" and f'"{etag}"' not in if_match:
-        raise Fatal(
-            "ETAG_MISMATCH",
-            "It was changed by somebody else meanwhile.",
-            "Read it again, and repeat your change if it still holds.",
-            {"etag": etag},
-        )
 
 
 # -- bins ----------------------------------------------------------------------------------------------------------------
@@ -218,7 +204,7 @@ def _fleet(desk: Desk) -> NodeList:
     now = _Now(desk, book.running())
     by_node: dict[str, list[PoolView]] = {}
     for pool in pools:
-        by_node.setdefault(_node_of(pool), []).append(pool)
+        by_node.setdefault(pool.node, []).append(pool)
     nodes = []
     for node, mine in sorted(by_node.items()):
         places = []
@@ -241,11 +227,6 @@ def _fleet(desk: Desk) -> NodeList:
     return NodeList(items=nodes)
 
 
-def _node_of(pool: PoolView) -> str:
-    places = pool.report.places if pool.report else ()
-    return places[0].node if places else pool.info.host
-
-
 class _Now:
     """What runs on each place, with the names of its jobs."""
 
@@ -263,7 +244,7 @@ class _Now:
                 job=span.job,
                 name=self._names.get(span.job, "").encode("utf-8", "replace").decode(),
                 stage=span.stage,
-                model=None,
+                model=span.model,
                 started_at=time_text(span.start_ms),
                 progress=round(self._progress.get(span.task, 0.0), 3),
             )
@@ -320,7 +301,7 @@ def _span(span: Span) -> SpanDocument:
         start=time_text(span.start_ms),
         end=None if span.end_ms is None else time_text(span.end_ms),
         outcome=span.outcome,
-        model=None,
+        model=span.model,
     )
 
 

@@ -13,12 +13,17 @@ import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import attempts, fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import attempts, audit, fleet, jobs, keys, live, search, session, status, tus, uploads, videos
+from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
+from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
+from vidprocme.api.idempotency import Idempotency
+from vidprocme.api.imports import fetch
+from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
@@ -31,19 +36,22 @@ GRACE_S = 3  # what is being answered when the end comes
 MARK_EVERY_S = 5.0
 
 
-def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
+def create_app(house: House, *, hosts: Collection[str] | None = (), network: bool = False) -> FastAPI:
     """The API over a house, which the caller closes. While it runs, it also follows what is published, for the search.
 
     Args:
         hosts: names of this server beside those of loopback: requests under other names are refused. None: any will do.
+        network: other machines can reach it: nobody is let in without a key (but see VIDPROCME_AUTH).
     """
     desk = Desk(house)
+    arriving = Arriving(desk, fetch)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
+        arriving.start()
         desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
@@ -51,7 +59,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
             yield
         finally:
             marking.cancel()
-            await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
+            await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
     app = FastAPI(
@@ -62,12 +70,16 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
         lifespan=life,
+        dependencies=[Depends(known_params)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.desk = desk
+    app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, fleet, live):
+    for room in (status, videos, jobs, attempts, search, fleet, live, tus, keys, session, audit):
         app.include_router(room.router)
+    app.add_middleware(Idempotency, desk=desk)
+    app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
     return app
@@ -124,10 +136,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     hosts = None if options.network and not named else named
     with House(settings) as house, socket.socket(fileno=options.fd) as listener:
         config = uvicorn.Config(
-            create_app(house, hosts=hosts),
+            create_app(house, hosts=hosts, network=options.network),
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies,
             timeout_graceful_shutdown=GRACE_S,
             lifespan="on",
         )

@@ -78,6 +78,8 @@ def gc(ctx: click.Context, dry_run: bool, older: str, no_jobs: bool, as_json: bo
 def _blobs(house: House, older_s: float, no_jobs: bool, dry_run: bool) -> Sum:
     blobs = house.blobs
     free = unneeded(blobs.stored(), house.queue, house.clock.now_ms(), int(older_s * 1000), no_jobs=no_jobs)
+    coming = house.arrivals.contents()  # whole uploads of which a killed server has made no job yet
+    free = [blob for blob in free if blob.sha256 not in coming]
     return Sum.of(blob.size_bytes for blob in free if dry_run or blobs.discard(blob))
 
 
