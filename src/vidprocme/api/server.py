@@ -23,7 +23,9 @@ from vidprocme.api import (
     fleet,
     jobs,
     keys,
+    library,
     live,
+    media,
     overview,
     search,
     session,
@@ -72,10 +74,12 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
+        removing = asyncio.create_task(library.keep_removing(desk))
         try:
             yield
         finally:
             marking.cancel()
+            removing.cancel()
             await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
@@ -93,7 +97,23 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.desk = desk
     app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, bins, fleet, overview, live, tus, keys, session, audit):
+    for room in (
+        status,
+        videos,
+        jobs,
+        attempts,
+        search,
+        bins,
+        fleet,
+        overview,
+        live,
+        tus,
+        keys,
+        session,
+        audit,
+        library,
+        media,
+    ):
         app.include_router(room.router)
     app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)
