@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from vidprocme.api.access import AsCaller, needs
+from vidprocme.api.access import AsCaller, everywhere, needs
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
@@ -38,7 +38,7 @@ from vidprocme.dispatch.lanes import Span, lanes
 from vidprocme.queue.base import PlaceReport, PoolView
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
-OPERATE = [needs(Scope.OPERATE)]
+OPERATE = [needs(Scope.OPERATE), everywhere()]
 
 SPARK_MIN = 30
 BUSY_OVER_MS = 300_000
