@@ -49,12 +49,20 @@ class Settings:
     keep_failed_days: int = 90  # since a job failed or was cancelled
     keep_dead: int = 10_000  # dead letters: tasks whose tries are used up
     keep_dead_days: int = 30
+    log_days: int = 30  # logs of attempts: since the last line of their job; they go with their job, too
     memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
     host: str = "127.0.0.1"
     port: int = 8484
     hosts: str = (
         ""  # names of the server beside those of loopback, with commas; "": any name where it listens beyond loopback
+    )
+    upload_hours: int = 24  # an unfinished upload is kept for so long after its last byte
+    upload_max_gb: int = 0  # GB (10^9 bytes) of one upload or import; 0: any
+    upload_quota_gb: int = 0  # GB that a tenant may bring in within a day, what is coming included; 0: any
+    import_paths: str = ""  # folders, with colons: what lies below may be named by path; "": none
+    outbound_allow: str = (
+        ""  # names, addresses and networks (10.0.0.0/8) inside that imports and webhooks may reach, with commas
     )
     auth: str = "auto"  # auto: keys are asked for beyond loopback, and there as soon as one exists; off: never
     admin_key: str = ""  # one more key with every right, of the environment, kept nowhere
@@ -108,10 +116,21 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port", "rate_per_s")
-    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
+    whole = (
+        "cores",
+        "model_threads",
+        "attempt_memory_mb",
+        "redis_memory_mb",
+        "sim_gpus",
+        "port",
+        "log_days",
+        "rate_per_s",
+    )
+    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_", "upload_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if settings.upload_hours < 1:
+        raise _invalid(f"{where}: upload_hours = {settings.upload_hours} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.memory_percent <= 100:

@@ -21,7 +21,9 @@ from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
+from vidprocme.library.arrivals import Arrivals
 from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
+from vidprocme.library.logs import AttemptLogs
 from vidprocme.planner.recipe import make_recipe
 from vidprocme.processes import failpoint, hold, is_held
 from vidprocme.queue.base import Keep, Queue
@@ -140,9 +142,29 @@ class House:
     def blobs(self) -> BlobStore:
         return open_blobs(self.blobs_url)
 
+    @cached_property
+    def logs(self) -> AttemptLogs:
+        return AttemptLogs(self.data)
+
+    @property
+    def log_s(self) -> float:
+        """How long logs of attempts are kept, in seconds; 0: as long as their job."""
+        return 86_400.0 * self.settings.log_days
+
+    def unneeded_logs(self) -> list[Path]:
+        return self.logs.unneeded(self._knows, self.log_s)
+
+    def _knows(self, job: JobId) -> bool:
+        return self.queue.job(job) is not None
+
     @property
     def blobs_url(self) -> str:
         return self.settings.blobs or str(self.data / "blobs")
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Files on their way in."""
+        return Arrivals(self.data / "uploads", 3600 * self.settings.upload_hours)
 
     @property
     def index_path(self) -> Path:
@@ -279,7 +301,7 @@ class House:
             only=only,
             at=self.at,
         )
-        with self._scratch_lock(pool.id):
+        with self._scratch_lock(pool.id), self.logs.kept_swept(self._knows, self.log_s):
             try:
                 self.sweep_scratch()
                 self._sweep_unfinished()

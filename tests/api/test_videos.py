@@ -139,7 +139,7 @@ def test_a_file_elsewhere_and_two_files_are_refused(client: Client, house: House
 
 def test_what_is_no_form_is_refused(client: Client, house: House) -> None:
     assert_problem(client.post("/v1/videos", content=CONTENT), 415, "UPLOAD_NOT_A_FORM")
-    assert_problem(client.post("/v1/videos", json={"file": "x"}), 415, "UPLOAD_NOT_A_FORM")
+    assert_problem(client.post("/v1/videos", json={"file": "x"}), 422, "REQUEST_INVALID")
     headers = {"content-type": "multipart/form-data; boundary=b"}
     assert_problem(client.post("/v1/videos", content=b"what?", headers=headers), 400, "UPLOAD_MALFORMED")
     assert_nothing_was_kept(house)

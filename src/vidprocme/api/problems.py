@@ -17,12 +17,17 @@ from vidprocme.core.errors import BadWish, ErrorInfo, Fate, VidprocmeError, desc
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+CHECKSUM_MISMATCH = 460  # of tus 1.0, and of nobody else
 
 # Codes whose status does not follow from the error's class.
 STATUS: Mapping[str, int] = {
     "JOB_UNKNOWN": 404,
     "RENDITION_UNKNOWN": 404,
     "CAPTIONS_NONE": 404,
+    "TASK_UNKNOWN": 404,
+    "ATTEMPT_UNKNOWN": 404,
+    "LOG_ELSEWHERE": 404,
+    "LOG_GONE": 404,
     "JOB_ENDED": 409,
     "NOTHING_TO_RETRY": 409,
     "UPLOAD_CUT": 400,
@@ -47,6 +52,23 @@ STATUS: Mapping[str, int] = {
     "HOST_UNKNOWN": 421,
     "ORIGIN_FOREIGN": 403,
     "DISK_FULL": 507,
+    "UPLOAD_UNKNOWN": 404,
+    "UPLOAD_EXPIRED": 410,
+    "UPLOAD_TYPE": 415,
+    "UPLOAD_HEADER": 400,
+    "UPLOAD_METADATA": 400,
+    "UPLOAD_OFFSET": 409,
+    "UPLOAD_UNFINISHED": 409,
+    "UPLOAD_FAILED": 409,
+    "UPLOAD_TOO_LARGE": 413,
+    "UPLOAD_TOO_LONG": 413,
+    "QUOTA_EXCEEDED": 413,
+    "UPLOAD_LOCKED": 423,
+    "UPLOAD_IDLE": 408,
+    "UPLOAD_CHECKSUM": 460,
+    "UPLOAD_HASH": 460,
+    "TUS_VERSION": 412,
+    "TENANT_FOREIGN": 403,
     "QUEUE_DISK": 507,
 }
 _BY_STATUS: Mapping[int, tuple[str, str]] = {
@@ -76,10 +98,14 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field(default_factory=list)
 
 
+def phrase(status: int) -> str:
+    return "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route: these statuses are answered with a Problem."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: {"description": phrase(status), "content": content} for status in statuses}
 
 
 def status_of(error: BaseException) -> int:
@@ -103,7 +129,7 @@ def respond(
     errors: list[FieldError] | None = None,
 ) -> JSONResponse:
     problem = Problem(
-        title=HTTPStatus(status).phrase,
+        title=phrase(status),
         status=status,
         detail=info.message,
         code=info.code,

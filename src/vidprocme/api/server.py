@@ -16,11 +16,13 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import audit, fleet, jobs, keys, live, search, session, status, uploads, videos
+from vidprocme.api import attempts, audit, fleet, jobs, keys, live, search, session, status, tus, uploads, videos
+from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
 from vidprocme.api.idempotency import Idempotency
+from vidprocme.api.imports import fetch
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
 from vidprocme.config import load
@@ -42,12 +44,14 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         network: other machines can reach it: nobody is let in without a key (but see VIDPROCME_AUTH).
     """
     desk = Desk(house)
+    arriving = Arriving(desk, fetch)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
+        arriving.start()
         desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
@@ -55,7 +59,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
             yield
         finally:
             marking.cancel()
-            await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
+            await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
     app = FastAPI(
@@ -70,8 +74,9 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.desk = desk
+    app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, search, fleet, live, keys, session, audit):
+    for room in (status, videos, jobs, attempts, search, fleet, live, tus, keys, session, audit):
         app.include_router(room.router)
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)

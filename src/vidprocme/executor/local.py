@@ -27,6 +27,7 @@ from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor import endings, memory
 from vidprocme.executor.base import NOT_STARTED, Finished, Progress, Report
 from vidprocme.executor.channel import Channel, pair
+from vidprocme.executor.telling import tell_of_pool
 
 TERM_AFTER_S = 0.5
 KILL_AFTER_S = 1.5
@@ -51,6 +52,7 @@ class _Running:
     gone_by_s: float = 0.0  # when its end must have been heard, once it was killed
     oom_kills: int = 0  # of the kernel, when it began
     outcome: Outcome | None = None
+    said: Outcome | None = None  # by its own process
 
 
 @dataclass
@@ -295,7 +297,7 @@ class LocalExecutor:
                 continue
             running.heard_s = time.monotonic()
             if "outcome" in message:
-                running.outcome = from_wire(Outcome, message["outcome"])
+                running.outcome = running.said = from_wire(Outcome, message["outcome"])
                 if worker.resident_of:
                     self._finish(running)
             else:
@@ -360,6 +362,8 @@ class LocalExecutor:
         elif outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it: a TERM from outside (a machine that shuts down), which no task answers for.
             outcome = replace(endings.killed({}), usage=outcome.usage)
+        if outcome != running.said:
+            tell_of_pool(self._settings, running.attempt, running.scratch, outcome)
         _clear(running.scratch)
         self._ready.append(Finished(running.attempt.id, outcome))
 
