@@ -19,12 +19,14 @@ from vidprocme import __version__
 from vidprocme.api import (
     attempts,
     audit,
+    bins,
     fleet,
     jobs,
     keys,
     library,
     live,
     media,
+    overview,
     search,
     session,
     status,
@@ -40,6 +42,8 @@ from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
+from vidprocme.api.schemas.videos import VideoWish
+from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -67,7 +71,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         arriving.start()
-        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
         removing = asyncio.create_task(library.keep_removing(desk))
@@ -93,8 +97,25 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.desk = desk
     app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, fleet, live, tus, keys, session, audit, library, media):
+    for room in (
+        status,
+        videos,
+        jobs,
+        attempts,
+        search,
+        bins,
+        fleet,
+        overview,
+        live,
+        tus,
+        keys,
+        session,
+        audit,
+        library,
+        media,
+    ):
         app.include_router(room.router)
+    app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
@@ -121,16 +142,17 @@ async def _mark(house: House) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """The schema knows Problem, which no route returns by its type."""
+    """The schema knows what no route names by its type: Problem, and what is read by hand."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         schema = made()
         parts = schema["components"]["schemas"]
-        if "Problem" not in parts:
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(problem.pop("$defs", {}))
-            parts["Problem"] = problem
+        for model in (Problem, VideoWish):
+            if model.__name__ not in parts:
+                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                parts.update(described.pop("$defs", {}))
+                parts[model.__name__] = described
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
