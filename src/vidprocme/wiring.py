@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vidprocme.queue.redis import RedisQueue
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
+    from vidprocme.vision.registry import RegisteredModel
 
 AUTO = "auto"
 NONE = "none"
@@ -216,6 +217,13 @@ class House:
         """A file on this machine: see library/sources.py."""
         return source_of(path, on_bytes)
 
+    def models(self) -> tuple[list[RegisteredModel], RegisteredModel | None]:
+        """The models that this machine knows, and the one that is used when none is named."""
+        from vidprocme.vision.registry import Registry
+
+        registry = Registry(self.data)
+        return registry.all(), registry.default(self.settings.model or None)
+
     # -- pools -----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -243,6 +251,7 @@ class House:
                 self.data / "scratch" / pool.id,
                 model_threads=self.model_threads,
                 memory_bytes=self.attempt_memory_bytes,
+                nice=settings.nice,
             )
         dispatcher = Dispatcher(
             self.queue,
