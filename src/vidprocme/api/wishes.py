@@ -56,7 +56,7 @@ def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *,
     """An upload as its sender describes it, checked.
 
     Raises:
-        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_FOREIGN.
+        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_NOT_YOURS.
     """
     rest = {name: value for name, value in fields.items() if name not in IGNORED}
     name = safe_name(rest.pop("filename", "") or rest.pop("name", ""))
@@ -104,13 +104,13 @@ def tenant_of(caller: Caller, asked: str) -> str:
     """Whose it will be.
 
     Raises:
-        Fatal: TENANT_FOREIGN.
+        Fatal: TENANT_NOT_YOURS.
     """
     if caller.tenant is None:
         return asked or DEFAULT_TENANT
     if asked not in ("", caller.tenant):
         raise Fatal(
-            "TENANT_FOREIGN",
+            "TENANT_NOT_YOURS",
             f"The key {caller.name!r} is for the tenant {caller.tenant}, not for {asked[:100]!r}.",
             "Leave `tenant` out, or use another key.",
         )
