@@ -36,6 +36,7 @@ STATUS: Mapping[str, int] = {
     "MODEL_UNKNOWN": 422,
     "BIN_NOT_FOUND": 404,
     "NODE_UNKNOWN": 404,
+    "TENANT_UNKNOWN": 404,
     "PLACE_UNKNOWN": 404,
     "ETAG_MISMATCH": 412,
     "KEY_NEEDED": 401,

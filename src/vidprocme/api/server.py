@@ -16,7 +16,22 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import attempts, audit, fleet, jobs, keys, live, search, session, status, tus, uploads, videos
+from vidprocme.api import (
+    attempts,
+    audit,
+    bins,
+    fleet,
+    jobs,
+    keys,
+    live,
+    overview,
+    search,
+    session,
+    status,
+    tus,
+    uploads,
+    videos,
+)
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
@@ -25,6 +40,8 @@ from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
+from vidprocme.api.schemas.videos import VideoWish
+from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -52,7 +69,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         arriving.start()
-        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
         try:
@@ -76,8 +93,9 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.desk = desk
     app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, fleet, live, tus, keys, session, audit):
+    for room in (status, videos, jobs, attempts, search, bins, fleet, overview, live, tus, keys, session, audit):
         app.include_router(room.router)
+    app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
@@ -104,16 +122,17 @@ async def _mark(house: House) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """The schema knows Problem, which no route returns by its type."""
+    """The schema knows what no route names by its type: Problem, and what is read by hand."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         schema = made()
         parts = schema["components"]["schemas"]
-        if "Problem" not in parts:
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(problem.pop("$defs", {}))
-            parts["Problem"] = problem
+        for model in (Problem, VideoWish):
+            if model.__name__ not in parts:
+                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                parts.update(described.pop("$defs", {}))
+                parts[model.__name__] = described
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

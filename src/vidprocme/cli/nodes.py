@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
 
 import click
 
-from vidprocme.cli.options import house_of
+from vidprocme.cli.options import client_of
 from vidprocme.cli.words import age_text, clipped, print_json, printable
-from vidprocme.core.errors import BadWish
-from vidprocme.queue.base import PoolView
-from vidprocme.wiring import House
 
 NODES = click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
@@ -26,19 +25,19 @@ def nodes() -> None:
 @click.pass_context
 def list_nodes(ctx: click.Context, as_json: bool) -> int:
     """Machines with their pools, and how many of their slots are busy; drained ones also when no pool is there."""
-    with house_of(ctx) as house:
-        rows = _rows(house)
+    with client_of(ctx) as client:
+        found = client.ask("GET", "/v1/nodes")
     if as_json:
-        print_json({"items": rows})
+        print_json(found)
         return 0
-    if not rows:
+    if not found["items"]:
         click.echo("No pool is at work. Start one: vidprocme worker (or vidprocme up).", err=True)
         return 0
     click.echo("POOLS  BUSY  SLOTS      UP  STATE     NODE")
-    for row in rows:
-        up = "-" if row["up_s"] is None else age_text(float(str(row["up_s"])))
-        name = clipped(printable(str(row["node"])), 40)
-        click.echo(f"{row['pools']:>5}  {row['busy']:>4}  {row['slots']:>5}  {up:>6}  {row['state']:<8}  {name}")
+    for node in found["items"]:
+        busy, slots = (sum(place[name] for place in node["places"]) for name in ("busy", "slots"))
+        name = clipped(printable(node["id"]), 40)
+        click.echo(f"{node['pools']:>5}  {busy:>4}  {slots:>5}  {_up(node):>6}  {node['state']:<8}  {name}")
     return 0
 
 
@@ -48,16 +47,7 @@ def list_nodes(ctx: click.Context, as_json: bool) -> int:
 @click.pass_context
 def drain(ctx: click.Context, nodes: tuple[str, ...], as_json: bool) -> int:
     """Start nothing new on these machines, until they are undrained. What runs ends; it holds across restarts."""
-    with house_of(ctx) as house:
-        known = {str(row["node"]) for row in _rows(house)}
-        wrong = [node for node in nodes if node not in known]
-        if wrong:
-            there = ", ".join(sorted(known)) or "none"
-            raise BadWish(
-                "NODE_UNKNOWN", f"No pool of a machine {printable(wrong[0])[:100]!r} is there.", f"There: {there}."
-            )
-        changed = {node: house.queue.drain_node(node, _who()) for node in nodes}
-    return _tell(changed, as_json, "draining")
+    return _set(ctx, nodes, as_json, "drain")
 
 
 @nodes.command()
@@ -66,47 +56,25 @@ def drain(ctx: click.Context, nodes: tuple[str, ...], as_json: bool) -> int:
 @click.pass_context
 def undrain(ctx: click.Context, nodes: tuple[str, ...], as_json: bool) -> int:
     """Let drained machines take work again."""
-    with house_of(ctx) as house:
-        changed = {node: house.queue.undrain_node(node) for node in nodes}
-    return _tell(changed, as_json, "not drained")
+    return _set(ctx, nodes, as_json, "undrain")
 
 
-def _tell(changed: dict[str, bool], as_json: bool, word: str) -> int:
+def _set(ctx: click.Context, nodes: tuple[str, ...], as_json: bool, verb: str) -> int:
     """Said twice it is no error: the machine is as it should be."""
+    documents = []
+    with client_of(ctx) as client:
+        for node in nodes:
+            documents.append(client.ask("POST", f"/v1/nodes/{quote(node, safe='')}/{verb}"))
+            if not as_json:
+                by = documents[-1]["drained_by"]
+                told = f"draining (by {printable(by)})" if by else documents[-1]["state"]
+                click.echo(f"{printable(node)}: {told}.")
     if as_json:
-        print_json({"changed": [node for node, did in changed.items() if did]})
-        return 0
-    for node, did in changed.items():
-        click.echo(f"{printable(node)}: {word}{'' if did else ' already'}.")
+        print_json({"items": documents})
     return 0
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "command line"
-
-
-def _rows(house: House) -> list[dict[str, object]]:
-    queue = house.queue
-    drained, now_ms = queue.drained_nodes(), queue.now_ms()
-    found: dict[str, list[PoolView]] = {node: [] for node in drained}
-    for pool in queue.fleet():
-        found.setdefault(pool.node, []).append(pool)
-    rows: list[dict[str, object]] = []
-    for node, pools in sorted(found.items()):
-        places = [place for pool in pools if pool.report for place in pool.report.places]
-        draining = node in drained or all(pool.info.draining for pool in pools)
-        rows.append(
-            {
-                "node": node,
-                "pools": len(pools),
-                "busy": sum(place.busy for place in places),
-                "slots": sum(place.slots for place in places),
-                "up_s": max((now_ms - pool.info.started_ms) / 1000 for pool in pools) if pools else None,
-                "state": "draining" if draining else "working",
-                "drained_by": drained.get(node),
-            }
-        )
-    return rows
+def _up(node: dict[str, Any]) -> str:
+    if node["started_at"] is None:
+        return "-"
+    return age_text((datetime.now(UTC) - datetime.fromisoformat(node["started_at"])).total_seconds())
