@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, fairness, kills, pipeline, queue, scale, soak
+from benchmarks import cancel, fairness, kills, pipeline, queue, scale, soak, upload
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "soak": soak.main,
     "cancel": cancel.main,
     "fairness": fairness.main,
+    "upload": upload.main,
 }
 
 

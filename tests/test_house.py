@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "monitor": EDGE | {"processes"},
     "simulator": frozenset({"core", "scheduler", "planner"}),
     "stages": frozenset({"core", "transcoder", "vision", "library"}),
-    "executor": frozenset({"core", "stages", "processes"}),
+    "executor": frozenset({"core", "stages", "processes", "library.logs"}),
     "dispatch": frozenset(
         {
             "core",
@@ -49,7 +49,19 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     ),
     "config": BELOW_WIRING,
     "wiring": BELOW_WIRING | {"config", "processes"},
-    "api": frozenset({"wiring", "config", "core", "planner", "dispatch", "monitor", "library.export", "library.blobs"})
+    "api": frozenset(
+        {
+            "wiring",
+            "config",
+            "core",
+            "planner",
+            "dispatch",
+            "monitor",
+            "library.export",
+            "library.blobs",
+            "library.arrivals",
+        }
+    )
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
     | {"queue.kept"},
     # The app itself runs in a local client's process (docs/decisions/0012-one-client.md).

@@ -57,7 +57,7 @@ def services_reach_somebody(plan: Plan) -> list[str]:
                 wrong.append(f"the Service {name} is called at {port['port']} and sends to {port['target_port']}")
             wrong += [f"the Service {name} has {word} at its port" for word in unknown(port, SERVICE_PORT)]
         if spec.get("type", "ClusterIP") != "ClusterIP":
-            wrong.append(f"the Service {name} is reachable from outside the cluster, and there are no keys")
+            wrong.append(f"the Service {name} is reachable from outside the cluster, where nobody is asked for a key")
         wrong += [f"the Service {name} has {word}, which no rule knows" for word in unknown(spec, SERVICE)]
     return wrong
 

@@ -71,10 +71,10 @@ class Server(Construct):
             name=SERVER,
             image=common.house.image,
             size=settings.size,
-            # There are no keys yet; who may reach it is the network policies' to say.
+            # Nobody is asked for a key; who may reach it is the network policies' to say.
             args=("up", "--no-pool", "--host", "0.0.0.0", "--port", str(PORT), "--allow-network"),
             # A port-forward is on the loopback of somebody's machine, where every page of a browser reaches it.
-            env=common.env() | {"VIDPROCME_HOSTS": f"{SERVER},{SERVER}.{common.space.name}"},
+            env=common.env() | {"VIDPROCME_HOSTS": f"{SERVER},{SERVER}.{common.space.name}", "VIDPROCME_AUTH": "off"},
             secrets=common.redis.secrets,
             port=("http", PORT),
             startup=pods.http("/healthz", PORT, every_s=2, failures=60),

@@ -14,6 +14,7 @@ from vidprocme.core.errors import BadWish
 PREFIX = "VIDPROCME_"
 FILE_NAME = "vidprocme.toml"
 WORDS = {int: "a whole number", str: "a text", Path: "a path"}
+ADMIN_KEY_LEAST = 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Settings:
     cores: int = 0  # cores for attempts; 0: all this process may use
     model_threads: int = 0  # cores of one engine; 0: all but one
     attempt_memory_mb: int = 0  # MiB of one attempt's processes; 0: three quarters of what there is
+    nice: int = 10  # how much less urgent attempts are to the kernel than servers and pools; 0: as urgent
     sim_gpus: int = 0  # simulated GPUs
     model: str = ""  # id of the model for captions; "": the only or first real one in the registry
     lease_ms: int = 15_000
@@ -48,6 +50,7 @@ class Settings:
     keep_failed_days: int = 90  # since a job failed or was cancelled
     keep_dead: int = 10_000  # dead letters: tasks whose tries are used up
     keep_dead_days: int = 30
+    log_days: int = 30  # logs of attempts: since the last line of their job; they go with their job, too
     memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
     host: str = "127.0.0.1"
@@ -55,6 +58,18 @@ class Settings:
     hosts: str = (
         ""  # names of the server beside those of loopback, with commas; "": any name where it listens beyond loopback
     )
+    upload_hours: int = 24  # an unfinished upload is kept for so long after its last byte
+    upload_max_gb: int = 0  # GB (10^9 bytes) of one upload or import; 0: any
+    upload_quota_gb: int = 0  # GB that a tenant may bring in within a day, what is coming included; 0: any
+    import_paths: str = ""  # folders, with colons: what lies below may be named by path; "": none
+    outbound_allow: str = (
+        ""  # names, addresses and networks (10.0.0.0/8) inside that imports and webhooks may reach, with commas
+    )
+    auth: str = "auto"  # auto: keys are asked for beyond loopback, and there as soon as one exists; off: never
+    admin_key: str = ""  # one more key with every right, of the environment, kept nowhere
+    rate_per_s: int = 50  # requests that a key may send in the long run; 0: no limit
+    rate_burst: int = 200  # and at once
+    proxies: str = ""  # addresses of proxies whose X-Forwarded-For and -Proto are believed, with commas
     failpoint: str = ""  # "name" or "name:n": kill -9 itself at the nth passing of that point (for tests)
 
 
@@ -102,14 +117,33 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         except ValueError:
             raise _invalid(f"{where}: {name} = {value!r} is not {WORDS[kind]}.") from None
     settings = replace(settings, **changes)
-    whole = ("cores", "model_threads", "attempt_memory_mb", "redis_memory_mb", "sim_gpus", "port")
-    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_"))), *whole):
+    whole = (
+        "cores",
+        "model_threads",
+        "attempt_memory_mb",
+        "redis_memory_mb",
+        "sim_gpus",
+        "port",
+        "log_days",
+        "rate_per_s",
+    )
+    for name in (*(name for name in changes if name.startswith(("keep_", "overdue_", "upload_"))), *whole):
         if getattr(settings, name) < 0:
             raise _invalid(f"{where}: {name} must not be negative.")
+    if settings.upload_hours < 1:
+        raise _invalid(f"{where}: upload_hours = {settings.upload_hours} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.memory_percent <= 100:
         raise _invalid(f"{where}: memory_percent = {settings.memory_percent} is not between 0 and 100.")
+    if settings.auth not in ("auto", "off"):
+        raise _invalid(f"{where}: auth = {settings.auth!r} is neither auto nor off.")
+    if settings.rate_burst < 1:
+        raise _invalid(f"{where}: rate_burst = {settings.rate_burst} must be at least 1.")
+    if settings.admin_key and len(settings.admin_key) < ADMIN_KEY_LEAST:
+        raise _invalid(f"{where}: admin_key must have at least {ADMIN_KEY_LEAST} characters: `openssl rand -hex 20`.")
+    if not 0 <= settings.nice <= 19:
+        raise _invalid(f"{where}: nice = {settings.nice} is not between 0 and 19.")
     if settings.port > 65535:
         raise _invalid(f"{where}: port = {settings.port} is above 65535.")
     return settings

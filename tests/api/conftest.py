@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api.keyed import ADMIN, Keyed, keyed
 from tests.api.serving import serving
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
@@ -26,6 +27,15 @@ def house(tmp_path: Path, redis_url: str) -> Iterator[House]:
     with House(Settings(data=tmp_path / "data", redis_url=redis_url)) as made:
         made.queue.client.flushdb()  # type: ignore[attr-defined]
         yield made
+
+
+@pytest.fixture
+def asking(tmp_path: Path, redis_url: str) -> Iterator[Keyed]:
+    """A server that asks for keys."""
+    with House(Settings(data=tmp_path / "data", redis_url=redis_url, admin_key=ADMIN)) as made:
+        made.queue.client.flushdb()  # type: ignore[attr-defined]
+        with keyed(made) as found:
+            yield found
 
 
 @pytest.fixture

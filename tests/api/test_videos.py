@@ -139,7 +139,7 @@ def test_a_file_elsewhere_and_two_files_are_refused(client: Client, house: House
 
 def test_what_is_no_form_is_refused(client: Client, house: House) -> None:
     assert_problem(client.post("/v1/videos", content=CONTENT), 415, "UPLOAD_NOT_A_FORM")
-    assert_problem(client.post("/v1/videos", json={"file": "x"}), 415, "UPLOAD_NOT_A_FORM")
+    assert_problem(client.post("/v1/videos", json={"file": "x"}), 422, "REQUEST_INVALID")
     headers = {"content-type": "multipart/form-data; boundary=b"}
     assert_problem(client.post("/v1/videos", content=b"what?", headers=headers), 400, "UPLOAD_MALFORMED")
     assert_nothing_was_kept(house)
@@ -207,7 +207,8 @@ def test_a_name_is_only_a_name(client: Client, house: House, given: str, kept: s
 
 
 def test_no_room_is_said_before_the_bytes_come(client: Client, house: House) -> None:
-    head = f"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 60}\r\n\r\n"
+    kind = "multipart/form-data; boundary=b"
+    head = f"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {1 << 60}\r\n\r\n"
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
         connection.sendall(head.encode())
         answer = HTTPResponse(connection)

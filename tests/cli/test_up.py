@@ -333,8 +333,13 @@ def test_a_network_is_refused_unless_allowed(tmp_path: Path, host: str) -> None:
 
 def test_a_network_may_be_allowed(tmp_path: Path) -> None:
     with up(tmp_path, "--host", "0.0.0.0", "--allow-network") as server:
-        answer = httpx.get(f"{server.url}/v1/jobs", headers={"host": "videos.example"}, trust_env=False)
+        headers = {"host": "videos.example"}
+        refused = httpx.get(f"{server.url}/v1/jobs", headers=headers, trust_env=False)
+        made = run("keys", "add", "laptop", "--scope", "read", data=server.data)
+        headers["authorization"] = f"Bearer {made.stdout.strip()}"
+        answer = httpx.get(f"{server.url}/v1/jobs", headers=headers, trust_env=False)
 
+        assert (refused.status_code, refused.json()["code"]) == (401, "KEY_NEEDED")
         assert answer.json()["items"] == []
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0

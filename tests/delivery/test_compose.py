@@ -102,7 +102,7 @@ def test_redis_is_no_root() -> None:
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:
-    """There are no keys yet."""
+    """Nobody is asked for a key there."""
     ports = [port for service in NORMAL["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 4 and all(port.startswith("127.0.0.1:") for port in ports)
 

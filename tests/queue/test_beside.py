@@ -25,6 +25,8 @@ def test_a_note_is_written_once_where_none_may_be_and_ends(queue: RedisQueue) ->
     assert 60 < int(queue.command("TTL", queue.keys.of("note:answer:a"))) <= 100
     assert RedisNotes(queue, "other").get("a") is None
     assert not check(queue)
+    assert notes.renew("a", 500) and 400 < int(queue.command("TTL", queue.keys.of("note:answer:a"))) <= 500
+    assert not notes.renew("none", 500) and notes.get("none") is None
     assert notes.delete("a") and not notes.delete("a")
     with pytest.raises(Fatal) as caught:
         notes.put("b", "x" * (NOTE_MOST + 1), 60)

@@ -31,6 +31,21 @@ class Caller:
         """What belongs to another tenant is answered as if it were not there (404)."""
         return self.tenant is None or self.tenant == tenant
 
+    def for_tenant(self, tenant: str) -> str:
+        """The tenant that something new is for.
+
+        Raises:
+            BadWish: TENANT_NOT_YOURS, the key is another tenant's.
+        """
+        if not self.sees(tenant):
+            raise BadWish(
+                "TENANT_NOT_YOURS",
+                f"The key {self.name!r} is of the tenant {self.tenant!r}, not of {tenant[:100]!r}.",
+                "Leave the tenant out, or use a key of that tenant.",
+                {"tenant": self.tenant},
+            )
+        return tenant
+
 
 EVERYBODY = Caller("local", Scope.ADMIN, open=True)
 COMMAND_LINE = Caller("command line", Scope.ADMIN)  # a person who can open the data folder itself
@@ -51,6 +66,22 @@ def needs(scope: Scope) -> Any:
                 f"This needs the scope `{scope}`; the key {caller.name!r} has `{caller.scope}`.",
                 "Use another key, or let an admin make one: vidprocme keys add",
                 {"needs": scope.value, "has": caller.scope.value},
+            )
+
+    made: Callable[..., None] = check
+    return Depends(made)
+
+
+def everywhere() -> Any:
+    """A dependency of routes that change what all tenants share: a key of one tenant may not, whatever its scope."""
+
+    def check(caller: Annotated[Caller, Depends(caller_of)]) -> None:
+        if caller.tenant is not None:
+            raise BadWish(
+                "TENANT_NOT_YOURS",
+                f"This is about all tenants; the key {caller.name!r} is of the tenant {caller.tenant!r}.",
+                "Use a key that is bound to no tenant.",
+                {"tenant": caller.tenant},
             )
 
     made: Callable[..., None] = check

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
 from vidprocme.api.cached import Cached
+from vidprocme.api.holders import Keys, Sessions
 from vidprocme.api.hub import Hub
+from vidprocme.api.limits import Limits
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.base import Queue
+from vidprocme.queue.kept import Journal, Notes, RecordStore
 from vidprocme.wiring import House
+
+T = TypeVar("T")
 
 # Room that is left free for what runs already: nothing new is taken in below it.
 DISK_RESERVE_BYTES = 200_000_000
@@ -43,6 +49,10 @@ class Desk:
         self.traffic = Traffic()
         self.cached = Cached()
         self.hub = Hub(lambda: self.queue)
+        self.open_alerts: Callable[[], int] = lambda: 0  # until somebody counts them
+        self.keys = Keys(self)
+        self.sessions = Sessions(self, self.keys)
+        self.limits = Limits(house.settings.rate_per_s, house.settings.rate_burst)
         self._lock = threading.Lock()
         self._index: SearchIndex | None = None
 
@@ -67,6 +77,18 @@ class Desk:
             if self._index is None:
                 self._index = self.house.open_index()
             return self._index
+
+    def records(self, kind: str, document: type[T]) -> RecordStore[T]:
+        with self._lock:
+            return self.house.records(kind, document)
+
+    def notes(self, kind: str) -> Notes:
+        with self._lock:
+            return self.house.notes(kind)
+
+    def journal(self, kind: str, document: type[T]) -> Journal[T]:
+        with self._lock:
+            return self.house.journal(kind, document)
 
     def disk(self) -> tuple[int, int]:
         """Free bytes and size of the disk of the data folder."""

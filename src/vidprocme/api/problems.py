@@ -17,12 +17,17 @@ from vidprocme.core.errors import BadWish, ErrorInfo, Fate, VidprocmeError, desc
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+CHECKSUM_MISMATCH = 460  # of tus 1.0, and of nobody else
 
 # Codes whose status does not follow from the error's class.
 STATUS: Mapping[str, int] = {
     "JOB_UNKNOWN": 404,
     "RENDITION_UNKNOWN": 404,
     "CAPTIONS_NONE": 404,
+    "TASK_UNKNOWN": 404,
+    "ATTEMPT_UNKNOWN": 404,
+    "LOG_ELSEWHERE": 404,
+    "LOG_GONE": 404,
     "JOB_ENDED": 409,
     "NOTHING_TO_RETRY": 409,
     "JOB_UNFINISHED": 409,
@@ -35,16 +40,45 @@ STATUS: Mapping[str, int] = {
     "MODEL_UNKNOWN": 422,
     "BIN_NOT_FOUND": 404,
     "NODE_UNKNOWN": 404,
+    "TENANT_UNKNOWN": 404,
     "PLACE_UNKNOWN": 404,
     "ETAG_MISMATCH": 412,
+    "KEY_NEEDED": 401,
+    "KEY_UNKNOWN": 401,
+    "KEY_EXPIRED": 401,
+    "SESSION_ENDED": 401,
+    "KEY_NOT_FOUND": 404,
     "SCOPE_TOO_SMALL": 403,
+    "TENANT_NOT_YOURS": 403,
+    "RATE_LIMITED": 429,
+    "BODY_TOO_LARGE": 413,
+    "IDEMPOTENCY_IN_FLIGHT": 409,
+    "IDEMPOTENCY_SECRET": 409,
     "HOST_UNKNOWN": 421,
     "ORIGIN_FOREIGN": 403,
     "DISK_FULL": 507,
+    "UPLOAD_UNKNOWN": 404,
+    "UPLOAD_EXPIRED": 410,
+    "UPLOAD_TYPE": 415,
+    "UPLOAD_HEADER": 400,
+    "UPLOAD_METADATA": 400,
+    "UPLOAD_OFFSET": 409,
+    "UPLOAD_UNFINISHED": 409,
+    "UPLOAD_FAILED": 409,
+    "UPLOAD_TOO_LARGE": 413,
+    "UPLOAD_TOO_LONG": 413,
+    "QUOTA_EXCEEDED": 413,
+    "UPLOAD_LOCKED": 423,
+    "UPLOAD_IDLE": 408,
+    "UPLOAD_CHECKSUM": 460,
+    "UPLOAD_HASH": 460,
+    "TUS_VERSION": 412,
+    "TENANT_FOREIGN": 403,
     "QUEUE_DISK": 507,
 }
 _BY_STATUS: Mapping[int, tuple[str, str]] = {
     404: ("NOT_FOUND", "/v1/openapi.json lists the paths there are."),
+    413: ("BODY_TOO_LARGE", "Send videos to /v1/uploads, in pieces."),
     405: ("METHOD_NOT_ALLOWED", "The header Allow names the methods of this path."),
 }
 log = logging.getLogger("vidprocme.api")
@@ -69,10 +103,14 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field(default_factory=list)
 
 
+def phrase(status: int) -> str:
+    return "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route: these statuses are answered with a Problem."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: {"description": phrase(status), "content": content} for status in statuses}
 
 
 def status_of(error: BaseException) -> int:
@@ -96,7 +134,7 @@ def respond(
     errors: list[FieldError] | None = None,
 ) -> JSONResponse:
     problem = Problem(
-        title=HTTPStatus(status).phrase,
+        title=phrase(status),
         status=status,
         detail=info.message,
         code=info.code,
@@ -105,7 +143,8 @@ def respond(
         evidence=info.evidence,
         errors=errors or [],
     )
-    extra = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    wait_s = info.evidence.get("wait_s", RETRY_AFTER_S)
+    extra = {"Retry-After": str(wait_s)} if status in (429, 503) else {}
     return JSONResponse(problem.model_dump(), status, headers={**extra, **(headers or {})}, media_type=MEDIA_TYPE)
 
 

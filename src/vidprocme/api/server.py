@@ -13,13 +13,35 @@ import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import fleet, jobs, live, search, status, uploads, videos
+from vidprocme.api import (
+    attempts,
+    audit,
+    bins,
+    fleet,
+    jobs,
+    keys,
+    live,
+    overview,
+    search,
+    session,
+    status,
+    tus,
+    uploads,
+    videos,
+)
+from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
+from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
+from vidprocme.api.idempotency import Idempotency
+from vidprocme.api.imports import fetch
+from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
+from vidprocme.api.schemas.videos import VideoWish
+from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -31,27 +53,30 @@ GRACE_S = 3  # what is being answered when the end comes
 MARK_EVERY_S = 5.0
 
 
-def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
+def create_app(house: House, *, hosts: Collection[str] | None = (), network: bool = False) -> FastAPI:
     """The API over a house, which the caller closes. While it runs, it also follows what is published, for the search.
 
     Args:
         hosts: names of this server beside those of loopback: requests under other names are refused. None: any will do.
+        network: other machines can reach it: nobody is let in without a key (but see VIDPROCME_AUTH).
     """
     desk = Desk(house)
+    arriving = Arriving(desk, fetch)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         uploads.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
-        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        arriving.start()
+        desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
         try:
             yield
         finally:
             marking.cancel()
-            await asyncio.gather(desk.hub.stop(), asyncio.to_thread(follower.stop))
+            await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
     app = FastAPI(
@@ -62,12 +87,17 @@ def create_app(house: House, *, hosts: Collection[str] | None = ()) -> FastAPI:
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
         lifespan=life,
+        dependencies=[Depends(known_params)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.desk = desk
+    app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, search, fleet, live):
+    for room in (status, videos, jobs, attempts, search, bins, fleet, overview, live, tus, keys, session, audit):
         app.include_router(room.router)
+    app.router.routes.append(Pages())  # the last: it takes what is nobody else's
+    app.add_middleware(Idempotency, desk=desk)
+    app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     _describe(app)
     return app
@@ -92,16 +122,17 @@ async def _mark(house: House) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """The schema knows Problem, which no route returns by its type."""
+    """The schema knows what no route names by its type: Problem, and what is read by hand."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         schema = made()
         parts = schema["components"]["schemas"]
-        if "Problem" not in parts:
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(problem.pop("$defs", {}))
-            parts["Problem"] = problem
+        for model in (Problem, VideoWish):
+            if model.__name__ not in parts:
+                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                parts.update(described.pop("$defs", {}))
+                parts[model.__name__] = described
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -124,10 +155,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     hosts = None if options.network and not named else named
     with House(settings) as house, socket.socket(fileno=options.fd) as listener:
         config = uvicorn.Config(
-            create_app(house, hosts=hosts),
+            create_app(house, hosts=hosts, network=options.network),
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies,
             timeout_graceful_shutdown=GRACE_S,
             lifespan="on",
         )

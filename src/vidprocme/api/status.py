@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from vidprocme import __version__
+from vidprocme.api.access import needs
 from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
+from vidprocme.api.schemas.access import Scope
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.monitor import metrics
 from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, readyz, redis_check, standing
@@ -29,8 +31,8 @@ def ready(desk: AtDesk) -> JSONResponse:
     return JSONResponse(found.to_json(), found.http_status)
 
 
-@router.get("/metrics")
-def numbers(desk: AtDesk) -> Response:
+@router.get("/metrics", dependencies=[needs(Scope.READ)])
+def numbers(desk: AtDesk, request: Request) -> Response:
     """For Prometheus. Without a queue only what this process knows by itself."""
     own = metrics.OwnFacts(
         version=__version__,
@@ -39,7 +41,8 @@ def numbers(desk: AtDesk) -> Response:
         http_seconds={key: metrics.Durations(count, sum_s) for key, (count, sum_s) in desk.traffic.seconds.items()},
     )
     try:
-        seen = _seen(desk)
+        # The door could not ask who this is: then no more than what this process knows by itself.
+        seen = None if request.scope.get("state", {}).get("own_only") else _seen(desk)
     except VidprocmeError:
         seen = None
     return Response(metrics.render(seen, own), headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
+from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.arriving import Arriving, AtArriving
+from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.imports import bring_in
 from vidprocme.api.problems import documented
-from vidprocme.api.schemas.videos import Accepted
+from vidprocme.api.schemas.access import Scope
+from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
 from vidprocme.api.uploads import Upload, received
-from vidprocme.core.errors import BadWish, Retryable
-from vidprocme.core.ids import video_id
-from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
-from vidprocme.core.shares import TENANT_CHARS_MOST, tenant_named
-from vidprocme.core.when import deadline_ms
-from vidprocme.dispatch.control import Whose
+from vidprocme.api.wishes import accept, tenant_of, wish_of
+from vidprocme.core.errors import BadWish
+from vidprocme.core.job import DEFAULT_TENANT, Bin, Source
+from vidprocme.core.shares import TENANT_CHARS_MOST
 
-router = APIRouter()
+WISH_BYTES = 256 << 10
+
+router = APIRouter(dependencies=[needs(Scope.SUBMIT)])
 
 _FORM: dict[str, Any] = {
     "requestBody": {
@@ -48,7 +54,8 @@ _FORM: dict[str, Any] = {
                         "chunk": {"type": "string"},
                     },
                 }
-            }
+            },
+            "application/json": {"schema": {"$ref": "#/components/schemas/VideoWish"}},
         },
     }
 }
@@ -57,68 +64,54 @@ _FORM: dict[str, Any] = {
 @router.post(
     "/v1/videos",
     status_code=202,
-    response_model=Accepted,
-    responses=documented(400, 413, 415, 422, 503, 507),
+    response_model=Accepted | UploadDocument,
+    responses=documented(400, 403, 404, 409, 410, 413, 415, 422, 423, 503, 507),
     openapi_extra=_FORM,
 )
-async def post_video(request: Request, desk: AtDesk) -> JSONResponse:
-    """Take a video in and make a job of it. The answer comes when the job cannot be lost any more."""
+async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, caller: AsCaller) -> JSONResponse:
+    """Take a video in and make a job of it: one that is sent along (a form), or one that is uploaded already, lies on the server
+    or can be fetched (JSON). The answer comes when the job cannot be lost any more; what is still to be fetched is answered
+    with an upload, whose state tells of it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        made = await bring_in(arriving, caller, await _wish(request))
+        if isinstance(made, UploadDocument):
+            return JSONResponse(made.model_dump(), 202, headers={"Location": f"/v1/uploads/{made.id}"})
+        return _accepted(made)
     query = dict(request.query_params)
-    await run_in_threadpool(_may_come, desk, query, request.headers.get("content-length", ""))
+    length = request.headers.get("content-length", "")
+    await run_in_threadpool(_may_come, arriving, caller, query, int(length) if length.isdigit() else 0)
     async with received(request, desk.house.data / "uploads") as upload:
-        accepted = await run_in_threadpool(_submit, desk, {**query, **upload.fields}, upload)
+        accepted = await run_in_threadpool(_submit, desk, caller, {**query, **upload.fields}, upload)
+    return _accepted(accepted)
+
+
+def _accepted(accepted: Accepted) -> JSONResponse:
     return JSONResponse(accepted.model_dump(), 202, headers={"Location": f"/v1/jobs/{accepted.id}"})
 
 
-def _may_come(desk: Desk, query: dict[str, str], content_length: str) -> None:
+async def _wish(request: Request) -> VideoWish:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > WISH_BYTES:
+            raise BadWish("FORM_TOO_LARGE", f"A wish has at most {WISH_BYTES >> 10} KiB.", "Send less.")
+    try:
+        return VideoWish.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
+
+
+def _may_come(arriving: Arriving, caller: Caller, query: dict[str, str], coming: int) -> None:
     """What can be said before the bytes come: a wrong wish, no room, no queue."""
-    wish_of(desk, query)
-    free_bytes, _ = desk.disk()
-    coming = int(content_length) if content_length.isdigit() else 0
-    if coming + DISK_RESERVE_BYTES > free_bytes:
-        raise Retryable(
-            "DISK_FULL",
-            f"{free_bytes >> 20} MiB are free in the data folder; this upload has {coming >> 20} MiB, and "
-            f"{DISK_RESERVE_BYTES >> 20} MiB are kept for what runs already.",
-            "Free some space there, or use a data folder on a larger disk.",
-            {"free_bytes": free_bytes, "upload_bytes": coming, "reserve_bytes": DISK_RESERVE_BYTES},
-        )
-    error = desk.queue_error()
+    wish_of(arriving.desk, {**query, "tenant": tenant_of(caller, query.get("tenant", ""))})
+    arriving.need_room(coming, sum(map(arriving.arrivals.coming_bytes, arriving.arrivals.all())))
+    error = arriving.desk.queue_error()
     if error is not None:
         raise error
 
 
-def _submit(desk: Desk, fields: dict[str, str], upload: Upload) -> Accepted:
-    wish = wish_of(desk, fields)
+def _submit(desk: Desk, caller: Caller, fields: dict[str, str], upload: Upload) -> Accepted:
+    wish = wish_of(desk, {**fields, "tenant": tenant_of(caller, fields.get("tenant", ""))})
     kept = desk.blobs.adopt(upload.path, upload.name)
     return accept(desk, Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes), wish)
-
-
-def accept(desk: Desk, source: Source, wish: tuple[Recipe, Whose]) -> Accepted:
-    """Make a job of a video that is there."""
-    recipe, whose = wish
-    submission = desk.control.submit(source, recipe, **whose)
-    view = desk.queue.job(submission.job)
-    return Accepted(
-        id=submission.job,
-        video=video_id(source.sha256),
-        state=view.state.value if view else "queued",
-        created=submission.created,
-        bin=submission.bin.value,
-    )
-
-
-def wish_of(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
-    """What the form's fields wish for.
-
-    Raises:
-        BadWish: BIN_UNKNOWN, TENANT_BAD, DEADLINE_BAD, TIME_UNREADABLE, and those of House.recipe.
-    """
-    wish = dict(fields)
-    name = wish.pop("bin", Bin.NORMAL.value)
-    if name not in list(Bin):
-        raise BadWish("BIN_UNKNOWN", f"There is no bin {name[:100]!r}.", f"Bins: {', '.join(Bin)}.", {"field": "bin"})
-    whose: Whose = {"bin_": Bin(name), "tenant": tenant_named(wish.pop("tenant", DEFAULT_TENANT))}
-    if deadline := wish.pop("deadline", ""):
-        whose["deadline_ms"] = deadline_ms(deadline, desk.queue.now_ms())
-    return desk.house.recipe(wish), whose

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +25,7 @@ WORDS = {
     "blobs": ("blob", "that no job names"),
     "unfinished": ("unfinished file", "of killed processes"),
     "scratch": ("scratch folder", "of dead pools"),
+    "logs": ("folder", "of logs that are old or whose job is gone"),
     "index": ("video", "in the search index whose job is gone"),
 }
 
@@ -51,6 +53,7 @@ def gc(ctx: click.Context, dry_run: bool, older: str, no_jobs: bool, as_json: bo
             "blobs": _blobs(house, older_s, no_jobs, dry_run),
             "unfinished": _unfinished(house, dry_run),
             "scratch": _scratch(house, dry_run),
+            "logs": _logs(house, dry_run),
             "index": _index(house, dry_run),
         }
     if as_json:
@@ -75,6 +78,8 @@ def gc(ctx: click.Context, dry_run: bool, older: str, no_jobs: bool, as_json: bo
 def _blobs(house: House, older_s: float, no_jobs: bool, dry_run: bool) -> Sum:
     blobs = house.blobs
     free = unneeded(blobs.stored(), house.queue, house.clock.now_ms(), int(older_s * 1000), no_jobs=no_jobs)
+    coming = house.arrivals.contents()  # whole uploads of which a killed server has made no job yet
+    free = [blob for blob in free if blob.sha256 not in coming]
     return Sum.of(blob.size_bytes for blob in free if dry_run or blobs.discard(blob))
 
 
@@ -101,6 +106,15 @@ def _scratch(house: House, dry_run: bool) -> Sum:
     if not dry_run:
         house.sweep_scratch()
     return found
+
+
+def _logs(house: House, dry_run: bool) -> Sum:
+    found = house.unneeded_logs()
+    sizes = [_size(folder) for folder in found]
+    if not dry_run:
+        for folder in found:
+            shutil.rmtree(folder, ignore_errors=True)
+    return Sum.of(sizes)
 
 
 def _index(house: House, dry_run: bool) -> Sum:

@@ -36,13 +36,31 @@ BEFORE_MS = 1000  # a script's first event may carry the server's time of a mome
 @click.argument("job", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until the job has ended.")
 @click.option("--after", metavar="EVENT", help="Only what came after this event, such as the last one shown.")
+@click.option("--task", metavar="T", help="Instead, the log of this task's last attempt: `transcode:3`.")
+@click.option(
+    "--attempt", type=click.IntRange(1), metavar="N", help="Which attempt of the task; alone: of one in trouble."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each event.")
 @click.pass_context
-def logs(ctx: click.Context, job: str, follow: bool, after: str | None, as_json: bool) -> int:
+def logs(
+    ctx: click.Context,
+    job: str,
+    follow: bool,
+    after: str | None,
+    task: str | None,
+    attempt: int | None,
+    as_json: bool,
+) -> int:
     """What happened to a job, oldest first; of an attempt that failed also what it said last.
+
+    With --task or --attempt the log of that attempt: what ffmpeg or the engine was asked and said, and how it ended.
 
     With -f the exit status is 0 when the job succeeded, 1 when it failed, was cancelled or is gone.
     """
+    if task is not None or attempt is not None:
+        from vidprocme.cli.attempt_log import print_log
+
+        return print_log(ctx, job, task, attempt, follow=follow)
     with house_of(ctx) as house:
         queue = house.queue
         try:

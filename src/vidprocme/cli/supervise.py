@@ -71,8 +71,8 @@ def listen(host: str, port: int, *, allow_network: bool) -> socket.socket:
     if not allow_network and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise BadWish(
             "NETWORK_REFUSED",
-            f"{host} can be reached from other machines, and there are no keys yet: anybody there could use this server.",
-            "Keep to 127.0.0.1, or say --allow-network if everybody on that network may.",
+            f"{host} can be reached from other machines.",
+            "Keep to 127.0.0.1, or say --allow-network: then every request needs a key (vidprocme keys add).",
             {"host": host},
         )
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -36,7 +36,7 @@ CORES = click.option(
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="Where to listen (default 127.0.0.1).")
 @click.option("--port", metavar="N", type=click.IntRange(0, 65535), help="Port (default 8484); 0 picks a free one.")
-@click.option("--allow-network", is_flag=True, help="Listen where other machines can reach it. There are no keys yet.")
+@click.option("--allow-network", is_flag=True, help="Listen where other machines can reach it: with a key.")
 @click.option("--no-pool", is_flag=True, help="The server alone: pools elsewhere (`vidprocme worker`) do the work.")
 @SIM_GPUS
 @CORES

@@ -39,7 +39,7 @@ class LocalClient(WebClient):
         self, path: Path, fields: Mapping[str, str], on_bytes: Callable[[int, int], None] | None = None
     ) -> Document:
         """As over HTTP, but that the file is referenced where it is, and never copied."""
-        from vidprocme.api.videos import accept, wish_of
+        from vidprocme.api.wishes import accept, wish_of
 
         wish = wish_of(self._desk, dict(fields))
         size = path.stat().st_size if path.is_file() else 0

@@ -41,6 +41,18 @@ def deadline_ms(text: str, now_ms: int) -> int:
     return moment
 
 
+def duration_s(text: str) -> int:
+    """`12h` in seconds.
+
+    Raises:
+        BadWish: TIME_UNREADABLE.
+    """
+    span_s = _span_s(text)
+    if not span_s:
+        raise BadWish("TIME_UNREADABLE", f"{text[:100]!r} is no span of time.", "Say 30m, 12h or 90d.")
+    return span_s
+
+
 def _span_s(text: str) -> int | None:
     span = re.fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip())
     return int(span[1]) * UNITS_S[span[2]] if span and span[2] in UNITS_S else None

@@ -27,6 +27,7 @@ from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor import endings, memory
 from vidprocme.executor.base import NOT_STARTED, Finished, Progress, Report
 from vidprocme.executor.channel import Channel, pair
+from vidprocme.executor.telling import tell_of_pool
 
 TERM_AFTER_S = 0.5
 KILL_AFTER_S = 1.5
@@ -51,6 +52,7 @@ class _Running:
     gone_by_s: float = 0.0  # when its end must have been heard, once it was killed
     oom_kills: int = 0  # of the kernel, when it began
     outcome: Outcome | None = None
+    said: Outcome | None = None  # by its own process
 
 
 @dataclass
@@ -68,6 +70,7 @@ class LocalExecutor:
     """See executor.base.Executor. One thread calls everything but `wake`.
 
     `settings` is what the attempts' processes get of the settings (stages.context.StageSettings, as on the wire).
+    `nice`: how much less urgent to the kernel than this process they are, 0..19.
     `memory_bytes`: what one attempt's processes may have, those of model places excepted; 0: no limit.
     """
 
@@ -79,11 +82,13 @@ class LocalExecutor:
         *,
         model_threads: int,
         memory_bytes: int = 0,
+        nice: int = 0,
         stall_grace_s: float = STALL_GRACE_S,
         server_grace_s: float = SERVER_GRACE_S,
     ) -> None:
         self._stall_grace_s, self._server_grace_s = stall_grace_s, server_grace_s
         self._memory_bytes, self._weighed_s = memory_bytes, 0.0
+        self._nice = nice
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -103,7 +108,7 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno()), str(self._nice)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -295,7 +300,7 @@ class LocalExecutor:
                 continue
             running.heard_s = time.monotonic()
             if "outcome" in message:
-                running.outcome = from_wire(Outcome, message["outcome"])
+                running.outcome = running.said = from_wire(Outcome, message["outcome"])
                 if worker.resident_of:
                     self._finish(running)
             else:
@@ -360,6 +365,8 @@ class LocalExecutor:
         elif outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it: a TERM from outside (a machine that shuts down), which no task answers for.
             outcome = replace(endings.killed({}), usage=outcome.usage)
+        if outcome != running.said:
+            tell_of_pool(self._settings, running.attempt, running.scratch, outcome)
         _clear(running.scratch)
         self._ready.append(Finished(running.attempt.id, outcome))
 

@@ -18,6 +18,7 @@ from vidprocme.core.errors import Cancelled, LeaseLost
 from vidprocme.core.job import Attempt
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.executor.channel import Channel
+from vidprocme.executor.telling import AttemptLog
 from vidprocme.stages.context import Context, Describers, StageSettings
 from vidprocme.stages.shelf import ModelShelf
 from vidprocme.stages.table import run
@@ -64,23 +65,27 @@ def _run(channel: Channel, order: dict[str, Any], describers: Describers | None)
     attempt = from_wire(Attempt, order["attempt"])
     scratch = Path(order["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
-    reporter = _Reporter(channel, attempt.id)
-    context = Context(attempt, from_wire(StageSettings, order["settings"]), scratch, reporter, describers)
-    outcome = run(context)
+    settings = from_wire(StageSettings, order["settings"])
+    log = AttemptLog(attempt, settings.data, scratch=scratch, blobs=settings.blobs)
+    reporter = _Reporter(channel, attempt.id, log)
+    with log.kept():
+        outcome = run(Context(attempt, settings, scratch, reporter, describers))
     shutil.rmtree(scratch, ignore_errors=True)
+    log.ended(outcome)
     channel.send({"outcome": to_wire(outcome), "attempt": attempt.id})
 
 
 class _Reporter:
     """Sends progress, and turns a cancel that came meanwhile into an exception where the stage stands."""
 
-    def __init__(self, channel: Channel, attempt: str) -> None:
-        self.channel, self.attempt = channel, attempt
+    def __init__(self, channel: Channel, attempt: str, log: AttemptLog) -> None:
+        self.channel, self.attempt, self._log = channel, attempt, log
         # The vision client may report from several threads at once.
         self._lock = threading.Lock()
 
     def __call__(self, fraction: float, note: str = "") -> None:
         with self._lock:
+            self._log.progress(fraction, note)
             self.channel.send({"progress": fraction, "note": note, "attempt": self.attempt})
             messages = self.channel.receive(0)
         for message in messages:

@@ -47,8 +47,11 @@ class Stored:
 class BlobStore(Blobs, Protocol):
     """Blobs, and what a sweep and a doctor need on top."""
 
-    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
-        """Keep a file that is ours to give away: afterwards it is gone from `path`. A folder moves it, without a copy."""
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None, *, sha256: str = "") -> Artifact:
+        """Keep a file that is ours to give away: afterwards it is gone from `path`. A folder moves it, without a copy.
+
+        `sha256`: what it is, by who hashed it on its way in and let nobody else write to it; "": it is read for that.
+        """
         ...
 
     def verify(self, sha256: str) -> bool:
@@ -175,13 +178,13 @@ def _synced(descriptor: int, on_bytes: OnBytes | None) -> OnBytes:
         if on_bytes is not None:
             on_bytes(done)
         if done - flushed >= SYNC_BYTES:
-            _flush(descriptor, flushed, done - flushed)
+            flush_range(descriptor, flushed, done - flushed)
             flushed = done
 
     return on
 
 
-def _flush(descriptor: int, offset: int, size: int) -> None:
+def flush_range(descriptor: int, offset: int, size: int) -> None:
     """Write a stretch of a file to its disk and wait for it. A hint: that all is safe is fsync's to say."""
     flush = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Linux only
     if flush is not None:
@@ -217,9 +220,12 @@ class FolderBlobs:
             self._publish(file, sha256)
         return Artifact(name, sha256, len(data))
 
-    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
-        with path.open("rb", buffering=0) as source:
-            sha256, size = _copy_hashed(source, None, _synced(source.fileno(), on_bytes))
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None, *, sha256: str = "") -> Artifact:
+        if sha256:
+            size = path.stat().st_size
+        else:
+            with path.open("rb", buffering=0) as source:
+                sha256, size = _copy_hashed(source, None, _synced(source.fileno(), on_bytes))
         if not self._touch(sha256):
             try:
                 with path.open("rb") as file:

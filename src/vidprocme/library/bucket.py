@@ -58,7 +58,8 @@ class ObstoreBlobs:
             self._upload(sha256, data, len(data))
         return Artifact(name, sha256, len(data))
 
-    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None) -> Artifact:
+    def adopt(self, path: Path, name: str, on_bytes: OnBytes | None = None, *, sha256: str = "") -> Artifact:
+        del sha256  # it is hashed on its way out, in the same pass
         artifact = self.put_file(path, name, on_bytes)
         path.unlink(missing_ok=True)
         return artifact

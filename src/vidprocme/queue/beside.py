@@ -36,6 +36,9 @@ class RedisNotes:
     def delete(self, id: str) -> bool:  # noqa: A002
         return bool(self._queue.command("DEL", self._key(id)))
 
+    def renew(self, id: str, ttl_s: int) -> bool:  # noqa: A002
+        return bool(self._queue.command("EXPIRE", self._key(id), ttl_s))
+
     def add(self, id: str, amount: int, ttl_s: int) -> int:  # noqa: A002
         key = self._key(id)
         # Made with its end first, so that no crash in between leaves a counter that never ends.

@@ -51,6 +51,10 @@ class Notes(Protocol):
 
     def delete(self, id: str) -> bool: ...  # noqa: A002
 
+    def renew(self, id: str, ttl_s: int) -> bool:  # noqa: A002
+        """A new end for one that is there; False where there is none."""
+        ...
+
     def add(self, id: str, amount: int, ttl_s: int) -> int:  # noqa: A002
         """A counter: its new value. It ends `ttl_s` after it began."""
         ...

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from vidprocme.core.errors import Cancelled, Lost, describe_exception
+from vidprocme.core.errors import Cancelled, Lost, VidprocmeError, describe_exception
 from vidprocme.core.job import Outcome, OutcomeKind, Stage, Usage
 from vidprocme.stages import describe, frames, index, join, probe, transcode
 from vidprocme.stages.context import Context
+
+LOG = logging.getLogger("vidprocme.stages")
 
 BODIES: Mapping[Stage, Callable[[Context], Outcome]] = {
     Stage.PROBE: probe.run,
@@ -32,6 +35,8 @@ def run(context: Context) -> Outcome:
     except Lost as stop:
         outcome = Outcome(OutcomeKind.LOST, error=stop.info())
     except Exception as error:
+        if not isinstance(error, VidprocmeError):
+            LOG.debug("a fault of ours, or of the machine", exc_info=error)
         outcome = Outcome(OutcomeKind.FAILED, error=describe_exception(error))
     usage = Usage(time.monotonic() - started, _cpu_s() - cpu, _peak_rss_bytes(), context.frames_decoded)
     return replace(outcome, usage=usage)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -22,6 +24,7 @@ from vidprocme.transcoder.binary import Encoder, EncoderCheck, Ffmpeg, encoders,
 
 __all__ = ["Encoder", "EncoderCheck", "Ffmpeg", "RunResult", "encoders", "find", "run"]
 
+LOG = logging.getLogger("vidprocme.transcoder.ffmpeg")
 TAIL_LINES = 40
 # Nobody wants what a stopped run has written: there is nothing to finish. (x264 would encode what it holds, for seconds.)
 TERM_GRACE_S = 0.3
@@ -76,6 +79,7 @@ def run(
     """
     words = [ffmpeg.path, "-nostdin", "-hide_banner", "-y", "-nostats", "-v", "level+verbose"]
     words += ["-progress", "pipe:1", "-stats_period", "0.5", *argv]
+    LOG.debug("ffmpeg %s", shlex.join(words[1:]))
     oom_kills = processes.oom_kills()
     try:
         # A new group and a parent-death signal; the reasons are in sandbox.before_exec.
@@ -99,6 +103,8 @@ def run(
         watch.stop()
     if watch.code != 0 and not (empty_is_fine and watch.code > 0 and any(_EMPTY in line for line in watch.tail)):
         raise _failure(watch, words, kernel_killed=processes.oom_kills() > oom_kills)
+    took_s = time.monotonic() - watch.started
+    LOG.debug("ffmpeg ended well after %.2f s, %.2f s of CPU time", took_s, watch.cpu_s)
     return RunResult(watch.decoded, watch.tail_lines(), watch.cpu_s, watch.out_time_s, watch.decode_errors)
 
 
@@ -200,7 +206,9 @@ class _Watch:
             return
         if found is None and "rror while decoding" in line:  # ffmpeg before 6.0 counts no decode errors itself
             self.decode_errors += 1
-        self.tail.append(_ADDRESS.sub("", line)[:400])
+        said = _ADDRESS.sub("", line)[:400]
+        LOG.debug("  %s", said)
+        self.tail.append(said)
 
     def _check_time(self) -> None:
         now = time.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -32,6 +33,7 @@ from vidprocme.vision.registry import RegisteredModel
 
 T = TypeVar("T")
 
+LOG = logging.getLogger("vidprocme.vision.engine")
 LOAD_S = 120.0
 _LAST_WORDS = 40  # lines of the engine's log that are kept for evidence
 # Beginnings of names: how to find libraries, which GPUs to use, where caches lie, which language.
@@ -308,7 +310,9 @@ def _keep(stream: Any, log: deque[str]) -> None:
     """Keep the last lines of what the engine logs; an overlong line is cut. Ends with the stream."""
     with stream:
         for line in stream:
-            log.append(line.decode(errors="replace").rstrip()[:400])
+            said = line.decode(errors="replace").rstrip()[:400]
+            LOG.debug("  %s", said)
+            log.append(said)
 
 
 def bare_environment() -> dict[str, str]:

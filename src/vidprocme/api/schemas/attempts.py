@@ -62,14 +62,15 @@ class AttemptList(Document):
 
 
 class StageSpan(Document):
-    """What a stage did in one round: from the first start to the last end of its attempts."""
+    """What a stage did in one round: from the first start to the last end of its attempts; `start` null: none started."""
 
     stage: str
-    start: str
+    start: str | None
     end: str | None
     state: str = Field(description="succeeded, failed, running, cancelled, waiting")
     tasks: int
-    done: int
+    done: int = Field(description="of its tasks, when the round was over")
+    failed: int
     kept: bool = Field(description="it was done in an earlier round, and was not touched in this one")
 
 

@@ -175,7 +175,8 @@ class HitList(Document):
 
 
 class UploadDocument(Document):
-    """A resumable upload. `state`: receiving, hashing, done (`job` says what became of it), failed."""
+    """A resumable upload, or an import. `state`: receiving; hashing (it is whole, and a job is being made of it); held (it is
+    whole, and waits for POST /v1/videos); done (`job` says what became of it); failed. `size_bytes` 0: not known yet."""
 
     id: str
     name: str
@@ -187,6 +188,7 @@ class UploadDocument(Document):
     bin: str
     video: str | None
     job: str | None
+    created: bool | None = Field(description="false: the same content with the same wish was known; null: no job yet")
     error: ErrorDocument | None
 
 

@@ -1,0 +1,74 @@
+"""What every route has in common about its query and its headers: names that nobody knows, cursors, ETags."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import Header, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
+from fastapi.routing import APIRoute
+
+from vidprocme.core.errors import BadWish, Fatal
+
+IfMatch = Annotated[str | None, Header(alias="If-Match")]
+
+# Routes whose query says what is wanted of a video: House.recipe knows those names.
+FREE = frozenset({"post_video"})
+
+
+def known_params(request: Request) -> None:
+    """A dependency of the whole app: a misspelt filter would be answered with everything.
+
+    Raises:
+        BadWish: PARAMETER_UNKNOWN.
+    """
+    route = request.scope.get("route")
+    if not request.query_params or not isinstance(route, APIRoute) or route.name in FREE:
+        return
+    known = sorted(field.alias for field in get_flat_params(route.dependant) if isinstance(field.field_info, Query))
+    unknown = next((name for name in request.query_params if name not in known), None)
+    if unknown is not None:
+        raise BadWish(
+            "PARAMETER_UNKNOWN",
+            f"{request.method} {route.path} knows no parameter {unknown[:100]!r}.",
+            f"It takes: {', '.join(known)}." if known else "It takes none.",
+            {"parameter": unknown[:100], "known": known},
+        )
+
+
+def cursor_of(key: str) -> str:
+    """An opaque cursor from the sort key of the last item."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def key_of(cursor: str) -> str:
+    """The sort key in a cursor.
+
+    Raises:
+        BadWish: CURSOR_BAD.
+    """
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise BadWish(
+            "CURSOR_BAD", f"{cursor[:100]!r} is no cursor of this list.", "Take `next_cursor` of the page before."
+        ) from None
+
+
+def agree(if_match: str | None, etag: str) -> None:
+    """
+    Raises:
+        Fatal: ETAG_MISMATCH, somebody changed it meanwhile.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    if f'"{etag}"' not in [tag.strip() for tag in if_match.split(",")]:
+        raise Fatal(
+            "ETAG_MISMATCH",
+            "It was changed by somebody else meanwhile.",
+            "Read it again, and repeat your change if it still holds.",
+            {"etag": etag},
+        )

@@ -1,0 +1,130 @@
+"""What a person wishes of a video, out of texts; and the job that comes of it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from vidprocme.api.access import Caller
+from vidprocme.api.desk import Desk
+from vidprocme.api.schemas.videos import Accepted
+from vidprocme.api.uploads import safe_name
+from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.ids import video_id
+from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
+from vidprocme.core.shares import tenant_named
+from vidprocme.core.when import deadline_ms
+from vidprocme.dispatch.control import Whose
+from vidprocme.library.arrivals import Arrival, new_id
+
+GB = 10**9
+# Of the clients, and nothing to us: what a video is, probe finds out.
+IGNORED = ("filetype", "type", "relativePath", "lastModified")
+
+
+def accept(desk: Desk, source: Source, wish: tuple[Recipe, Whose]) -> Accepted:
+    """Make a job of a video that is there."""
+    recipe, whose = wish
+    submission = desk.control.submit(source, recipe, **whose)
+    view = desk.queue.job(submission.job)
+    return Accepted(
+        id=submission.job,
+        video=video_id(source.sha256),
+        state=view.state.value if view else "queued",
+        created=submission.created,
+        bin=submission.bin.value,
+    )
+
+
+def wish_of(desk: Desk, fields: dict[str, str]) -> tuple[Recipe, Whose]:
+    """What the form's fields wish for.
+
+    Raises:
+        BadWish: BIN_UNKNOWN, TENANT_BAD, DEADLINE_BAD, TIME_UNREADABLE, and those of House.recipe.
+    """
+    wish = dict(fields)
+    name = wish.pop("bin", Bin.NORMAL.value)
+    if name not in list(Bin):
+        raise BadWish("BIN_UNKNOWN", f"There is no bin {name[:100]!r}.", f"Bins: {', '.join(Bin)}.", {"field": "bin"})
+    whose: Whose = {"bin_": Bin(name), "tenant": tenant_named(wish.pop("tenant", DEFAULT_TENANT))}
+    if deadline := wish.pop("deadline", ""):
+        whose["deadline_ms"] = deadline_ms(deadline, desk.queue.now_ms())
+    return desk.house.recipe(wish), whose
+
+
+def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *, told: str = "") -> Arrival:
+    """An upload as its sender describes it, checked.
+
+    Raises:
+        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_FOREIGN.
+    """
+    rest = {name: value for name, value in fields.items() if name not in IGNORED}
+    name = safe_name(rest.pop("filename", "") or rest.pop("name", ""))
+    rest.pop("name", None)
+    sha256, hold = rest.pop("sha256", ""), rest.pop("hold", "").lower() in ("1", "true", "yes")
+    title, tags, more = rest.pop("title", ""), rest.pop("tags", ""), rest.pop("metadata", "")
+    rest["tenant"] = tenant_of(caller, rest.pop("tenant", ""))
+    _, whose = wish_of(desk, dict(rest))
+    for known in ("bin", "tenant", "deadline"):
+        rest.pop(known, None)
+    began_ms = now_ms()
+    return Arrival(
+        new_id(began_ms),
+        name,
+        size,
+        began_ms,
+        whose["tenant"],
+        rest,
+        whose["bin_"].value,
+        whose.get("deadline_ms", 0),
+        told,
+        sha256,
+        hold,
+        title[:300],
+        tuple(tag for tag in (part.strip() for part in tags.split(",")) if tag)[:50],
+        _texts(more),
+    )
+
+
+def _texts(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or len(found) > 50 or not all(isinstance(value, str) for value in found.values()):
+        raise BadWish(
+            "UPLOAD_METADATA", "`metadata` is not a JSON object of at most 50 texts.", 'Such as {"camera": "north"}.'
+        )
+    return found
+
+
+def tenant_of(caller: Caller, asked: str) -> str:
+    """Whose it will be.
+
+    Raises:
+        Fatal: TENANT_FOREIGN.
+    """
+    if caller.tenant is None:
+        return asked or DEFAULT_TENANT
+    if asked not in ("", caller.tenant):
+        raise Fatal(
+            "TENANT_FOREIGN",
+            f"The key {caller.name!r} is for the tenant {caller.tenant}, not for {asked[:100]!r}.",
+            "Leave `tenant` out, or use another key.",
+        )
+    return caller.tenant
+
+
+def too_large(size: int, most: int) -> BadWish:
+    return BadWish(
+        "UPLOAD_TOO_LARGE",
+        f"{size / GB:.1f} GB are more than one upload may have here ({most / GB:g} GB).",
+        "Send a smaller file, or let the limit be raised (VIDPROCME_UPLOAD_MAX_GB).",
+        {"upload_bytes": size, "most_bytes": most},
+    )
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)

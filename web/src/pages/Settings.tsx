@@ -1,0 +1,310 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { http, queries, type Schemas, told } from "../api";
+import { whole } from "../format";
+import { Button, Card, Field, Loaded, PageHead, Select, Tabs, Time } from "../parts/basic";
+import { attempt, Confirm, Once } from "../parts/overlay";
+import { choose, type Prefs, usePrefs } from "../prefs";
+import { useAudit, useBins, useKeys, useSession, useTenants } from "../queries";
+import type { SettingsTab } from "../router";
+import { words } from "../words";
+
+const s = words.settings;
+
+export default function Settings() {
+  const { tab = "look" } = useSearch({ from: "/settings" });
+  const navigate = useNavigate({ from: "/settings" });
+  return (
+    <>
+      <PageHead title={s.title} />
+      <Tabs<SettingsTab>
+        label={s.title}
+        now={tab}
+        choose={(next) => void navigate({ search: next === "look" ? {} : { tab: next }, replace: true })}
+        tabs={(["look", "keys", "bins", "audit"] as const).map((key) => ({ key, text: s.tabs[key] }))}
+      />
+      {tab === "look" && <Look />}
+      {tab === "keys" && <Keys />}
+      {tab === "bins" && <Bins />}
+      {tab === "audit" && <Audit />}
+    </>
+  );
+}
+
+function Look() {
+  const prefs = usePrefs();
+  return (
+    <div className="card stack" style={{ maxWidth: 420 }}>
+      <Field label={s.theme}>
+        <Select<Prefs["theme"]>
+          value={prefs.theme}
+          options={[
+            ["system", s.system],
+            ["light", s.light],
+            ["dark", s.dark],
+          ]}
+          onChange={(theme) => choose({ theme })}
+        />
+      </Field>
+      <Field label={s.times}>
+        <Select
+          value={prefs.utc ? "utc" : "local"}
+          options={[
+            ["local", s.local],
+            ["utc", s.utc],
+          ]}
+          onChange={(zone) => choose({ utc: zone === "utc" })}
+        />
+      </Field>
+      <Field label={s.density}>
+        <Select<Prefs["density"]>
+          value={prefs.density}
+          options={[
+            ["comfortable", s.comfortable],
+            ["compact", s.compact],
+          ]}
+          onChange={(density) => choose({ density })}
+        />
+      </Field>
+    </div>
+  );
+}
+
+function Keys() {
+  const keys = useKeys();
+  const session = useSession();
+  const [makes, setMakes] = useState(false);
+  const [revokes, setRevokes] = useState<Schemas["KeyDocument"] | null>(null);
+  const [made, setMade] = useState("");
+  const [wish, setWish] = useState({ name: "", scope: "submit" as Schemas["Scope"], tenant: "", days: "" });
+  const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
+  return (
+    <div className="stack">
+      {session.data?.open && <div className="notice">{s.openHere}</div>}
+      <div className="row">
+        <Button look="main" onClick={() => setMakes(true)}>
+          {s.makeKey}
+        </Button>
+      </div>
+      <Loaded query={keys}>
+        {(data) => (
+          <div className="scroll" tabIndex={0} role="region" aria-label={s.tabs.keys}>
+            <table className="sheet">
+              <thead>
+                <tr>
+                  <th scope="col">{words.alerts.name}</th>
+                  <th scope="col">{s.scope}</th>
+                  <th scope="col">{s.tenant}</th>
+                  <th scope="col">{s.lastUsed}</th>
+                  <th scope="col">
+                    <span className="only-read">{s.revoke}</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.items.map((key) => (
+                  <tr key={key.id}>
+                    <td className="break">
+                      {key.name} <span className="meta mono">{key.prefix}…</span>
+                    </td>
+                    <td>{key.scope}</td>
+                    <td>{key.tenant ?? words.common.all}</td>
+                    <td>{key.last_used_at ? <Time at={key.last_used_at} /> : words.common.never}</td>
+                    <td className="right">
+                      <Button small look="danger" onClick={() => setRevokes(key)}>
+                        {s.revoke}
+                        <span className="only-read"> {key.name}</span>
+                      </Button>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Loaded>
+      {makes && (
+        <Confirm
+          title={s.makeKey}
+          verb={s.makeKey}
+          close={() => setMakes(false)}
+          act={async () => {
+            const days = Number.parseFloat(wish.days);
+            const body = { name: wish.name, scope: wish.scope, tenant: wish.tenant || null, expires_in_s: days > 0 ? Math.round(days * 86_400) : null };
+            const key = await told(http.POST("/v1/keys", { body }));
+            await refresh();
+            setMade(key.key);
+          }}
+        >
+          <Field label={words.alerts.name}>
+            <input className="input" required maxLength={100} value={wish.name} onChange={(event) => setWish({ ...wish, name: event.target.value })} />
+          </Field>
+          <Field label={s.scope}>
+            <Select value={wish.scope} options={(["read", "submit", "operate", "admin"] as const).map((one) => [one, one] as const)} onChange={(scope) => setWish({ ...wish, scope })} />
+          </Field>
+          <Field label={s.tenant} hint={words.common.all}>
+            <input className="input" value={wish.tenant} onChange={(event) => setWish({ ...wish, tenant: event.target.value })} />
+          </Field>
+          <Field label={s.expires} hint={words.common.never}>
+            <input className="input" type="number" min="0" value={wish.days} onChange={(event) => setWish({ ...wish, days: event.target.value })} />
+          </Field>
+        </Confirm>
+      )}
+      {revokes && (
+        <Confirm
+          danger
+          title={`${s.revoke}: ${revokes.name}`}
+          verb={s.revoke}
+          close={() => setRevokes(null)}
+          act={async () => {
+            await told(http.DELETE("/v1/keys/{key_id}", { params: { path: { key_id: revokes.id } } }));
+            await refresh();
+          }}
+        />
+      )}
+      {made && <Once title={s.keyOnce} text={made} close={() => setMade("")} />}
+    </div>
+  );
+}
+
+function Bins() {
+  const bins = useBins();
+  const tenants = useTenants();
+  const patchBin = (name: string, body: Schemas["BinPatch"]) =>
+    void attempt(async () => {
+      await told(http.PATCH("/v1/bins/{name}", { params: { path: { name } }, body }));
+      await queries.invalidateQueries({ queryKey: ["bins"] });
+    }, words.common.changed);
+  const patchTenant = (name: string, body: Schemas["TenantPatch"]) =>
+    void attempt(async () => {
+      await told(http.PATCH("/v1/tenants/{name}", { params: { path: { name } }, body }));
+      await queries.invalidateQueries({ queryKey: ["tenants"] });
+    }, words.common.changed);
+  return (
+    <div className="stack">
+      <Card title={words.overview.bins}>
+        <Loaded query={bins}>
+          {(data) => (
+            <table className="sheet">
+              <tbody>
+                {data.items.map((bin) => (
+                  <tr key={bin.name}>
+                    <th scope="row">{bin.name}</th>
+                    <td>
+                      <Limit label={`${bin.name}: ${s.limit}`} value={bin.limit} save={(limit) => patchBin(bin.name, { limit })} />
+                    </td>
+                    <td>{bin.paused && <span className="tag warn">{words.overview.paused}</span>}</td>
+                    <td className="right">
+                      <Button small onClick={() => patchBin(bin.name, { paused: !bin.paused })}>
+                        {bin.paused ? words.overview.resume(bin.name) : words.overview.pause(bin.name)}
+                      </Button>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )}
+        </Loaded>
+      </Card>
+      <Card title={s.tenant}>
+        <Loaded query={tenants}>
+          {(data) => (
+            <table className="sheet">
+              <thead>
+                <tr>
+                  <th scope="col">{s.tenant}</th>
+                  <th scope="col">{s.weight}</th>
+                  <th scope="col">{s.limit}</th>
+                  <th scope="col" className="right">
+                    {s.used}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.items.map((tenant) => (
+                  <tr key={tenant.name}>
+                    <th scope="row" className="break">
+                      {tenant.name}
+                    </th>
+                    <td>
+                      <Limit label={`${tenant.name}: ${s.weight}`} value={tenant.weight} save={(weight) => patchTenant(tenant.name, { weight: Math.max(1, weight) })} />
+                    </td>
+                    <td>
+                      <Limit label={`${tenant.name}: ${s.limit}`} value={tenant.limit} save={(limit) => patchTenant(tenant.name, { limit })} />
+                    </td>
+                    <td className="right">{whole(tenant.used_core_s)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )}
+        </Loaded>
+      </Card>
+    </div>
+  );
+}
+
+function Limit({ label, value, save }: { label: string; value: number | null; save: (value: number) => void }) {
+  return (
+    <input
+      key={String(value)}
+      className="input short"
+      type="number"
+      min="0"
+      aria-label={label}
+      placeholder={words.common.none}
+      defaultValue={value ?? ""}
+      onBlur={(event) => {
+        const wanted = event.target.value === "" ? 0 : Number.parseInt(event.target.value, 10);
+        if (Number.isFinite(wanted) && wanted !== (value ?? 0)) save(wanted);
+      }}
+    />
+  );
+}
+
+function Audit() {
+  const [filter, setFilter] = useState({ who: "", action: "", object: "" });
+  const audit = useAudit(Object.fromEntries(Object.entries(filter).filter(([, value]) => value)));
+  return (
+    <div className="stack">
+      <div className="row">
+        {(["who", "action", "object"] as const).map((name) => (
+          <input key={name} className="input" style={{ width: 180 }} aria-label={s[name]} placeholder={s[name]} value={filter[name]} onChange={(event) => setFilter({ ...filter, [name]: event.target.value })} />
+        ))}
+      </div>
+      <Loaded query={audit}>
+        {(data) => (
+          <div className="scroll" tabIndex={0} role="region" aria-label={s.tabs.audit}>
+            <table className="sheet">
+              <thead>
+                <tr>
+                  <th scope="col">{s.when}</th>
+                  <th scope="col">{s.who}</th>
+                  <th scope="col">{s.action}</th>
+                  <th scope="col">{s.object}</th>
+                  <th scope="col">{s.status}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.pages
+                  .flatMap((page) => page.items)
+                  .map((entry) => (
+                    <tr key={entry.id}>
+                      <td>
+                        <Time at={entry.at} />
+                      </td>
+                      <td className="break">{entry.who}</td>
+                      <td>{entry.action}</td>
+                      <td className="mono break">{entry.object}</td>
+                      <td>{entry.status}</td>
+                    </tr>
+                  ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Loaded>
+      {audit.hasNextPage && <Button onClick={() => void audit.fetchNextPage()}>{words.common.more}</Button>}
+    </div>
+  );
+}

@@ -1,0 +1,219 @@
+// What the pages ask for, and how news of the stream reaches it: documents that the stream brings are put in place, others are
+// asked for again, at most once a second each.
+
+import { type QueryKey, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { http, type Problem, problemOf, queries, type Schemas, told } from "./api";
+import { live } from "./live";
+
+// -- the stream ------------------------------------------------------------------------------------------------------
+
+const due = new Map<string, ReturnType<typeof setTimeout>>();
+const AGAIN_MS = 1_000;
+
+function soon(key: QueryKey): void {
+  const name = JSON.stringify(key);
+  if (due.has(name)) return;
+  due.set(
+    name,
+    setTimeout(() => {
+      due.delete(name);
+      void queries.invalidateQueries({ queryKey: key });
+    }, AGAIN_MS),
+  );
+}
+
+export function follow(): void {
+  live.on(({ event, data }) => {
+    if (event === "overview") queries.setQueryData(["overview"], data);
+    else if (event === "fleet") {
+      queries.setQueryData(["nodes"], data);
+      soon(["lanes"]);
+    } else if (event === "alert") soon(["alerts"]);
+    else if (event === "gap") void queries.invalidateQueries();
+    else if (event === "diary") {
+      const told = data as Schemas["JobEvent"];
+      if (told.job) {
+        soon(["job", told.job]);
+        soon(["jobs", "counts"]);
+        soon(["videos"]);
+        soon(["video"]);
+      } else soon(["bins"]);
+    }
+  });
+}
+
+// -- documents -------------------------------------------------------------------------------------------------------
+
+/** null: the server asks for a key. */
+export const useSession = () =>
+  useQuery({
+    queryKey: ["session"],
+    queryFn: () =>
+      told(http.GET("/v1/session")).catch((error: Problem) => {
+        if (problemOf(error).status === 401) return null;
+        throw error;
+      }),
+    staleTime: 60_000,
+  });
+
+export const useOverview = () => useQuery({ queryKey: ["overview"], queryFn: () => told(http.GET("/v1/overview")), refetchInterval: 15_000 });
+
+export const useNodes = () => useQuery({ queryKey: ["nodes"], queryFn: () => told(http.GET("/v1/nodes")), refetchInterval: 15_000 });
+
+export const useBins = () => useQuery({ queryKey: ["bins"], queryFn: () => told(http.GET("/v1/bins")), refetchInterval: 15_000 });
+
+export const useTenants = () => useQuery({ queryKey: ["tenants"], queryFn: () => told(http.GET("/v1/tenants")) });
+
+export const useLanes = (place: string) =>
+  useQuery({
+    queryKey: ["lanes", place],
+    queryFn: () => told(http.GET("/v1/places/{place}/lanes", { params: { path: { place }, query: { window_s: 300 } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 10_000,
+  });
+
+export const useSeries = (minutes: number) =>
+  useQuery({
+    queryKey: ["series", minutes],
+    queryFn: () => told(http.GET("/v1/series", { params: { query: { by: "outcome", minutes } } })),
+    refetchInterval: 30_000,
+  });
+
+export const useModels = () => useQuery({ queryKey: ["models"], queryFn: () => told(http.GET("/v1/models")) });
+
+export type AlertTab = Schemas["AlertState"];
+
+export const useAlerts = (state: AlertTab) =>
+  useQuery({
+    queryKey: ["alerts", state],
+    queryFn: () => told(http.GET("/v1/alerts", { params: { query: { state: [state], limit: 200 } } })),
+    refetchInterval: 30_000,
+  });
+
+export const useRules = () => useQuery({ queryKey: ["alerts", "rules"], queryFn: () => told(http.GET("/v1/alert-rules")) });
+
+export const useWebhooks = () => useQuery({ queryKey: ["webhooks"], queryFn: () => told(http.GET("/v1/webhooks")) });
+
+export const useDeliveries = (id: string) =>
+  useQuery({
+    queryKey: ["webhooks", id, "deliveries"],
+    queryFn: () => told(http.GET("/v1/webhooks/{webhook_id}/deliveries", { params: { path: { webhook_id: id } } })),
+    refetchInterval: 5_000,
+  });
+
+export const useKeys = () => useQuery({ queryKey: ["keys"], queryFn: () => told(http.GET("/v1/keys")) });
+
+export const useAudit = (filter: { who?: string; action?: string; object?: string }) =>
+  useInfiniteQuery({
+    queryKey: ["audit", filter],
+    queryFn: ({ pageParam }) => told(http.GET("/v1/audit", { params: { query: { ...filter, limit: 100, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+// -- jobs ------------------------------------------------------------------------------------------------------------
+
+export interface JobSearch {
+  state?: string[];
+  bin?: string[];
+  stage?: string[];
+  code?: string[];
+  tenant?: string[];
+  q?: string;
+  name?: string;
+  since?: string;
+  until?: string;
+  sort?: string;
+}
+
+export const JOBS_PAGE = 200;
+
+export const useJobs = (filter: JobSearch) =>
+  useInfiniteQuery({
+    queryKey: ["jobs", "list", filter],
+    queryFn: ({ pageParam }) => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_PAGE, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+    refetchOnWindowFocus: false,
+  });
+
+/** The first row and the counts alone: whether there is news, without moving what is being read. */
+export const useJobsHead = (filter: JobSearch) =>
+  useQuery({
+    queryKey: ["jobs", "counts", filter],
+    queryFn: () => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: 20 } } })),
+    placeholderData: keepPreviousData,
+  });
+
+export const useJob = (id: string) =>
+  useQuery({ queryKey: ["job", id], queryFn: () => told(http.GET("/v1/jobs/{job_id}", { params: { path: { job_id: id } } })) });
+
+export const useTimeline = (id: string) =>
+  useQuery({
+    queryKey: ["job", id, "timeline"],
+    queryFn: () => told(http.GET("/v1/jobs/{job_id}/timeline", { params: { path: { job_id: id } } })),
+  });
+
+export const useAttempts = (id: string) =>
+  useQuery({
+    queryKey: ["job", id, "attempts"],
+    queryFn: () => told(http.GET("/v1/jobs/{job_id}/attempts", { params: { path: { job_id: id }, query: { limit: 200 } } })),
+  });
+
+export const useTasks = (id: string) =>
+  useQuery({
+    queryKey: ["job", id, "tasks"],
+    queryFn: () => told(http.GET("/v1/jobs/{job_id}/tasks", { params: { path: { job_id: id }, query: { limit: 200 } } })),
+  });
+
+export const useJobEvents = (id: string) =>
+  useQuery({
+    queryKey: ["job", id, "events"],
+    queryFn: () => told(http.GET("/v1/jobs/{job_id}/events", { params: { path: { job_id: id }, query: { limit: 500 } } })),
+  });
+
+// -- videos ----------------------------------------------------------------------------------------------------------
+
+export interface VideoSearch {
+  q?: string;
+  state?: string[];
+  tag?: string[];
+}
+
+export const useVideos = (filter: VideoSearch) =>
+  useInfiniteQuery({
+    queryKey: ["videos", filter],
+    queryFn: ({ pageParam }) => told(http.GET("/v1/videos", { params: { query: { ...filter, limit: 60, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const useVideo = (id: string) =>
+  useQuery({ queryKey: ["video", id], queryFn: () => told(http.GET("/v1/videos/{video_id}", { params: { path: { video_id: id } } })) });
+
+export const useCaptions = (id: string) =>
+  useQuery({
+    queryKey: ["video", id, "captions"],
+    queryFn: () => told(http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } })),
+  });
+
+export const useFrames = (id: string) =>
+  useInfiniteQuery({
+    queryKey: ["video", id, "frames"],
+    queryFn: ({ pageParam }) =>
+      told(http.GET("/v1/videos/{video_id}/frames", { params: { path: { video_id: id }, query: { limit: 120, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export const useSearch = (q: string) =>
+  useInfiniteQuery({
+    queryKey: ["search", q],
+    queryFn: ({ pageParam }) => told(http.GET("/v1/search", { params: { query: { q, limit: 60, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    enabled: q.trim() !== "",
+    placeholderData: keepPreviousData,
+  });

@@ -1,0 +1,171 @@
+// Drop files anywhere; a tray says how far each is.
+
+import { Link } from "@tanstack/react-router";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { Button, Progress, Select } from "../parts/basic";
+import { age, bytes, percent } from "../format";
+import { useJob } from "../queries";
+import { words } from "../words";
+import { type Item, uploads } from "./uploads";
+
+export const useUploads = () =>
+  useSyncExternalStore(
+    (watcher) => uploads.watch(watcher),
+    () => uploads.items,
+  );
+
+const withFiles = (event: DragEvent) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+
+export function Tray() {
+  const items = useUploads();
+  const [over, setOver] = useState(false);
+  const [hidden, setHidden] = useState(false);
+  useEffect(() => setHidden(false), [items.length]);
+  useEffect(() => {
+    const enter = (event: DragEvent) => {
+      if (!withFiles(event)) return;
+      event.preventDefault();
+      setOver(true);
+    };
+    const leave = (event: DragEvent) => {
+      if (event.relatedTarget === null) setOver(false);
+    };
+    const drop = (event: DragEvent) => {
+      if (!withFiles(event)) return;
+      event.preventDefault();
+      setOver(false);
+      uploads.add([...(event.dataTransfer?.files ?? [])]);
+    };
+    document.addEventListener("dragenter", enter);
+    document.addEventListener("dragover", enter);
+    document.addEventListener("dragleave", leave);
+    document.addEventListener("drop", drop);
+    return () => {
+      document.removeEventListener("dragenter", enter);
+      document.removeEventListener("dragover", enter);
+      document.removeEventListener("dragleave", leave);
+      document.removeEventListener("drop", drop);
+    };
+  }, []);
+  return (
+    <>
+      {over && (
+        <div className="dropping" aria-hidden="true">
+          <span>{words.upload.drop}</span>
+        </div>
+      )}
+      {items.length > 0 && !hidden && (
+        <section className="tray card" aria-label={words.upload.title}>
+          <div className="row spread">
+            <h2>{words.upload.title}</h2>
+            <Button small look="quiet" onClick={() => (items.every(isOver) ? uploads.clear() : setHidden(true))}>
+              {words.upload.hide}
+            </Button>
+          </div>
+          <div className="row" style={{ marginBottom: 8 }}>
+            <Select
+              label={words.upload.bin}
+              value={uploads.wishes.bin}
+              options={["urgent", "high", "normal", "bulk"].map((bin) => [bin, `${words.upload.bin}: ${bin}`] as const)}
+              onChange={(bin) => uploads.wish({ bin })}
+            />
+          </div>
+          <ul className="plain">
+            {items.map((item) => (
+              <Line key={item.key} item={item} />
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+
+const isOver = (item: Item) => item.state === "done" || item.state === "failed";
+
+function Line({ item }: { item: Item }) {
+  const share = item.size ? item.sent / item.size : 0;
+  const busy = item.state === "sending" || item.state === "lost" || item.state === "waiting";
+  return (
+    <li className="upload">
+      <div className="row spread">
+        <span className="cut name" title={item.name}>
+          {item.name}
+        </span>
+        <span className="row">
+          {busy && (
+            <Button small onClick={() => uploads.pause(item.key)} aria-label={words.upload.pause(item.name)}>
+              <span aria-hidden="true">❚❚</span>
+            </Button>
+          )}
+          {(item.state === "paused" || item.state === "failed") && item.size > 0 && (
+            <Button small onClick={() => uploads.resume(item.key)} aria-label={words.upload.resume(item.name)}>
+              <span aria-hidden="true">▶</span>
+            </Button>
+          )}
+          <Button small look="quiet" onClick={() => uploads.remove(item.key)} aria-label={words.upload.remove(item.name)}>
+            <span aria-hidden="true">✕</span>
+          </Button>
+        </span>
+      </div>
+      <Progress value={share} label={item.name} bad={item.state === "failed"} />
+      <div className="meta" role={item.state === "failed" ? "alert" : undefined}>
+        <What item={item} share={share} />
+      </div>
+    </li>
+  );
+}
+
+function What({ item, share }: { item: Item; share: number }) {
+  switch (item.state) {
+    case "waiting":
+      return <>{words.upload.waiting}</>;
+    case "paused":
+      return (
+        <>
+          {words.upload.paused}, {percent(share)}
+        </>
+      );
+    case "lost":
+      return <span className="state warn">{words.upload.lost(bytes(item.sent))}</span>;
+    case "checking":
+      return <>{words.upload.checking}</>;
+    case "failed":
+      return (
+        <span className="state bad" style={{ whiteSpace: "normal" }}>
+          {item.error} {item.hint}
+        </span>
+      );
+    case "done":
+      return <Outcome job={item.job} video={item.video} />;
+    default:
+      return (
+        <>
+          {percent(share)} {item.bytesPerS > 0 && words.upload.rate(bytes(item.bytesPerS), age((item.size - item.sent) / item.bytesPerS))}
+        </>
+      );
+  }
+}
+
+/** What becomes of it after it has arrived: a broken file is told here too. */
+function Outcome({ job, video }: { job: string; video: string }) {
+  const { data } = useJob(job);
+  if (data?.error && data.state === "failed") {
+    return (
+      <span className="state bad" style={{ whiteSpace: "normal" }}>
+        {data.error.message}{" "}
+        <Link to="/jobs/$id" params={{ id: job }}>
+          {words.upload.open}
+        </Link>
+      </span>
+    );
+  }
+  return (
+    <span className="row">
+      {data?.state === "succeeded" ? words.states.succeeded : `${words.upload.done} ${data ? percent(data.progress) : ""}`}
+      <Link to="/videos/$id" params={{ id: video || data?.video || "" }}>
+        {words.upload.open}
+      </Link>
+    </span>
+  );
+}
