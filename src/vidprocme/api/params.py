@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Header, Request
-from fastapi.dependencies.utils import get_flat_params
-from fastapi.params import Query
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from vidprocme.core.errors import BadWish, Fatal
 
@@ -28,7 +29,7 @@ def known_params(request: Request) -> None:
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute) or route.name in FREE:
         return
-    known = sorted(field.alias for field in get_flat_params(route.dependant) if isinstance(field.field_info, Query))
+    known = sorted(_names(route.dependant))
     unknown = next((name for name in request.query_params if name not in known), None)
     if unknown is not None:
         raise BadWish(
@@ -37,6 +38,18 @@ def known_params(request: Request) -> None:
             f"It takes: {', '.join(known)}." if known else "It takes none.",
             {"parameter": unknown[:100], "known": known},
         )
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    """Those of a route and of what it depends on; a model of a query stands for its fields."""
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (inner.alias or name for name, inner in kind.model_fields.items())
+        else:
+            yield field.alias
+    for below in dependant.dependencies:
+        yield from _names(below)
 
 
 def cursor_of(key: str) -> str:
