@@ -6,14 +6,15 @@ import base64
 import binascii
 from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Header as InHeader
+from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
-from fastapi.params import Query
+from fastapi.params import Cookie, Header, Path
 from fastapi.routing import APIRoute
 
 from vidprocme.core.errors import BadWish, Fatal
 
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
+IfMatch = Annotated[str | None, InHeader(alias="If-Match")]
 
 # Routes whose query says what is wanted of a video: House.recipe knows those names.
 FREE = frozenset({"post_video"})
@@ -28,7 +29,9 @@ def known_params(request: Request) -> None:
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute) or route.name in FREE:
         return
-    known = sorted(field.alias for field in get_flat_params(route.dependant) if isinstance(field.field_info, Query))
+    # Fields of a model that stands for the query are no Query themselves.
+    fields = get_flat_params(route.dependant)
+    known = sorted(field.alias for field in fields if not isinstance(field.field_info, (Path, Header, Cookie)))
     unknown = next((name for name in request.query_params if name not in known), None)
     if unknown is not None:
         raise BadWish(

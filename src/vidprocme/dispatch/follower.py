@@ -26,6 +26,7 @@ from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
 TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "job.forgotten", "task.succeeded"})
+BLOCK_MS = 250  # so long an end is waited for
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
 LOG = logging.getLogger("vidprocme.dispatch.follower")
@@ -96,7 +97,8 @@ class Follower:
                 jobs.start()
                 try:
                     self._go_on(
-                        "search index", lambda: follow(self._queue(), self._blobs(), index, block_ms=BLOCK_MS, at=self._at)
+                        "search index",
+                        lambda: follow(self._queue(), self._blobs(), index, block_ms=BLOCK_MS, at=self._at),
                     )
                 finally:
                     jobs.join()
