@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -10,10 +14,13 @@ import pytest
 from tests.api.test_jobs import fail_probe
 from tests.api.test_videos import assert_problem
 from tests.dispatch.things import new_job
+from vidprocme.api.desk import Desk
+from vidprocme.api.operations import Operation, Operations
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Job, Source
 from vidprocme.dispatch.control import Control
 from vidprocme.planner.graph import first_tasks
+from vidprocme.processes import boot_id, pid_namespace, started
 from vidprocme.wiring import House
 
 
@@ -117,7 +124,7 @@ def test_a_cursor_that_is_none(client: httpx.Client, cursor: str) -> None:
         ("stage=eat", "STAGE_UNKNOWN"),
         ("since=soon", "TIME_UNREADABLE"),
         ("sort=colour", "REQUEST_INVALID"),
-        ("colour=red", "REQUEST_INVALID"),
+        ("colour=red", "PARAMETER_UNKNOWN"),
     ],
 )
 def test_what_no_filter_can_be(client: httpx.Client, query: str, code: str) -> None:
@@ -142,3 +149,46 @@ def test_a_dropped_job_is_in_no_list(client: httpx.Client, jobs: list[JobId]) ->
     assert client.delete(f"/v1/jobs/{jobs[4]}").status_code == 204
     assert_problem(client.get(f"/v1/jobs/{jobs[4]}"), 404, "JOB_UNKNOWN")
     assert jobs[4] not in {item["id"] for item in client.get("/v1/jobs").json()["items"]}
+
+
+def ended(client: httpx.Client, location: str) -> dict[str, Any]:
+    for _ in range(500):
+        said: dict[str, Any] = client.get(location).json()
+        if said["state"] != "running":
+            return said
+        time.sleep(0.01)
+    raise AssertionError(said)
+
+
+def test_many_jobs_are_cancelled_by_a_filter(client: httpx.Client, jobs: list[JobId]) -> None:
+    wish = {"action": "cancel", "filter": {"bin": ["normal"]}}
+    dry = client.post("/v1/jobs:bulk", json={**wish, "dry_run": True})
+    assert dry.status_code == 200
+    assert dry.json() == {"matched": 4, "able": 2, "sample": [jobs[0], jobs[2]], "operation": None}
+    begun = client.post("/v1/jobs:bulk", json=wish)
+    assert begun.status_code == 202
+    said = ended(client, begun.headers["location"])
+    assert (said["state"], said["total"], said["done"], said["unchanged"], said["failed"]) == ("done", 4, 2, 2, 0)
+    assert client.get("/v1/jobs").json()["counts"]["cancelled"] == 3
+    assert [one["id"] for one in client.get("/v1/operations").json()["items"]] == [said["id"]]
+
+
+def test_named_jobs_are_moved(client: httpx.Client, jobs: list[JobId]) -> None:
+    begun = client.post("/v1/jobs:bulk", json={"action": "move", "bin": "bulk", "ids": [jobs[1], "job_none"]})
+    assert ended(client, begun.headers["location"])["done"] == 1
+    assert client.get(f"/v1/jobs/{jobs[1]}").json()["bin"] == "bulk"
+    assert_problem(client.post("/v1/jobs:bulk", json={"action": "move", "ids": []}), 422, "BIN_UNKNOWN")
+    assert_problem(client.post("/v1/jobs:bulk", json={"action": "drop"}), 422, "JOBS_UNCLEAR")
+    assert_problem(client.get("/v1/operations/op_1"), 404, "OPERATION_UNKNOWN")
+
+
+def test_an_operation_of_a_server_that_died_is_interrupted(client: httpx.Client, house: House) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        server = f"{boot_id()} {pid_namespace()} {child.pid} {started(child.pid)}"
+        child.kill()
+    operations = Operations(Desk(house))
+    operations.records.put("op_9", Operation("cancel", "running", 5, 1, server, done=2))
+    operations.sweep()
+    said = client.get("/v1/operations/op_9").json()
+    assert (said["state"], said["done"]) == ("interrupted", 2)
+    operations.stop()

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import Field
 
 from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.filters import DEAD, as_of, want_of
 from vidprocme.api.paging import cursor_of, key_of
-from vidprocme.api.params import agree
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.bulk import JobFilter
@@ -82,10 +83,11 @@ def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) ->
 def change_job(
     job_id: str,
     wish: JobPatch,
+    request: Request,
     desk: AtDesk,
     caller: AsCaller,
     response: Response,
-    if_match: Annotated[str | None, Header()] = None,
+    if_match: IfMatch = None,
 ) -> JobDocument:
     """Move a job to another bin, or give it another deadline. `If-Match` with its ETag: only if nobody has changed it since."""
     view = known_job(desk, caller, job_id)
@@ -99,6 +101,7 @@ def change_job(
         moment = deadline_ms(wish.deadline, desk.queue.now_ms()) if wish.deadline else 0
     if view.state not in UNFINISHED and wish != JobPatch():
         raise _ended(view)
+    audit(request, "job.change", view.job.id, **wish.model_dump(exclude_none=True))
     if wish.bin is not None and wish.bin != view.job.bin:
         desk.control.move(view.job.id, Bin(wish.bin))
     if moment is not None and not desk.queue.set_deadline(view.job.id, moment):
@@ -114,14 +117,16 @@ def change_job(
 )
 def drop_job(
     job_id: str,
+    request: Request,
     desk: AtDesk,
     caller: AsCaller,
     succeeded: Annotated[bool, Query(description="also one that succeeded; its video is then found no more")] = False,
-    if_match: Annotated[str | None, Header()] = None,
+    if_match: IfMatch = None,
 ) -> None:
     """Forget a job that has ended, dead letters and all. The same video with the same wishes then makes a new one."""
     view = known_job(desk, caller, job_id)
     agree(if_match, etag_of(view))
+    audit(request, "job.drop", view.job.id)
     desk.control.drop(view.job.id, succeeded=succeeded)
 
 
@@ -131,9 +136,10 @@ def drop_job(
     dependencies=[needs(Scope.SUBMIT)],
     responses=documented(404, 409, 422, 503),
 )
-def cancel_job(job_id: str, desk: AtDesk, caller: AsCaller) -> Changed:
+def cancel_job(job_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> Changed:
     """Cancel what waits at once and what runs within 1.5 s. What was published stays."""
     before = known_job(desk, caller, job_id)
+    audit(request, "job.cancel", before.job.id)
     if not desk.control.cancel(before.job.id):
         raise _ended(known_job(desk, caller, job_id))
     view = known_job(desk, caller, job_id)
@@ -147,9 +153,10 @@ def cancel_job(job_id: str, desk: AtDesk, caller: AsCaller) -> Changed:
     dependencies=[needs(Scope.SUBMIT)],
     responses=documented(404, 409, 422, 503),
 )
-def retry_job(job_id: str, desk: AtDesk, caller: AsCaller) -> Changed:
+def retry_job(job_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> Changed:
     """Fresh tries for what failed, died or was cancelled; what succeeded is never touched."""
     view = known_job(desk, caller, job_id)
+    audit(request, "job.retry", view.job.id)
     tasks = desk.control.retry(view.job.id)
     if not tasks:
         raise Fatal(

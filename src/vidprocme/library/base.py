@@ -201,7 +201,7 @@ class SearchIndex(Protocol):
         """A page: those behind the row that stands at `after`."""
         ...
 
-    def job_ids(self, want: JobWant) -> list[JobId]:
+    def all_jobs(self, want: JobWant) -> list[JobRow]:
         """All that fit, oldest first."""
         ...
 

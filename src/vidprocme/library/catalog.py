@@ -81,11 +81,11 @@ class JobTable(IndexFile):
             ).fetchall()
         return [_row(row) for row in found]
 
-    def job_ids(self, want: JobWant) -> list[JobId]:
+    def all_jobs(self, want: JobWant) -> list[JobRow]:
         where, arguments = _where(want)
         with self._reading() as connection:
-            found = connection.execute(f"SELECT job FROM catalog{_and(where)} ORDER BY created_ms, job", arguments)
-            return [JobId(job) for (job,) in found]
+            found = connection.execute(f"SELECT {_ROW} FROM catalog{_and(where)} ORDER BY created_ms, job", arguments)
+            return [_row(row) for row in found]
 
     def count_jobs(self, want: JobWant) -> dict[str, int]:
         where, arguments = _where(want)
