@@ -27,7 +27,7 @@ from vidprocme.api.operations import Operations
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
 from vidprocme.api.rooms import ROOMS
-from vidprocme.api.schemas.videos import VideoWish
+from vidprocme.api.schemas.videos import CaptionList, VideoWish
 from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.core.errors import VidprocmeError
@@ -124,7 +124,7 @@ def _describe(app: FastAPI) -> None:
     def openapi() -> dict[str, object]:
         schema = made()
         parts = schema["components"]["schemas"]
-        for model in (Problem, VideoWish):
+        for model in (Problem, VideoWish, CaptionList):
             if model.__name__ not in parts:
                 described = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 parts.update(described.pop("$defs", {}))
