@@ -18,6 +18,7 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
+from vidprocme.library.pictures import PictureCache
 from vidprocme.queue.base import Queue
 from vidprocme.queue.kept import Journal, Notes, RecordStore
 from vidprocme.wiring import House
@@ -53,6 +54,7 @@ class Desk:
         self.keys = Keys(self)
         self.sessions = Sessions(self, self.keys)
         self.limits = Limits(house.settings.rate_per_s, house.settings.rate_burst)
+        self.pictures = PictureCache(house.data / "cache" / "pictures")
         self._lock = threading.Lock()
         self._index: SearchIndex | None = None
 

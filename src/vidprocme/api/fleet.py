@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.access import AsCaller, Caller, everywhere, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.bins import SHOWN, standing_of
 from vidprocme.api.desk import AtDesk, Desk
@@ -31,7 +31,7 @@ from vidprocme.dispatch.lanes import Span, lanes
 from vidprocme.queue.base import PlaceReport, PoolView
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
-OPERATE = [needs(Scope.OPERATE)]
+OPERATE = [needs(Scope.OPERATE), everywhere()]
 
 BUSY_OVER_MS = 300_000
 WINDOW_MOST_S = 3600

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import Field
-from starlette.background import BackgroundTask
 
 from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.audit import audit
@@ -24,14 +20,13 @@ from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.bulk import JobFilter
 from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, JobPatch, etag_of, job_document, job_summary
+from vidprocme.api.sending import FOREVER, send_blob
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, JobState, Stage, TaskState
-from vidprocme.core.media import RenditionFile
+from vidprocme.core.job import Bin, JobState, TaskState
 from vidprocme.core.when import deadline_ms
-from vidprocme.core.wire import from_wire
 from vidprocme.dispatch.choosing import UNFINISHED
-from vidprocme.dispatch.results import collect
+from vidprocme.dispatch.results import collect, renditions_of
 from vidprocme.library.base import JobRow, JobSort, JobWant, Key
 from vidprocme.library.export import vtt
 from vidprocme.queue.base import JobView
@@ -202,46 +197,14 @@ def job_captions(job_id: str, desk: AtDesk, caller: AsCaller) -> Response:
 )
 def rendition(job_id: str, name: str, request: Request, desk: AtDesk, caller: AsCaller) -> Response:
     """A finished rendition. Ranges are served; the content never changes under its ETag."""
-    found = next((r for r in _renditions(desk, known_job(desk, caller, job_id)) if r.name == name), None)
+    found = next((r for r in renditions_of(desk.queue, known_job(desk, caller, job_id)) if r.name == name), None)
     if found is None:
         raise Fatal(
             "RENDITION_UNKNOWN",
             f"Job {job_id} has no finished rendition {name[:40]!r}.",
             f"GET /v1/jobs/{job_id} names those it has.",
         )
-    etag = f'"{found.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    path, done = _local(desk, found.sha256)
-    return FileResponse(path, headers=headers, media_type="video/mp4", background=done)
-
-
-def _renditions(desk: Desk, view: JobView) -> list[RenditionFile]:
-    return [
-        from_wire(RenditionFile, item)
-        for task in desk.queue.tasks(view.job.reuses or view.job.id)
-        if task.task.stage is Stage.JOIN and task.state is TaskState.SUCCEEDED and task.outcome is not None
-        for item in task.outcome.result["renditions"]
-    ]
-
-
-def _local(desk: Desk, sha256: str) -> tuple[Path, BackgroundTask | None]:
-    """The blob as a file, and what to do when it was sent: one from a bucket is a copy that goes again."""
-    path = desk.blobs.local_path(sha256)
-    if path is not None:
-        return path, None
-    folder = desk.house.data / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-    os.close(handle)
-    copy = Path(name)
-    try:
-        desk.blobs.fetch(sha256, copy)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
-    return copy, BackgroundTask(copy.unlink, missing_ok=True)
+    return send_blob(desk, request, found.sha256, "video/mp4", cache=FOREVER)
 
 
 def known_job(desk: Desk, caller: Caller, job: str) -> JobView:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import Header as InHeader
-from fastapi import Request
-from fastapi.dependencies.utils import get_flat_params
-from fastapi.params import Cookie, Header, Path
+from fastapi import Header, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from vidprocme.core.errors import BadWish, Fatal
 
-IfMatch = Annotated[str | None, InHeader(alias="If-Match")]
+IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
 # Routes whose query says what is wanted of a video: House.recipe knows those names.
 FREE = frozenset({"post_video"})
@@ -29,9 +29,7 @@ def known_params(request: Request) -> None:
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute) or route.name in FREE:
         return
-    # Fields of a model that stands for the query are no Query themselves.
-    fields = get_flat_params(route.dependant)
-    known = sorted(field.alias for field in fields if not isinstance(field.field_info, (Path, Header, Cookie)))
+    known = sorted(_names(route.dependant))
     unknown = next((name for name in request.query_params if name not in known), None)
     if unknown is not None:
         raise BadWish(
@@ -40,6 +38,18 @@ def known_params(request: Request) -> None:
             f"It takes: {', '.join(known)}." if known else "It takes none.",
             {"parameter": unknown[:100], "known": known},
         )
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    """Those of a route and of what it depends on; a model of a query stands for its fields."""
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (inner.alias or name for name, inner in kind.model_fields.items())
+        else:
+            yield field.alias
+    for below in dependant.dependencies:
+        yield from _names(below)
 
 
 def cursor_of(key: str) -> str:

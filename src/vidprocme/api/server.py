@@ -24,7 +24,9 @@ from vidprocme.api import (
     fleet,
     jobs,
     keys,
+    library,
     live,
+    media,
     overview,
     search,
     session,
@@ -78,10 +80,12 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
+        removing = asyncio.create_task(library.keep_removing(desk))
         try:
             yield
         finally:
             marking.cancel()
+            removing.cancel()
             await asyncio.gather(
                 arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop), asyncio.to_thread(operations.stop)
             )
@@ -102,7 +106,24 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.arriving = arriving
     app.state.operations = operations
     install(app)
-    for room in (status, videos, bulk, jobs, attempts, search, bins, fleet, overview, live, tus, keys, session, audit):
+    for room in (
+        status,
+        videos,
+        bulk,
+        jobs,
+        attempts,
+        search,
+        bins,
+        fleet,
+        overview,
+        live,
+        tus,
+        keys,
+        session,
+        audit,
+        library,
+        media,
+    ):
         app.include_router(room.router)
     app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)

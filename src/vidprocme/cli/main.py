@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "tenants": ("vidprocme.cli.tenants", "tenants", "Who used how much; weights and limits."),
     "describe": ("vidprocme.cli.describe", "describe", "Add captions to a video that was processed without."),
     "search": ("vidprocme.cli.search", "search", "Find the moment in what was processed."),
+    "videos": ("vidprocme.cli.videos", "videos", "List the videos, show one, open it at a moment; remove some."),
+    "export": ("vidprocme.cli.export", "export", "The captions of a video as a file: srt, vtt, json, jsonl, csv."),
     "models": ("vidprocme.cli.models", "models", "List and add vision-language models."),
     "doctor": ("vidprocme.cli.doctor", "doctor", "Check this machine, each line with its fix."),
     "alive": ("vidprocme.cli.alive", "alive", "The health check of a container: do pool and server move?"),
