@@ -68,7 +68,6 @@ STATUS: Mapping[str, int] = {
     "UPLOAD_CHECKSUM": 460,
     "UPLOAD_HASH": 460,
     "TUS_VERSION": 412,
-    "TENANT_FOREIGN": 403,
     "QUEUE_DISK": 507,
 }
 _BY_STATUS: Mapping[int, tuple[str, str]] = {

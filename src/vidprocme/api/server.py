@@ -18,13 +18,14 @@ from fastapi import Depends, FastAPI
 from vidprocme import __version__
 from vidprocme.api import attempts, audit, fleet, jobs, keys, live, search, session, status, tus, uploads, videos
 from vidprocme.api.arriving import Arriving
+from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
 from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
 from vidprocme.api.params import known_params
-from vidprocme.api.problems import Problem, install
+from vidprocme.api.problems import install
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -81,7 +82,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
-    _describe(app)
+    describe(app)
     return app
 
 
@@ -101,22 +102,6 @@ async def _mark(house: House) -> None:
         while True:
             mark.touch()
             await asyncio.sleep(MARK_EVERY_S)
-
-
-def _describe(app: FastAPI) -> None:
-    """The schema knows Problem, which no route returns by its type."""
-    made = app.openapi
-
-    def openapi() -> dict[str, object]:
-        schema = made()
-        parts = schema["components"]["schemas"]
-        if "Problem" not in parts:
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(problem.pop("$defs", {}))
-            parts["Problem"] = problem
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
