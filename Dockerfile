@@ -3,6 +3,21 @@
 #   docker run --rm vidprocme:dev --help
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
+# The dashboard: node comes with a wheel, what it needs from npm.
+FROM ${PYTHON_IMAGE} AS ui
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+COPY requirements/build.lock requirements/web.lock requirements/
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
+    if [ -s /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt; fi; \
+    python3 -m venv /opt/web \
+    && /opt/web/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.lock -r requirements/web.lock
+COPY scripts/build_ui.py scripts/
+COPY web web
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
+    if [ -s /run/secrets/ca.crt ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca.crt; fi; \
+    /opt/web/bin/python scripts/build_ui.py
+
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
@@ -17,7 +32,9 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --only-binary :all: --require-hashes \
         -r requirements/base.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY scripts/build_ui.py scripts/
 COPY src src
+COPY --from=ui /src/src/vidprocme/ui src/vidprocme/ui
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --no-deps --no-index /dist/*.whl
 

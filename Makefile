@@ -2,9 +2,11 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 PYTHON ?= python3
+# Vite wants node 22.12; many systems have an older one or none.
+NODE_AT_HAND = $(PY) scripts/build_ui.py node || $(MAKE) --no-print-directory .venv-web/made.stamp
 CODE := src tests scripts benchmarks monitoring infra
 
-.PHONY: help demo test test-all check check-delivery lint types up bench docker-test monitoring infra-setup infra-synth infra-test locks dist clean
+.PHONY: help demo test test-all check check-delivery lint types web web-check up bench docker-test monitoring infra-setup infra-synth infra-test locks dist clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +32,17 @@ types: .venv/dev.stamp ## strict types
 check-delivery: .venv-delivery/made.stamp ## lint workflows, Dockerfile, shell scripts, YAML
 	@.venv-delivery/bin/python scripts/check_delivery.py
 
-up: .venv/base.stamp ## server and pool on this machine; Ctrl-C drains
+web: .venv/base.stamp ## build the dashboard, if web/ changed
+	@$(NODE_AT_HAND)
+	@$(PY) scripts/build_ui.py
+
+web-check: .venv/base.stamp ## types, tests and size of the dashboard
+	@$(NODE_AT_HAND)
+	@$(PY) scripts/build_ui.py check
+
+# A dashboard that cannot be built (no network, say) keeps nobody from the server: it says at / what is missing.
+up: .venv/base.stamp ## server, dashboard and pool on this machine; Ctrl-C drains
+	@if $(PY) scripts/build_ui.py stale; then $(MAKE) --no-print-directory web || echo "The dashboard was not built; the server starts without it."; fi
 	@.venv/bin/vidprocme up
 
 bench: .venv/dev.stamp ## make bench NAME=pipeline
@@ -52,14 +64,15 @@ monitoring: .venv/dev.stamp ## make the dashboard and docs/metrics.md anew
 	@$(PY) -m scripts.gen_docs
 
 locks: .venv/dev.stamp ## resolve requirements/*.in anew into hashed locks
-	@for name in base build dev delivery infra; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in base build dev delivery infra web; do .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade requirements/$$name.in -o requirements/$$name.lock; done
 
 dist: .venv/base.stamp ## sdist and wheel into dist/, as they are published
+	@$(NODE_AT_HAND)
 	@$(PY) scripts/dist.py
 
 clean: ## remove what was built here (the environment too)
-	rm -rf .venv .venv-delivery .venv-infra infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-delivery .venv-infra .venv-web web/node_modules src/vidprocme/ui infra/cdktf.out build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
@@ -97,4 +110,11 @@ clean: ## remove what was built here (the environment too)
 	@echo "Installing packages from requirements/delivery.lock ..."
 	@.venv/bin/python -m venv .venv-delivery
 	@.venv-delivery/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/delivery.lock
+	@touch $@
+
+# A node of its own, from PyPI, for machines whose own is too old.
+.venv-web/made.stamp: .venv/made.stamp requirements/web.lock
+	@echo "Installing node from requirements/web.lock (60 MB) ..."
+	@.venv/bin/python -m venv .venv-web
+	@.venv-web/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/web.lock
 	@touch $@

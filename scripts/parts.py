@@ -53,6 +53,10 @@ class Part:
                 return tools and any(map(shutil.which, ("alertmanager", "prometheus-alertmanager")))
             case "faketime":
                 return _system("faketime")
+            case "web":
+                return _dashboard() and _ok("scripts/build_ui.py", "node")
+            case "browser":
+                return _dashboard() and shutil.which("chromium") is not None
             case "gpu":
                 return shutil.which("nvidia-smi") is not None
         raise ValueError(self.marker)
@@ -72,6 +76,8 @@ PARTS = (
         "Prometheus and Alertmanager with promtool and amtool",
         "apt install prometheus prometheus-alertmanager",
     ),
+    Part("web", "the dashboard as web/ is now, and a node", "make web"),
+    Part("browser", "Chromium and the dashboard as web/ is now", "apt install chromium; make web"),
     Part("corpus", "the folder of odd videos", "set VIDPROCME_CORPUS"),
     Part("docker", "a Docker engine, and some minutes", "make docker-test"),
     Part("gpu", "a GPU", "run on a machine with one"),
@@ -85,6 +91,8 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "delivery": True,
     "package_index": True,
     "prometheus": True,
+    "web": True,
+    "browser": True,
     "corpus": False,
     "docker": False,
     "gpu": False,
@@ -115,6 +123,14 @@ def main(argv: list[str]) -> int:
     if verb == "test":
         print("not run here, marker slow: `make test-all` runs them", flush=True)
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def _ok(*words: str) -> bool:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def _dashboard() -> bool:
+    return not _ok("scripts/build_ui.py", "stale")
 
 
 def _system(name: str) -> bool:

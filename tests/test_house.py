@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         }
     )
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
-    | {"queue.kept"},
+    | {"queue.kept", "library.notes", "library.pictures", "library.frames_zip"},
     # The app itself runs in a local client's process (docs/decisions/0012-one-client.md).
     "client": frozenset({"api", "wiring", "core"}),
     "__main__": frozenset({"cli"}),
@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 # Arrows that one module has and its room has not.
 MODULE_MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli.up": frozenset({"api.server"}),
+    "cli.sim_node": frozenset({"executor.telling", "executor.timed"}),
 }
 STAGES_ARE_RUN_BY = re.compile(r"executor\.(worker|resident)")
 

@@ -67,9 +67,9 @@ def committed() -> set[str]:
 
 
 def package_files(root: Path) -> set[str]:
-    return {
-        str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    }
+    """But for the dashboard, which may have been built here or not."""
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path) for path in files if path.parts[0] != "ui"}
 
 
 def test_the_sdist_holds_every_file_of_the_repository(sdist: Path) -> None:
@@ -123,6 +123,21 @@ def test_its_entry_point_starts(wheel: Path, tmp_path: Path) -> None:
     assert run(wheel, tmp_path, "-c", start, "--version").stdout == f"vidprocme {__version__}\n"
     assert "process" in run(wheel, tmp_path, "-c", start, "--help").stdout
     assert "demo" in run(wheel, tmp_path, "-c", start, "--data", str(tmp_path / "data"), "models", "ls").stdout
+
+
+@pytest.mark.web
+def test_what_is_published_has_the_dashboard(tmp_path: Path) -> None:
+    """The wheel is made of the sdist, which has it: whoever installs either needs no node."""
+    ui = SOURCE / "ui"
+    built = {str(path.relative_to(ui)): path.read_bytes() for path in ui.rglob("*") if path.is_file()}
+    folder = unpacked(build("sdist", ROOT, tmp_path, ui=True), tmp_path)
+    shutil.rmtree(folder / "web")
+    with zipfile.ZipFile(build("wheel", folder, tmp_path, ui=True)) as archive:
+        there = [name for name in archive.namelist() if name.startswith("vidprocme/ui/")]
+        packed = {name.removeprefix("vidprocme/ui/"): archive.read(name) for name in there}
+
+    assert "index.html" in packed
+    assert packed == built
 
 
 def run(wheel: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

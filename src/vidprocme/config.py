@@ -30,6 +30,7 @@ class Settings:
     cores: int = 0  # cores for attempts; 0: all this process may use
     model_threads: int = 0  # cores of one engine; 0: all but one
     attempt_memory_mb: int = 0  # MiB of one attempt's processes; 0: three quarters of what there is
+    nice: int = 10  # how much less urgent attempts are to the kernel than servers and pools; 0: as urgent
     sim_gpus: int = 0  # simulated GPUs
     model: str = ""  # id of the model for captions; "": the only or first real one in the registry
     lease_ms: int = 15_000
@@ -141,6 +142,8 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         raise _invalid(f"{where}: rate_burst = {settings.rate_burst} must be at least 1.")
     if settings.admin_key and len(settings.admin_key) < ADMIN_KEY_LEAST:
         raise _invalid(f"{where}: admin_key must have at least {ADMIN_KEY_LEAST} characters: `openssl rand -hex 20`.")
+    if not 0 <= settings.nice <= 19:
+        raise _invalid(f"{where}: nice = {settings.nice} is not between 0 and 19.")
     if settings.port > 65535:
         raise _invalid(f"{where}: port = {settings.port} is above 65535.")
     return settings

@@ -16,14 +16,15 @@ from urllib.parse import quote
 
 from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
-from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
+from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.control import Control
 from vidprocme.library.arrivals import Arrivals
-from vidprocme.library.blobs import BlobStore, hash_file, open_blobs
+from vidprocme.library.blobs import BlobStore, open_blobs
 from vidprocme.library.logs import AttemptLogs
+from vidprocme.library.sources import source_of
 from vidprocme.planner.recipe import make_recipe
 from vidprocme.processes import failpoint, hold, is_held
 from vidprocme.queue.base import Keep, Queue
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from vidprocme.queue.redis import RedisQueue
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
+    from vidprocme.vision.registry import RegisteredModel
 
 AUTO = "auto"
 NONE = "none"
@@ -212,48 +214,15 @@ class House:
         return replace(recipe, model=model.id, model_on_server=model.on_server)
 
     def source_of(self, path: Path, on_bytes: Callable[[int], None] | None = None) -> Source:
-        """A file on this machine as a source: hashed, referenced in place, never copied.
+        """A file on this machine: see library/sources.py."""
+        return source_of(path, on_bytes)
 
-        `on_bytes(done)` is called while hashing, and may raise to stop.
+    def models(self) -> tuple[list[RegisteredModel], RegisteredModel | None]:
+        """The models that this machine knows, and the one that is used when none is named."""
+        from vidprocme.vision.registry import Registry
 
-        Raises:
-            BadWish: FILE_MISSING, IS_A_DIRECTORY, FILE_UNREADABLE; EMPTY_FILE.
-        """
-        path = path.absolute()
-        name = path.name
-        if path.is_dir():
-            raise BadWish(
-                "IS_A_DIRECTORY",
-                f"{name} is a folder.",
-                "Give a video, or a folder that holds videos.",
-                {"path": str(path)},
-            )
-        try:
-            stat = path.stat()
-            if not path.is_file():
-                raise BadWish(
-                    "NOT_A_FILE", f"{name} is neither a file nor a folder.", "Give a video file.", {"path": str(path)}
-                )
-            if stat.st_size == 0:
-                raise BadWish(
-                    "EMPTY_FILE",
-                    f"{name} is empty (0 bytes).",
-                    "Check where it came from, and copy it again.",
-                    {"path": str(path)},
-                )
-            sha256, size = hash_file(path, on_bytes)
-        except FileNotFoundError as error:
-            raise BadWish(
-                "FILE_MISSING", f"There is no file {path}.", "Check the path.", {"path": str(path)}
-            ) from error
-        except PermissionError as error:
-            raise BadWish(
-                "FILE_UNREADABLE",
-                f"{name} may not be read: {error.strerror}.",
-                "Check its permissions.",
-                {"path": str(path)},
-            ) from error
-        return Source(f"file://{quote(os.fsencode(path))}", name, sha256, size, stat.st_mtime_ns)
+        registry = Registry(self.data)
+        return registry.all(), registry.default(self.settings.model or None)
 
     # -- pools -----------------------------------------------------------------------------------------------------
 
@@ -282,6 +251,7 @@ class House:
                 self.data / "scratch" / pool.id,
                 model_threads=self.model_threads,
                 memory_bytes=self.attempt_memory_bytes,
+                nice=settings.nice,
             )
         dispatcher = Dispatcher(
             self.queue,

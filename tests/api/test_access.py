@@ -302,7 +302,7 @@ def test_what_was_done_and_refused_is_told_newest_first(asking: Keyed) -> None:
         ("bin.change", "environment", 200),
         ("key.create", "environment", 201),
     ]
-    assert found[1]["object"] == "bulk" and found[1]["request_id"].startswith("req_")
+    assert "bulk" in found[1]["object"] and found[1]["request_id"].startswith("req_")
     assert [line["action"] for line in lines(asking, action="bin")] == ["bin.change"]
     assert [line["object"] for line in lines(asking, who="read of None")] == ["PATCH /v1/bins/bulk"]
     first = asking.admin.get("/v1/audit", params={"limit": 2}).json()

@@ -207,7 +207,8 @@ def test_a_name_is_only_a_name(client: Client, house: House, given: str, kept: s
 
 
 def test_no_room_is_said_before_the_bytes_come(client: Client, house: House) -> None:
-    head = f"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 60}\r\n\r\n"
+    kind = "multipart/form-data; boundary=b"
+    head = f"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {1 << 60}\r\n\r\n"
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
         connection.sendall(head.encode())
         answer = HTTPResponse(connection)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.things import CPU, PLACES, attempt, ended, hanging, local, outcome_of
+from tests.executor.things import CPU, MODEL, PLACES, attempt, ended, hanging, local, outcome_of
 from vidprocme.core.errors import Fate
 from vidprocme.core.ids import AttemptId
-from vidprocme.core.job import Attempt, OutcomeKind, Stage
+from vidprocme.core.job import Attempt, Outcome, OutcomeKind, Stage
 from vidprocme.executor.base import Executor, Finished
 from vidprocme.executor.timed import TimedExecutor
 
@@ -26,11 +26,23 @@ class Kit:
     endless: Callable[[], Attempt]
 
 
-@pytest.fixture(params=["timed", "local"])
+@dataclass(frozen=True)
+class Part:
+    """Of a script: what its payload says, with a result."""
+
+    wait_s: float
+    outcome: Outcome
+
+
+def script(one: Attempt) -> Part:
+    return Part(one.task.payload["wait_s"], Outcome(OutcomeKind.OK, {"played": one.id}))
+
+
+@pytest.fixture(params=["timed", "scripted", "local"])
 def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
-    if request.param == "timed":
+    if request.param != "local":
         made = Kit(
-            TimedExecutor(PLACES),
+            TimedExecutor(PLACES, script if request.param == "scripted" else None),
             lambda: attempt(Stage.INDEX, {"wait_s": 0.05}),
             lambda: attempt(Stage.INDEX, {"wait_s": 3600}),
         )
@@ -136,3 +148,18 @@ def test_the_cpu_place_is_shared(kit: Kit) -> None:
     assert outcome_of(kit.executor, short).kind is OutcomeKind.OK
     kit.executor.cancel(endless.id)
     assert outcome_of(kit.executor, endless).kind is OutcomeKind.CANCELLED
+
+
+def test_a_script_says_how_an_attempt_ends_and_what_is_warm_then() -> None:
+    told: list[tuple[str, OutcomeKind]] = []
+    executor = TimedExecutor(PLACES, script, lambda one, outcome: told.append((one.id, outcome.kind)))
+    one, two = attempt(Stage.DESCRIBE, {"wait_s": 0.0}, place=MODEL, model="demo"), attempt(Stage.INDEX, {"wait_s": 60})
+    executor.submit(one)
+    executor.submit(two)
+
+    outcome = outcome_of(executor, one)
+    executor.cancel(two.id)
+
+    assert outcome.result == {"played": one.id} and outcome.usage.wall_s >= 0
+    assert {place.id: place.warm for place in executor.places()} == {CPU: (), MODEL: ("demo",)}
+    assert told == [(one.id, OutcomeKind.OK), (two.id, OutcomeKind.CANCELLED)]

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from vidprocme.api.door import SIGN_IN, is_public
 from vidprocme.api.problems import Problem, documented
+from vidprocme.api.schemas.videos import VideoWish
 from vidprocme.api.session import COOKIE
 
 SCHEMES = {
@@ -22,10 +23,11 @@ def describe(app: FastAPI) -> None:
     def openapi() -> dict[str, object]:
         schema = made()
         parts = schema["components"]["schemas"]
-        if "Problem" not in parts:
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(problem.pop("$defs", {}))
-            parts["Problem"] = problem
+        if "Problem" not in parts:  # made once; Problem no route names by its type, a VideoWish is read by hand
+            for model in (Problem, VideoWish):
+                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                parts.update(described.pop("$defs", {}))
+                parts[model.__name__] = described
             schema["components"]["securitySchemes"] = SCHEMES
             for path, item in schema["paths"].items():
                 for method, operation in item.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -17,6 +18,7 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
+from vidprocme.library.pictures import PictureCache
 from vidprocme.queue.base import Queue
 from vidprocme.queue.kept import Journal, Notes, RecordStore
 from vidprocme.wiring import House
@@ -48,9 +50,11 @@ class Desk:
         self.traffic = Traffic()
         self.cached = Cached()
         self.hub = Hub(lambda: self.queue)
+        self.open_alerts: Callable[[], int] = lambda: 0  # until somebody counts them
         self.keys = Keys(self)
         self.sessions = Sessions(self, self.keys)
         self.limits = Limits(house.settings.rate_per_s, house.settings.rate_burst)
+        self.pictures = PictureCache(house.data / "cache" / "pictures")
         self._lock = threading.Lock()
         self._index: SearchIndex | None = None
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from vidprocme.api.schemas.attempts import event_document
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.event import Event
+from vidprocme.dispatch.failures import FailureBook
 from vidprocme.dispatch.lanes import KEPT_MS, LaneBook
 from vidprocme.queue.base import Queue
 
@@ -86,6 +87,7 @@ class Hub:
 
     def __init__(self, queue: Callable[[], Queue]) -> None:
         self.book = LaneBook()
+        self.failures = FailureBook()
         self.gauges: dict[str, Gauge] = {}  # topic (and name of the message) -> how it is made, on a thread
         self._queue = queue
         self.listeners: set[Listener] = set()
@@ -108,6 +110,11 @@ class Hub:
         if self._loop is None:
             self._read_back()
         return self.book
+
+    def current_failures(self) -> FailureBook:
+        if self._loop is None:
+            self._read_back()
+        return self.failures
 
     def end_streams(self) -> None:
         """The server is about to end: every stream says so and is over."""
@@ -182,17 +189,21 @@ class Hub:
                 continue
             if events:
                 last = events[-1].id
-                self.book.apply(events)
+                self._write(events)
                 self._hand_over([diary(event) for event in events])
 
     def _read_back(self) -> str:
-        """Fill the book with the last hour; returns the newest event."""
+        """Fill the books with the last hour; returns the newest event."""
         queue = self._queue()
         last = f"{max(0, queue.now_ms() - KEPT_MS)}-0"
         while events := queue.events(last, BATCH):
-            self.book.apply(events)
+            self._write(events)
             last = events[-1].id
         return last
+
+    def _write(self, events: Sequence[Event]) -> None:
+        self.book.apply(events)
+        self.failures.apply(events)
 
     def _hand_over(self, messages: list[Message]) -> None:
         if self._loop is None or self._over.is_set():

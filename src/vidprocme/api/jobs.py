@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
-from starlette.background import BackgroundTask
 
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, job_document, job_summary
+from vidprocme.api.sending import FOREVER, send_blob
 from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import Stage, TaskState
-from vidprocme.core.media import RenditionFile
-from vidprocme.core.wire import from_wire
-from vidprocme.dispatch.results import collect
+from vidprocme.dispatch.results import collect, renditions_of
 from vidprocme.library.export import vtt
 from vidprocme.queue.base import JobView
 
@@ -100,47 +94,14 @@ def captions(job_id: str, desk: AtDesk) -> Response:
 )
 def rendition(job_id: str, name: str, request: Request, desk: AtDesk) -> Response:
     """A finished rendition. Ranges are served; the content never changes under its ETag."""
-    found = next((r for r in _renditions(desk, JobId(job_id)) if r.name == name), None)
+    found = next((r for r in renditions_of(desk.queue, _known(desk, job_id)) if r.name == name), None)
     if found is None:
         raise Fatal(
             "RENDITION_UNKNOWN",
             f"Job {job_id} has no finished rendition {name[:40]!r}.",
             f"GET /v1/jobs/{job_id} names those it has.",
         )
-    etag = f'"{found.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    path, done = _local(desk, found.sha256)
-    return FileResponse(path, headers=headers, media_type="video/mp4", background=done)
-
-
-def _renditions(desk: Desk, job: JobId) -> list[RenditionFile]:
-    view = _known(desk, job)
-    return [
-        from_wire(RenditionFile, item)
-        for task in desk.queue.tasks(view.job.reuses or job)
-        if task.task.stage is Stage.JOIN and task.state is TaskState.SUCCEEDED and task.outcome is not None
-        for item in task.outcome.result["renditions"]
-    ]
-
-
-def _local(desk: Desk, sha256: str) -> tuple[Path, BackgroundTask | None]:
-    """The blob as a file, and what to do when it was sent: one from a bucket is a copy that goes again."""
-    path = desk.blobs.local_path(sha256)
-    if path is not None:
-        return path, None
-    folder = desk.house.data / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-    os.close(handle)
-    copy = Path(name)
-    try:
-        desk.blobs.fetch(sha256, copy)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
-    return copy, BackgroundTask(copy.unlink, missing_ok=True)
+    return send_blob(desk, request, found.sha256, "video/mp4", cache=FOREVER)
 
 
 def _known(desk: Desk, job: str) -> JobView:

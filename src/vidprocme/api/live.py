@@ -78,9 +78,12 @@ def _topics(text: str) -> frozenset[str]:
 
 
 def _gap(desk: Desk, after: str) -> str | None:
-    """The oldest event that is kept, when others after this id are not."""
-    oldest = desk.queue.oldest_event()
-    return oldest if oldest is not None and _key(after) < _key(oldest) else None
+    """The oldest event that is kept ("" when none is), when some after this id are not; also when the queue knows nothing of this id,
+    since it lost the last second in a crash, or is another one."""
+    oldest, newest = desk.queue.oldest_event(), desk.queue.newest_event()
+    if oldest is None or newest is None:
+        return ""
+    return None if _key(oldest) <= _key(after) <= _key(newest) else oldest
 
 
 def _key(id_: str) -> tuple[int, int]:
@@ -92,7 +95,8 @@ async def _stream(
     desk: Desk, hub: Hub, caller: Caller, topics: frozenset[str], after: str, gap: str | None
 ) -> AsyncIterator[bytes]:
     listener = hub.listen(topics)
-    may = _Sight(desk, caller)
+    # After a gap an id says nothing of what was seen.
+    may = _Sight(desk, caller, after if gap is None else "")
     try:
         yield b"retry: 1000\n\n"
         if gap is not None:
@@ -146,11 +150,18 @@ async def _next(listener: Listener, may: _Sight) -> bytes | None:
 class _Sight:
     """Which jobs a caller may hear of: a key of one tenant hears of that tenant's alone."""
 
-    def __init__(self, desk: Desk, caller: Caller) -> None:
+    def __init__(self, desk: Desk, caller: Caller, after: str = "") -> None:
+        """
+        Args:
+            after: the last event that the listener has. It may have it from another server, which was ahead of this one.
+        """
         self._desk, self._caller = desk, caller
+        self._after = _key(after) if after else (0, 0)
         self._known: dict[str, bool] = {}
 
     async def see(self, message: Message) -> bool:
+        if message.id and _key(message.id) <= self._after:
+            return False
         if self._caller.tenant is None or not message.topic:
             return True
         if message.topic != "jobs":

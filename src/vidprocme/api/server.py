@@ -16,7 +16,24 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import attempts, audit, fleet, jobs, keys, live, search, session, status, tus, uploads, videos
+from vidprocme.api import (
+    attempts,
+    audit,
+    bins,
+    fleet,
+    jobs,
+    keys,
+    library,
+    live,
+    media,
+    overview,
+    search,
+    session,
+    status,
+    tus,
+    uploads,
+    videos,
+)
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
@@ -26,6 +43,7 @@ from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import install
+from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
@@ -53,13 +71,15 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         arriving.start()
-        desk.hub.gauges["fleet"] = lambda: fleet.fleet(desk)
+        desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
+        removing = asyncio.create_task(library.keep_removing(desk))
         try:
             yield
         finally:
             marking.cancel()
+            removing.cancel()
             await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
             desk.close()
 
@@ -77,8 +97,25 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.desk = desk
     app.state.arriving = arriving
     install(app)
-    for room in (status, videos, jobs, attempts, search, fleet, live, tus, keys, session, audit):
+    for room in (
+        status,
+        videos,
+        jobs,
+        attempts,
+        search,
+        bins,
+        fleet,
+        overview,
+        live,
+        tus,
+        keys,
+        session,
+        audit,
+        library,
+        media,
+    ):
         app.include_router(room.router)
+    app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)

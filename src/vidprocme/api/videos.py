@@ -55,7 +55,7 @@ _FORM: dict[str, Any] = {
                     },
                 }
             },
-            "application/json": {"schema": VideoWish.model_json_schema()},
+            "application/json": {"schema": {"$ref": "#/components/schemas/VideoWish"}},
         },
     }
 }

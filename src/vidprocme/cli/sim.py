@@ -1,4 +1,4 @@
-"""`vidprocme sim`: try the scheduler on a cluster in memory. Results on stdout, progress on stderr."""
+"""`vidprocme sim`: a cluster in memory, or a real house on simulated machines. Results on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRACE_SEED = 7  # the built-in trace is one fixed thing; --seed is the order of
 
 @click.group()
 def sim() -> None:
-    """Try the scheduler on a cluster in memory."""
+    """Try the scheduler on a cluster in memory, or the whole house on simulated machines."""
 
 
 @sim.command("replay")
@@ -39,6 +39,41 @@ def replay_command(nodes_file: Path | None, pods_file: Path | None, seed: int, p
     with _progress() as on_progress:
         report = replay(nodes, pods, seed, policy, on_progress)
     click.echo(json.dumps(report.json()) if as_json else report.table())
+
+
+@sim.command("live")
+@click.option("--nodes", type=click.IntRange(1, 26), default=4, show_default=True, help="Simulated machines.")
+@click.option("--gpus", type=click.IntRange(0, 208), default=4, show_default=True, help="GPUs, dealt out among them.")
+@click.option("--jobs", type=click.IntRange(0, 100_000), default=500, show_default=True, help="Videos that are sent.")
+@click.option("--fail", default="3%", show_default=True, metavar="SHARE", help="Of the jobs, how many meet trouble.")
+@click.option("--rate", type=click.FloatRange(0), default=0.0, metavar="N", help="Videos a second; 0: all at once.")
+@click.option("--seed", type=int, default=42, show_default=True, help="The same seed sends the same videos.")
+@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="How fast work goes.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="A data folder that stays."
+)
+@click.option("--ends", is_flag=True, help="Stop when every job has ended.")
+def live_command(
+    nodes: int,
+    gpus: int,
+    jobs: int,
+    fail: str,
+    rate: float,
+    seed: int,
+    speed: float,
+    port: int,
+    keep: Path | None,
+    ends: bool,
+) -> int:
+    """Run the real server, queue and pools on simulated machines, whose attempts only wait.
+
+    What is sent is drawn by chance from the seed; its films, frames and captions can be watched and searched, and some jobs fail. Its
+    data folder is a temporary one unless --keep names one. The address comes on stdout. Ctrl-C ends all.
+    """
+    from vidprocme.cli.sim_live import Plan, run, share
+
+    return run(Plan(nodes, gpus, jobs, share(fail), rate, seed, speed, port, ends), keep and keep.absolute())
 
 
 def _trace(nodes_file: Path | None, pods_file: Path | None) -> tuple[list[NodeSpec], list[Shape]]:

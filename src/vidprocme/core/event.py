@@ -17,7 +17,7 @@ class Event:
         `bin.paused`, `bin.resumed`: these are of no job (`job` is ""), and `data` says which `bin`; nor is `stray.removed`: the id of
         a task that does not belong there was taken out of a `place`.
     id: the stream's id (`<ms>-<n>`); resume with it. `data` holds what a reader needs without asking: `stage`, `holder`,
-    `token`, `outcome`, `code`.
+    `token`, `place`, `model`, `outcome`, `code`.
     """
 
     id: str

@@ -17,7 +17,7 @@ from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.job import Lease
-from vidprocme.core.resources import Resources
+from vidprocme.core.resources import Place, Resources
 from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint
@@ -99,6 +99,7 @@ class Dispatcher:
         self._at("joined")
         free_dead(self._queue)
         self._at("dead-freed")
+        self._beat.drained = frozenset(self._queue.drained_nodes())  # before the first turn claims
         self._beat.start()
         self._doorbell.start()
 
@@ -227,13 +228,18 @@ class Dispatcher:
             self._granted = turn.claimed
             self._outlook.take_back([placement for placement in claims if placement.task not in turn.granted])
             self._due.seen(turn)
-            self._outlook.see(turn, self._executor.places())
+            self._outlook.see(turn, self._places())
             if self._ends and not self._draining.is_set():
                 return  # the next step goes on at once, and starts what was granted on the way
             claims = () if self._draining.is_set() else self._decide()
             if not claims:
                 self._start_granted()
                 return
+
+    def _places(self) -> list[Place]:
+        """The executor's; on those of a machine that a person drained nothing new starts."""
+        drained = self._beat.drained
+        return [replace(p, draining=True) if p.node in drained else p for p in self._executor.places()]
 
     def _decide(self) -> tuple[Placement, ...]:
         return self._outlook.decide(len(self._granted))

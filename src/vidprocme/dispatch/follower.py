@@ -174,6 +174,8 @@ def record_of(result: JobResult) -> VideoRecord:
         document={
             "media": media_document(media) if media else None,
             "renditions": [r.name for r in result.renditions],
+            "frames": len(result.frames),
+            "captions": len(result.captions),
             "degraded": list(result.degraded),
             "error": result.error.public() if result.error else None,
         },

@@ -28,6 +28,7 @@ class Span:
     start_ms: int
     end_ms: int | None = None
     outcome: str | None = None
+    model: str | None = None
 
 
 class LaneBook:
@@ -55,7 +56,7 @@ class LaneBook:
         place = event.data.get("place")
         if event.kind == RUNNING and place:
             stage = str(event.data.get("stage", ""))
-            self._running[task] = Span(str(place), task, event.job, stage, event.at_ms)
+            self._running[task] = Span(str(place), task, event.job, stage, event.at_ms, model=event.data.get("model"))
 
     def spans(self, place: str, from_ms: int, to_ms: int) -> list[Span]:
         """Those that touch [from_ms, to_ms), by start."""

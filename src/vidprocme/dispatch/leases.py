@@ -50,6 +50,7 @@ class LeaseKeeper:
         self._progress: dict[TaskId, float] = {}
         self._lost: list[Lease] = []
         self._cancel: list[Lease] = []
+        self.drained: frozenset[str] = frozenset()  # machines on which nothing new is to start
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
 
@@ -121,6 +122,9 @@ class LeaseKeeper:
             LOG.warning("this pool was taken for dead; it joins again", extra={"pool": self._holder})
             self._rejoin()
             self._at("rejoined")
+        if answer.drained != self.drained:
+            self.drained = answer.drained
+            self._wake()
         if answer.lost or answer.cancel:
             with self._lock:
                 self._lost += answer.lost

@@ -76,6 +76,17 @@ def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
     return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), _error(view, tasks))
 
 
+def frames_of(queue: Queue, view: JobView) -> tuple[FrameRef, ...]:
+    """The frames that a job (or the one whose frames it reuses) has kept so far, by time. Reads no blob."""
+    return _frames(queue.tasks(view.job.reuses or view.job.id))
+
+
+def renditions_of(queue: Queue, view: JobView) -> tuple[RenditionFile, ...]:
+    """The finished renditions of a job, or of the one that it reuses. Reads no blob."""
+    outcomes = _ok(queue.tasks(view.job.reuses or view.job.id), Stage.JOIN)
+    return tuple(from_wire(RenditionFile, item) for outcome in outcomes for item in outcome.result["renditions"])
+
+
 def media_document(media: MediaInfo) -> dict[str, Any]:
     """MediaInfo as people and scripts see it: times in seconds, sizes in pixels and bytes."""
     video, audio = media.video, media.audio

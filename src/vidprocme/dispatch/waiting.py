@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from vidprocme.core.ids import TaskId
@@ -58,6 +58,7 @@ class Standing:
     bins: Mapping[Bin, BinShare]
     tenants: Mapping[str, TenantShare]
     now_ms: int
+    drained: Mapping[str, str] = field(default_factory=dict)  # machines, and who drained each
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Room:
 
 
 def standing(queue: Queue) -> Standing:
-    return Standing(queue.fleet(), queue.depth(), queue.bins(), queue.tenants(), queue.now_ms())
+    return Standing(queue.fleet(), queue.depth(), queue.bins(), queue.tenants(), queue.now_ms(), queue.drained_nodes())
 
 
 def why(
@@ -101,7 +102,7 @@ def why(
 
 def room(view: TaskView, tasks: Mapping[TaskId, TaskView], now: Standing, ours: Collection[str] = frozenset()) -> Room:
     """What is there for a task, free or not."""
-    return _room(view.task, _takers(tasks, now, ours))
+    return _room(view.task, _takers(tasks, now, ours), now)
 
 
 def in_short(reason: Reason, bin_: Bin) -> str:
@@ -168,18 +169,25 @@ def _no_taker(task: Task, takers: Sequence[PoolView], now: Standing) -> Reason |
     able = [pool for pool in takers if pool.report is None or _able(task, pool)]
     if not able:
         return Reason(NO_SUCH_PLACE, _no_place(task, takers))
-    if all(pool.info.draining for pool in able):
+    if all(drains(pool, now) for pool in able):
         what = (
             "Every pool is" if len(able) == len(takers) else f"{_count(len(able), 'pool')} could take it, but all are"
         )
-        return Reason(DRAINING, f"{what} draining and nothing new starts there. Start one: vidprocme worker.")
-    if all(pool.info.draining or _rests(pool) for pool in able):
+        mend = "`vidprocme nodes undrain` lets a machine go on" if now.drained else "Start one: vidprocme worker"
+        return Reason(DRAINING, f"{what} draining and nothing new starts there. {mend}.")
+    if all(drains(pool, now) or rests(pool) for pool in able):
         text = "The pools that could take it could not start an attempt, and try again within a minute: their logs say why."
         return Reason(CANNOT_START, text)
     return None
 
 
-def _rests(pool: PoolView) -> bool:
+def drains(pool: PoolView, now: Standing) -> bool:
+    """Whether it, or every machine of its, takes nothing new."""
+    places = pool.report.places if pool.report else ()
+    return pool.info.draining or (bool(places) and all(place.node in now.drained for place in places))
+
+
+def rests(pool: PoolView) -> bool:
     """Whether it claims nothing for a while (dispatch/rest.py)."""
     return pool.report is not None and pool.report.reasons.get(CANNOT_START, 0) > 0
 
@@ -195,18 +203,18 @@ def _no_place(task: Task, takers: Sequence[PoolView]) -> str:
 
 
 def _in_line(task: Task, takers: Sequence[PoolView], now: Standing) -> Reason:
-    at_work = [pool for pool in takers if not pool.info.draining]
+    at_work = [pool for pool in takers if not drains(pool, now)]
     waiting = now.depth.waiting_by_bin.get(task.bin, 0)
-    found, pools = _room(task, takers), _count(len(at_work), "pool")
+    found, pools = _room(task, takers, now), _count(len(at_work), "pool")
     free = f"{found.busy} of {found.slots} slots that could take it are busy, on {pools}"
     if not found.slots:
         free = f"{pools} just began, and what is there is not known yet"
     return Reason(IN_LINE, f"In line: {waiting} wait in bin {task.bin}; {free}.")
 
 
-def _room(task: Task, takers: Sequence[PoolView]) -> Room:
-    at_work = [pool for pool in takers if not pool.info.draining and not _rests(pool)]
-    places = [place for pool in at_work for place in _able(task, pool)]
+def _room(task: Task, takers: Sequence[PoolView], now: Standing) -> Room:
+    at_work = [pool for pool in takers if not drains(pool, now) and not rests(pool)]
+    places = [place for pool in at_work for place in _able(task, pool) if place.node not in now.drained]
     return Room(
         sum(place.slots for place in places),
         sum(place.busy for place in places),

@@ -28,16 +28,21 @@ MESSAGE_BYTES = 1 << 16
 
 
 def main(argv: list[str]) -> None:
-    """Run the fork server on the control socket whose number is the only argument."""
+    """Run the fork server.
+
+    Args:
+        argv: the control socket's number, and how much less urgent its children are than itself (0..19).
+    """
     from vidprocme.executor import worker  # the costly imports happen here, once, before anything is opened
 
     control = socket.socket(fileno=int(argv[0]))
-    _Server(control, worker).serve()
+    _Server(control, worker, int(argv[1])).serve()
 
 
 class _Server:
-    def __init__(self, control: socket.socket, worker: Any) -> None:
+    def __init__(self, control: socket.socket, worker: Any, nice: int = 0) -> None:
         self.control = control
+        self.nice = nice
         self.worker = worker
         self.children: dict[int, str] = {}  # pid -> id
         self.pids: dict[str, int] = {}
@@ -104,6 +109,8 @@ class _Server:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == 1:
                 os._exit(1)  # the server died before the death signal was set
+            # Encoders and engines take every core there is: what answers a person must come first.
+            os.nice(self.nice)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)

@@ -70,6 +70,7 @@ class LocalExecutor:
     """See executor.base.Executor. One thread calls everything but `wake`.
 
     `settings` is what the attempts' processes get of the settings (stages.context.StageSettings, as on the wire).
+    `nice`: how much less urgent to the kernel than this process they are, 0..19.
     `memory_bytes`: what one attempt's processes may have, those of model places excepted; 0: no limit.
     """
 
@@ -81,11 +82,13 @@ class LocalExecutor:
         *,
         model_threads: int,
         memory_bytes: int = 0,
+        nice: int = 0,
         stall_grace_s: float = STALL_GRACE_S,
         server_grace_s: float = SERVER_GRACE_S,
     ) -> None:
         self._stall_grace_s, self._server_grace_s = stall_grace_s, server_grace_s
         self._memory_bytes, self._weighed_s = memory_bytes, 0.0
+        self._nice = nice
         self._places = {place.id: place for place in places}
         self._settings, self._scratch, self._model_threads = settings, scratch, model_threads
         self._selector = selectors.DefaultSelector()
@@ -105,7 +108,7 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "vidprocme.executor.forkserver", str(theirs.fileno()), str(self._nice)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

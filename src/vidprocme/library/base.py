@@ -97,6 +97,10 @@ class SearchIndex(Protocol):
         """The newest other job of the video that shows this one; None when no video does, or there is no other."""
         ...
 
+    def jobs_of(self, video: VideoId) -> list[JobId]:
+        """All jobs of a video that were seen, newest first."""
+        ...
+
     def forget_job(self, job: JobId) -> bool:
         """Forget a job, and the video that shows it with all its moments. False: no video did."""
         ...

@@ -1,10 +1,12 @@
-"""Captions as the files that players and scripts read: WebVTT, SubRip, JSON. Each is valid without a caption."""
+"""Captions as the files that players, scripts and tables read: WebVTT, SubRip, JSON, CSV. Each is valid without a caption."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +35,31 @@ def captions_json(captions: Sequence[Caption]) -> str:
     return json.dumps({"captions": caption_items(captions)}, ensure_ascii=False, indent=1) + "\n"
 
 
+def captions_jsonl(captions: Sequence[Caption]) -> str:
+    """One caption on a line, each as `caption_items` gives it."""
+    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in caption_items(captions))
+
+
+def captions_csv(captions: Sequence[Caption]) -> str:
+    """A table with a head (RFC 4180). A text that a spreadsheet would compute begins with a quote (CWE-1236)."""
+    out = io.StringIO(newline="")
+    table = csv.writer(out)
+    table.writerow(["start_s", "end_s", "frame_time_s", "text", "model"])
+    for item in caption_items(captions):
+        times = [item["start_s"], item["end_s"], item["frame_time_s"]]
+        table.writerow([*times, _inert(item["text"]), _inert(item["model"])])
+    return out.getvalue()
+
+
+WRITERS: Mapping[str, tuple[Callable[[Sequence[Caption]], str], str]] = {  # format: writer, media type
+    "json": (captions_json, "application/json"),
+    "jsonl": (captions_jsonl, "application/jsonl"),
+    "srt": (srt, "application/x-subrip"),
+    "vtt": (vtt, "text/vtt"),
+    "csv": (captions_csv, "text/csv"),
+}
+
+
 def caption_items(captions: Sequence[Caption]) -> list[dict[str, Any]]:
     """JSON values for captions, in order of time: start_s, end_s and frame_time_s in seconds, text, model."""
     return [
@@ -56,6 +83,16 @@ def _cues(captions: Sequence[Caption]) -> Iterator[tuple[Fraction, Fraction, str
             start = Fraction(round(caption.start * 1000), 1000)
             end = Fraction(round(caption.end * 1000), 1000)
             yield start, max(end, start + Fraction(1, 1000)), text
+
+
+def _inert(text: str) -> str:
+    """Control characters as blanks, and nothing that begins like a formula, also not after blanks."""
+    plain = _CONTROL.sub(" ", text)
+    return (
+        f"'{plain}"
+        if plain.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"))
+        else plain
+    )
 
 
 def _escaped(text: str) -> str:

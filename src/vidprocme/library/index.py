@@ -100,6 +100,13 @@ class SqliteIndex:
             ).fetchone()
         return JobId(row[0]) if row else None
 
+    def jobs_of(self, video: VideoId) -> list[JobId]:
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT job FROM jobs WHERE video = ? ORDER BY created_ms DESC, job DESC", (video,)
+            ).fetchall()
+        return [JobId(job) for (job,) in rows]
+
     def forget_job(self, job: JobId) -> bool:
         with self._writing() as connection:
             row = connection.execute("SELECT id FROM videos WHERE job = ?", (job,)).fetchone()

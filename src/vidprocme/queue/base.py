@@ -26,6 +26,7 @@ from vidprocme.queue.views import (
     JobView,
     Keep,
     Lately,
+    Minute,
     PlaceReport,
     PoolInfo,
     PoolReport,
@@ -53,6 +54,7 @@ __all__ = [
     "JobView",
     "Keep",
     "Lately",
+    "Minute",
     "NewJob",
     "PlaceReport",
     "PoolInfo",
@@ -289,6 +291,10 @@ class Queue(Rules, Protocol):
 
     def ended_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Count]:
         """How many attempts ended how, in the minutes that begin in [from_ms, to_ms), oldest first; 48 h are kept."""
+        ...
+
+    def brought_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Minute]:
+        """What came of it in the same minutes: frames described, jobs ended."""
         ...
 
     def jobs(self, *, limit: int = 100, active: bool = False) -> tuple[JobView, ...]:

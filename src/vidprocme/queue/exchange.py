@@ -90,8 +90,10 @@ class BeatAnswer:
 
     known: False when this pool was taken for dead (it stood still, or the queue was away for longer than its presence) and
         forgotten: it has to join again, and to count its totals from nothing.
+    drained: machines on which nothing new is to start.
     """
 
     lost: tuple[Lease, ...] = ()
     cancel: tuple[Lease, ...] = ()
     known: bool = True
+    drained: frozenset[str] = frozenset()

@@ -17,7 +17,18 @@ from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
 from vidprocme.core.resources import PlaceKind
 from vidprocme.core.shares import BinShare, TenantShare
 from vidprocme.queue import codec, connect, series, terms, unreadable
-from vidprocme.queue.base import HEADS, AttemptRecord, Count, Depth, JobView, Lately, Position, ServerInfo, TaskView
+from vidprocme.queue.base import (
+    HEADS,
+    AttemptRecord,
+    Count,
+    Depth,
+    JobView,
+    Lately,
+    Minute,
+    Position,
+    ServerInfo,
+    TaskView,
+)
 from vidprocme.queue.keys import Keys, split_line, stage_of
 from vidprocme.queue.tasktext import line_of
 
@@ -84,6 +95,9 @@ class QueueReader:
 
     def ended_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Count]:
         return series.read(self, from_ms, to_ms)
+
+    def brought_by_minute(self, from_ms: int, to_ms: int) -> Sequence[Minute]:
+        return series.brought(self, from_ms, to_ms)
 
     def drained_nodes(self) -> Mapping[str, str]:
         return dict(sorted(_pairs(self.command("HGETALL", self._keys.of("drained"))).items()))

@@ -304,8 +304,9 @@ class RedisQueue(QueueReader):
         args: list[str | int] = [holder, lease_ms, presence_ms, *codec.report_args(report, totals)]
         for lease in leases:
             args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
-        lost, cancel, known = self.run("beat", *args)
-        return BeatAnswer(tuple(leases[i - 1] for i in lost), tuple(leases[i - 1] for i in cancel), bool(known))
+        lost, cancel, known, drained = self.run("beat", *args)
+        gone, stopped = (tuple(leases[i - 1] for i in some) for some in (lost, cancel))
+        return BeatAnswer(gone, stopped, bool(known), frozenset(drained))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
         job = tasks[0].job if tasks else ""

@@ -59,6 +59,12 @@ class PoolView:
     info: PoolInfo
     report: PoolReport | None = None
 
+    @property
+    def node(self) -> str:
+        """Its machine, as its places name it."""
+        places = self.report.places if self.report else ()
+        return places[0].node if places else self.info.host
+
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
@@ -181,6 +187,15 @@ class Lately:
 
     seconds: int = 0
     ended: Mapping[Stage, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What one minute brought: frames that were described, and jobs by how they ended."""
+
+    minute_ms: int  # the minute's beginning
+    frames: int = 0
+    jobs: Mapping[JobState, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

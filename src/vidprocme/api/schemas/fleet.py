@@ -87,7 +87,7 @@ class PlaceDocument(Document):
 
     id: str
     node: str
-    kind: str = Field(description="`gpu`, `cpu`, `server`")
+    kind: str = Field(description="`gpu`, `cpu`, `cpu_model`, `server`")
     name: str
     simulated: bool
     slots: int
@@ -108,12 +108,12 @@ class PlaceList(Document):
 
 
 class NodeDocument(Document):
-    """A machine with at least one pool. `state`: working, draining (takes nothing new)."""
+    """A machine that has a pool, or is drained. `state`: working, draining (takes nothing new)."""
 
     id: str
     state: str
     pools: int
-    started_at: str
+    started_at: str | None = Field(description="of its oldest pool; null: none is there")
     drained_by: str | None
     places: list[PlaceDocument]
 
@@ -164,6 +164,7 @@ class TenantDocument(Document):
     limit: int | None
     running: int
     used_core_s: float = Field(description="decayed use, in seconds of a core; it halves every ten minutes")
+    etag: str
 
 
 class TenantList(Document):

@@ -40,7 +40,7 @@
 --   <p>ev             stream  events, each one field `e` (JSON), MAXLEN ~
 --   <p>states         hash    tasks by state
 --   <p>stat           hash    totals by name (core/counts.py)
---   <p>min:<minute>   hash    `bin|stage|kind|code` -> count, 48 h
+--   <p>min:<minute>   hash    `bin|stage|kind|code` -> count of attempts, `bin|stage|frames|` -> frames described, `job||state|` -> jobs that ended; 48 h
 --   <p>rest           zset    what goes on in steps;  <p>rest:at hash: see _steps.lua
 --   <p>wake           list    doorbell tokens, at most 64
 --   <p>said           list    what persons asked lately and were answered, see _said.lua
@@ -81,7 +81,7 @@ local function sort_of(text)
   if not sort then
     local said = cjson.decode(text).d
     sort = {stage = said.stage, line = said.line, bin = string.match(said.line, '^[^|]*'), rule = said.after_rule, fatal = said.fatal_to_job,
-      tries = said.limits.tries, lost = said.limits.lost}
+      tries = said.limits.tries, lost = said.limits.lost, model = type(said.model) == 'string' and said.model}
     SORTS[text] = sort
   end
   return sort

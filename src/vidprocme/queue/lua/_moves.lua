@@ -80,7 +80,7 @@ local function enter(task, state, info, sets)
   end
 end
 
--- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place;
+-- The one way a task changes its state. `info`: due, until (ms), and for the event holder, token, outcome, code, place, model;
 -- given_up: it had ended before, and nothing follows from it; silent: no event yet.
 -- `sets`: fields and values of the task's hash that change with it.
 local function move(task, to, info, sets)
@@ -111,6 +111,7 @@ local function move(task, to, info, sets)
   write_event('task.' .. to, task.job, ',"task":"' .. task.id .. '","stage":"' .. task.stage .. '"'
     .. (info.holder and ',"holder":' .. quoted(info.holder) .. ',"token":"' .. info.token .. '"' or '')
     .. (info.place and ',"place":' .. quoted(info.place) or '')
+    .. (info.model and ',"model":' .. quoted(info.model) or '')
     .. (info.outcome and ',"outcome":"' .. info.outcome .. '"' or '')
     .. (info.code and info.code ~= '' and ',"code":' .. quoted(info.code) or '')
     .. (info.poison and ',"poison":"1"' or ''))
@@ -189,6 +190,8 @@ local function close_jobs()
       place(P .. 'active', id)
       if not job.used then place(P .. 'ended:' .. (state == 'succeeded' and state or 'failed'), id, NOW_WORD) end
       add(TOTALS, 'job.' .. state, 1)
+      MINUTE = 'min:' .. math.floor(NOW / 60000)
+      gain(MINUTE, 'job||' .. state .. '|', 1)
       emit('job.ended', id, nil, {state = state})
     end
   end
@@ -268,6 +271,9 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   if next == 'retry' then task.score = 0 end
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to ~= 'dead' and to ~= 'cancelled') end
+  if next == 'succeed' and task.stage == 'describe' then
+    gain(MINUTE, task.bin .. '|describe|frames|', tonumber(string.match(outcome, '"captions":(%d+)')) or 0)
+  end
   move(task, to, {due = NOW + delay, holder = holder, token = token, outcome = kind, code = code,
     poison = to == 'dead' and poison and '1'}, sets)
 end

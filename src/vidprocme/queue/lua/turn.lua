@@ -128,7 +128,7 @@ for position = 1, claims do
     fence = fence or call('INCRBY', P .. 'fence', claims) - claims
     task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
     task.started, task.call, task.rate, task.ends = NOW_WORD, name, ARGV[i + 2], until_word
-    move(task, 'running', {['until'] = until_word, holder = holder, token = task.token, place = task.place},
+    move(task, 'running', {['until'] = until_word, holder = holder, token = task.token, place = task.place, model = task.sort.model},
       {'lease', task.token .. '|' .. NOW_WORD .. '|' .. task.rate .. '|' .. name .. '|' .. holder .. '|' .. task.place})
     grant(position, task)
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then

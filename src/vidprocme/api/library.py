@@ -1,0 +1,242 @@
+"""/v1/videos: the library. What a video is called, what it holds, and how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from vidprocme.api.access import AsCaller, needs
+from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.problems import documented
+from vidprocme.api.schemas.access import Scope
+from vidprocme.api.schemas.videos import Accepted, RedescribeWish, VideoDocument, VideoList, VideoPatch
+from vidprocme.api.shelf import Shelf, document, find, notes_of, removals_of, summary
+from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
+from vidprocme.core.ids import JobId, VideoId
+from vidprocme.core.job import JobState
+from vidprocme.dispatch.removing import remove
+from vidprocme.library.notes import Removal, VideoNote
+from vidprocme.queue.kept import NEW
+
+router = APIRouter(dependencies=[needs(Scope.READ)])
+
+VIDEOS_MOST = 1_000_000
+END_WAIT_S = 2.5  # a cancel ends what runs within 1.5 s
+STEP_S = 0.1
+REMOVE_EVERY_S = 2.0
+TAG_CHARS_MOST, VALUE_CHARS_MOST = 100, 1000
+LOG = logging.getLogger("vidprocme.api.library")
+
+IfMatch = Annotated[str | None, Header(alias="If-Match")]
+
+
+@router.get("/v1/videos", responses=documented(422, 503))
+def list_videos(
+    desk: AtDesk,
+    caller: AsCaller,
+    q: Annotated[str, Query(description="a part of the title or name, in any case")] = "",
+    state: Annotated[list[JobState] | None, Query(description="of its newest job; several: any of them")] = None,
+    tag: Annotated[list[str] | None, Query(description="in any case; several: all of them")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> VideoList:
+    """Videos, newest first."""
+    after = _key_of(cursor) if cursor is not None else None
+    records = desk.index.videos(VIDEOS_MOST)
+    views = {view.job.id: view for view in desk.queue.jobs_named([record.job for record in records])}
+    notes = {record.id: record.doc for record in notes_of(desk).list()}
+    gone = {job for record in removals_of(desk).list() for job in record.doc.jobs}
+    wanted, tags = q.casefold(), {one.casefold() for one in tag or ()}
+    found = []
+    for record in records:
+        view, note = views.get(record.job), notes.get(record.id)
+        if view is None or view.job.id in gone or not caller.sees(view.job.tenant):
+            continue
+        if state and view.state not in state:
+            continue
+        if tags and not tags <= {one.casefold() for one in (note.tags if note else ())}:
+            continue
+        if wanted in record.name.casefold() or (note and wanted in note.title.casefold()):
+            found.append((record, view, note))
+    found.sort(key=lambda one: (one[0].created_ms, one[0].id), reverse=True)
+    rest = [one for one in found if after is None or (one[0].created_ms, one[0].id) < after]
+    page = rest[:limit]
+    more = _cursor_of(page[-1][0].created_ms, page[-1][0].id) if len(rest) > limit else None
+    return VideoList(items=[summary(*one) for one in page], next_cursor=more, total_estimate=len(found))
+
+
+@router.get("/v1/videos/{video_id}", responses=documented(404, 422, 503))
+def show_video(video_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> VideoDocument:
+    """One video with what was made of it."""
+    return _told(find(desk, caller, video_id), response)
+
+
+@router.patch(
+    "/v1/videos/{video_id}", dependencies=[needs(Scope.SUBMIT)], responses=documented(404, 409, 412, 422, 503)
+)
+def change_video(
+    video_id: str, wish: VideoPatch, desk: AtDesk, caller: AsCaller, response: Response, if_match: IfMatch = None
+) -> VideoDocument:
+    """Give it a title, tags or metadata. Fields that are not given stay."""
+    shelf = find(desk, caller, video_id)
+    _agree(if_match, shelf)
+    old = shelf.note.doc if shelf.note else VideoNote()
+    note = VideoNote(
+        title=old.title if wish.title is None else " ".join(wish.title.split()),
+        tags=old.tags if wish.tags is None else _tags(wish.tags),
+        metadata=old.metadata if wish.metadata is None else _metadata(wish.metadata),
+    )
+    try:
+        notes_of(desk).put(shelf.id, note, if_match=shelf.note.etag if shelf.note else NEW)
+    except Fatal as error:
+        if error.code != "RECORD_CHANGED":
+            raise
+        raise _changed(shelf) from error
+    return _told(find(desk, caller, video_id), response)
+
+
+@router.delete(
+    "/v1/videos/{video_id}",
+    dependencies=[needs(Scope.SUBMIT)],
+    status_code=204,
+    responses={**documented(404, 409, 412, 422, 503), 202: {"description": "Nobody sees it; what runs still ends"}},
+)
+def delete_video(video_id: str, desk: AtDesk, caller: AsCaller, if_match: IfMatch = None) -> Response:
+    """Cancel what runs of it and forget all its jobs. Its files go with the next `vidprocme gc`."""
+    shelf = find(desk, caller, video_id)
+    _agree(if_match, shelf)
+    ours = {view.job.id for view in shelf.jobs}
+    if shelf.hidden:
+        others = desk.queue.jobs_named(desk.index.jobs_of(shelf.id))
+        if any(view.job.reuses in ours for view in others if view.job.id not in ours):
+            raise Fatal(
+                "VIDEO_IN_USE",
+                f"Another job uses the frames of video {shelf.id}.",
+                "Delete it when that job is forgotten.",
+            )
+    removals_of(desk).put(shelf.id, Removal(tuple(view.job.id for view in shelf.jobs)))
+    ends = time.monotonic() + END_WAIT_S
+    while not (gone := _remove(desk, shelf.id)) and time.monotonic() < ends:
+        time.sleep(STEP_S)
+    return Response(status_code=204 if gone else 202)
+
+
+@router.post(
+    "/v1/videos/{video_id}/redescribe",
+    status_code=202,
+    dependencies=[needs(Scope.SUBMIT)],
+    responses=documented(404, 409, 422, 503),
+)
+def redescribe_video(
+    video_id: str, wish: RedescribeWish, desk: AtDesk, caller: AsCaller, response: Response
+) -> Accepted:
+    """Captions for the kept frames, by another model or prompt. Nothing is decoded again."""
+    shelf = find(desk, caller, video_id)
+    base = shelf.jobs[0]
+    fields = {"model": wish.model} | ({"prompt": wish.prompt} if wish.prompt else {})
+    submission = desk.control.describe(base.job.id, desk.house.recipe(fields))
+    view = desk.queue.job(submission.job)
+    response.headers["Location"] = f"/v1/jobs/{submission.job}"
+    return Accepted(
+        id=submission.job,
+        video=shelf.id,
+        state=view.state.value if view else JobState.QUEUED.value,
+        created=submission.created,
+        bin=submission.bin.value,
+    )
+
+
+async def keep_removing(desk: Desk) -> None:
+    """See to it that what was asked to go goes, also what a server before this one was asked."""
+    while True:
+        try:
+            for record in await run_in_threadpool(lambda: removals_of(desk).list()):
+                await run_in_threadpool(_remove, desk, record.id)
+        except (VidprocmeError, OSError) as error:
+            LOG.debug("videos that were deleted could not be seen to: %s", error)
+        await asyncio.sleep(REMOVE_EVERY_S)
+
+
+def _remove(desk: Desk, video: str) -> bool:
+    """One step. True: it is gone."""
+    records = removals_of(desk)
+    record = records.get(video)
+    if record is None:
+        return True
+    if not remove(desk.queue, desk.control, [JobId(job) for job in record.doc.jobs]):
+        return False
+    left = desk.queue.jobs_named(desk.index.jobs_of(VideoId(video)))
+    if not left:
+        notes_of(desk).delete(video)
+    with contextlib.suppress(Fatal):  # somebody asked again meanwhile
+        records.delete(video, if_match=record.etag)
+    return True
+
+
+def _told(shelf: Shelf, response: Response) -> VideoDocument:
+    made = document(shelf)
+    response.headers["ETag"] = f'"{made.etag}"'
+    return made
+
+
+def _agree(if_match: str | None, shelf: Shelf) -> None:
+    if if_match is not None and if_match.strip() != "*" and f'"{shelf.etag}"' not in if_match:
+        raise _changed(shelf)
+
+
+def _changed(shelf: Shelf) -> Fatal:
+    return Fatal(
+        "ETAG_MISMATCH",
+        f"Video {shelf.id} was changed by somebody else meanwhile.",
+        "Read it again, and repeat your change if it still holds.",
+        {"etag": shelf.etag},
+    )
+
+
+def _tags(tags: list[str]) -> tuple[str, ...]:
+    """Without blanks around, each once in whatever case, in order."""
+    found: dict[str, str] = {}
+    for tag in (" ".join(tag.split()) for tag in tags):
+        if not tag or len(tag) > TAG_CHARS_MOST:
+            raise BadWish(
+                "TAG_BAD",
+                f"A tag has 1 to {TAG_CHARS_MOST} characters; this one has {len(tag)}.",
+                "Make it shorter, or leave it out.",
+                {"field": "tags"},
+            )
+        found.setdefault(tag.casefold(), tag)
+    return tuple(found.values())
+
+
+def _metadata(pairs: dict[str, str]) -> dict[str, str]:
+    for name, value in pairs.items():
+        if not 0 < len(name) <= TAG_CHARS_MOST or len(value) > VALUE_CHARS_MOST:
+            raise BadWish(
+                "METADATA_BAD",
+                f"A name of metadata has 1 to {TAG_CHARS_MOST} characters, a value at most {VALUE_CHARS_MOST}.",
+                "Make them shorter; files belong elsewhere.",
+                {"field": "metadata"},
+            )
+    return pairs
+
+
+def _cursor_of(created_ms: int, video: str) -> str:
+    return base64.urlsafe_b64encode(f"{created_ms} {video}".encode()).decode().rstrip("=")
+
+
+def _key_of(cursor: str) -> tuple[int, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+        created_ms, video = text.split(" ")
+        return int(created_ms), video
+    except ValueError:
+        raise BadWish(
+            "CURSOR_BAD", f"{cursor[:100]!r} is no cursor of this list.", "Take `next_cursor` of the page before."
+        ) from None

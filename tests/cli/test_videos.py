@@ -1,0 +1,58 @@
+"""`vidprocme videos` and `export`, here and over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from tests.api.shelved import jpeg, shelve
+from tests.cli.things import documents, said
+from vidprocme.dispatch.follower import follow
+from vidprocme.wiring import House
+
+Capsys = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("both_ways")
+
+
+@pytest.fixture
+def video(house: House, tmp_path: Path) -> str:
+    made = shelve(house, tmp_path, [jpeg(99), jpeg(50)], ["a \x1b[31mman", "=1+1"], name="cl\x1bip.mp4")
+    with contextlib.closing(house.open_index()) as index:
+        while follow(house.queue, house.blobs, index, block_ms=1):
+            pass
+    return made
+
+
+def test_a_video_is_listed_shown_and_removed(video: str, capsys: Capsys) -> None:
+    head, row = said(capsys, "videos", "ls")[0].splitlines()
+    assert head.split()[0] == "VIDEO" and row.split()[:2] == [video, "succeeded"] and "\x1b" not in row
+    assert documents(capsys, "videos", "ls", "--state", "failed") == [{"items": []}]
+    page = said(capsys, "videos", "show", video)[0]
+    assert "2 frames, 2 captions" in page and "\x1b" not in page
+    (shown,) = documents(capsys, "videos", "show", video)
+    assert (shown["id"], shown["captions"]) == (video, 2)
+
+    assert said(capsys, "videos", "rm", video, "--yes")[0] == f"{video}: removed.\n"
+
+    assert "VIDEO_UNKNOWN" in said(capsys, "videos", "show", video, status=5)[1]
+
+
+def test_a_page_is_opened_at_a_moment(video: str, both_ways: str, capsys: Capsys) -> None:
+    if both_ways == "here":
+        assert "SERVER_NONE" in said(capsys, "videos", "open", video, status=1)[1]
+        return
+    assert said(capsys, "videos", "open", f"{video}@1:02.5", "--print")[0].endswith(f"/videos/{video}?t=62.5\n")
+    assert "TIME_UNREADABLE" in said(capsys, "videos", "open", f"{video}@x", status=2)[1]
+
+
+def test_captions_are_exported(video: str, tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "words.csv"
+
+    said(capsys, "export", video, "-o", str(out))
+    assert out.read_text().splitlines()[2].endswith(",'=1+1,demo")
+    said(capsys, "export", "job_1", "--format", "vtt", "-o", str(out))
+    assert out.read_text().startswith("WEBVTT\n")
+    assert "VIDEO_UNKNOWN" in said(capsys, "export", "vid_none", status=5)[1]
+    assert "OUT_UNWRITABLE" in said(capsys, "export", video, "-o", str(tmp_path / "no" / "x.srt"), status=1)[1]
