@@ -23,7 +23,7 @@ from vidprocme.core.ids import video_id
 from vidprocme.core.job import Recipe, Source
 from vidprocme.wiring import House
 
-# `VIDPROCME_TEST_EXAMPLES=100` looks longer.
+# `make test-all` sends 60.
 EXAMPLES = int(os.environ.get("VIDPROCME_TEST_EXAMPLES", "6"))
 ENDLESS = ["stream_events"]
 HELD_TO = [
