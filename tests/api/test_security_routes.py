@@ -68,24 +68,6 @@ CLOSED = [route for route in ROUTES if (route.method, route.path) not in PUBLIC]
 OF_A_TENANT = [route for route in CLOSED if route.path.startswith(OF_TENANTS)]
 
 
-# Routes of which it is known that they do not look at the tenant or the scope yet.
-NOT_YET = {
-    "GET /v1/jobs",
-    "GET /v1/jobs/{job_id}",
-    "POST /v1/jobs/{job_id}/cancel",
-    "POST /v1/jobs/{job_id}/retry",
-    "GET /v1/jobs/{job_id}/captions.vtt",
-    "GET /v1/jobs/{job_id}/renditions/{name}.mp4",
-}
-
-
-def each(found: list[Route]) -> pytest.MarkDecorator:
-    marks = {True: [pytest.mark.xfail(reason="not yet", strict=False)], False: []}
-    return pytest.mark.parametrize(
-        "route", [pytest.param(route, marks=marks[str(route) in NOT_YET], id=str(route)) for route in found]
-    )
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[House]:
     settings = Settings(
@@ -139,7 +121,7 @@ def test_without_a_key_nothing_is_answered(asking: Keyed, route: Route) -> None:
         assert answer.json()["code"] == "KEY_NEEDED"
 
 
-@each([route for route in CLOSED if least(route) is not Scope.READ])
+@pytest.mark.parametrize("route", [route for route in CLOSED if least(route) is not Scope.READ], ids=str)
 def test_too_small_a_scope_is_refused_before_anything_is_looked_at(
     clients: dict[str, httpx.Client], route: Route
 ) -> None:
@@ -163,7 +145,7 @@ def upload_of(client: httpx.Client, tenant: str) -> str:
     return answer.headers["location"].rpartition("/")[2]
 
 
-@each(OF_A_TENANT)
+@pytest.mark.parametrize("route", OF_A_TENANT, ids=str)
 def test_another_tenants_ids_are_not_there(clients: dict[str, httpx.Client], house: House, route: Route) -> None:
     """The same answer as for an id that nobody has, but for the id in its words."""
     source = Source(f"file:///{SHA256}.mp4", "secret.mp4", SHA256, 10)
@@ -190,7 +172,7 @@ LISTS = [
 ]
 
 
-@each(LISTS)
+@pytest.mark.parametrize("route", LISTS, ids=str)
 def test_lists_leave_other_tenants_out(clients: dict[str, httpx.Client], house: House, route: Route) -> None:
     source = Source(f"file:///{SHA256}.mp4", "secret.mp4", SHA256, 10)
     house.control.submit(source, Recipe(), tenant="other")
@@ -208,7 +190,7 @@ EVERYBODYS = [
 ]
 
 
-@each(EVERYBODYS)
+@pytest.mark.parametrize("route", EVERYBODYS, ids=str)
 def test_a_tenants_key_changes_nothing_that_all_share(clients: dict[str, httpx.Client], route: Route) -> None:
     answer = send(clients["zoo admin"], route)
     assert answer.status_code == 403 and answer.json()["code"] == "TENANT_NOT_YOURS", answer.text

@@ -1,5 +1,4 @@
-import "@fontsource-variable/instrument-sans/wght.css";
-import "@fontsource-variable/geist-mono/wght.css";
+import "./fonts.css";
 import "./tokens.css";
 import "./base.css";
 import "./pages/pages.css";

@@ -6,7 +6,7 @@ import { queries } from "../api";
 import { clock } from "../format";
 import { live, useLiveState } from "../live";
 import { choose, usePrefs } from "../prefs";
-import { useAlerts, useSession } from "../queries";
+import { useOverview, useSession } from "../queries";
 import { Tray } from "../upload/Tray";
 import { words } from "../words";
 import { Button } from "./basic";
@@ -116,8 +116,7 @@ export function Shell() {
 function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: boolean }) {
   const state = useLiveState();
   const { theme } = usePrefs();
-  const alerts = useAlerts("open");
-  const open = alerts.data?.items.length ?? 0;
+  const open = useOverview().data?.alerts_open ?? 0; // the stream renews it
   const dark = document.documentElement.dataset.theme === "dark";
   const signOut = async () => {
     await fetch("/v1/session", { method: "DELETE" });

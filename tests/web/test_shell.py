@@ -1,0 +1,152 @@
+"""The frame around every page: how it looks to machines and people, who is let in, and one stream for all tabs."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import expect
+
+from tests.web.conftest import DESK, PHONE, Opens, axe, overflow_px
+from vidprocme.core.resources import PlaceKind
+from vidprocme.queue.base import PlaceReport, PoolInfo, PoolReport
+from vidprocme.wiring import House
+
+PLACES = ["/", "/videos", "/search", "/jobs", "/fleet", "/alerts", "/settings"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_every_place_can_be_used_by_everybody(opens: Opens, theme: str, size: tuple[int, int]) -> None:
+    watched = opens(theme=theme, size=size)
+    for place in PLACES:
+        page = watched.open(place)
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        assert axe(page) == [], place
+        assert overflow_px(page) <= 0, place
+
+
+def test_axe_finds_what_is_planted(opens: Opens) -> None:
+    page = opens().open("/settings")
+    page.evaluate(
+        """() => document.querySelector('main').insertAdjacentHTML('beforeend',
+        '<img src="/icon.svg"><button></button><p style="color:#bbb;background:#fff">pale</p><input>')"""
+    )
+    # The policy refuses the style attribute, which is said on the console; the element is pale by a class of its own then.
+    page.evaluate("() => { const p = document.querySelector('main p:last-of-type'); p.style.color = '#bbb' }")
+
+    rules = {found.partition(":")[0] for found in axe(page)}
+    assert {"image-alt", "button-name", "label"} <= rules
+
+
+def test_a_fault_on_a_page_is_noticed(opens: Opens) -> None:
+    watched = opens()
+    page = watched.open("/settings")
+    page.evaluate("() => console.error('planted: said')")
+    page.evaluate("() => { setTimeout(() => { throw new Error('planted: thrown') }) }")
+    page.evaluate("() => fetch('http://127.0.0.1:9/planted').catch(() => {})")
+    page.wait_for_timeout(50)
+
+    found = " ".join(watched.found())
+    assert all(
+        word in found
+        for word in ("planted: said", "planted: thrown", "request to elsewhere: http://127.0.0.1:9/planted")
+    )
+    watched.expect("planted", "ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT", "Content Security Policy")
+
+
+def test_a_script_that_is_written_into_the_page_does_not_run(opens: Opens) -> None:
+    watched = opens()
+    watched.expect("Content Security Policy")
+    page = watched.open("/settings")
+    page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = true'; document.body.append(s) }"
+    )
+
+    assert page.evaluate("() => window.ran") is None
+    assert any("Content Security Policy" in fault for fault in watched.faults)
+
+
+def test_by_keyboard_alone(opens: Opens) -> None:
+    page = opens().open("/jobs")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    expect(page).to_have_url(re.compile("/fleet$"))
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox")
+    expect(field).to_be_focused()
+    assert axe(page) == []
+    page.keyboard.type("sett")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/settings"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_theme_is_kept(opens: Opens) -> None:
+    page = opens(theme="light").open("/settings")
+    page.get_by_role("button", name="Dark").first.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_who_has_no_key_is_asked_for_one(opens: Opens, site: str) -> None:
+    with httpx.Client(base_url=site, trust_env=False) as client:
+        key = client.post("/v1/keys", json={"name": "ana", "scope": "admin"}).json()["key"]
+    watched = opens()
+    watched.expect("status of 401")  # the browser says it of every refused request
+    page = watched.open("/jobs")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert axe(page) == []
+
+    field = page.get_by_label("Key", exact=True)
+    field.fill("vp_wrong")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    field.fill(key)
+    field.press("Enter")
+    expect(page.get_by_role("navigation", name="Places")).to_be_visible()
+    expect(page).to_have_url(re.compile("/jobs$"))
+    page.reload()
+    expect(page.get_by_role("navigation", name="Places")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_all_tabs_of_a_browser_share_one_stream(opens: Opens, app: FastAPI, house: House) -> None:
+    first = opens()
+    first.open("/settings")
+    expect(first.page.get_by_text("Live", exact=True)).to_be_visible()
+    second = opens(beside=first)
+    second.open("/settings")
+    expect(second.page.get_by_text("Live", exact=True)).to_be_visible()
+    assert len(app.state.desk.hub.listeners) == 1
+
+    first.page.close()
+    # Whoever leads now hears what happens: the fleet's page of the other tab shows a pool as it comes.
+    page = second.page
+    page.get_by_role("link", name="Fleet").click()
+    register(house)
+    expect(page.get_by_text("node-a")).to_be_visible()
+    assert len(app.state.desk.hub.listeners) == 1
+
+
+def register(house: House) -> None:
+    """A pool comes, with nothing to do."""
+    house.queue.join(PoolInfo("p", "node-a", "b", 1, 1, 1, places=1), 60_000)
+    report = PoolReport((PlaceReport("node-a/cpu", "node-a", PlaceKind.CPU, 4, 0),))
+    house.queue.beat("p", [], lease_ms=1000, presence_ms=60_000, report=report)
