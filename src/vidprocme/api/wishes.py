@@ -63,7 +63,7 @@ def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *,
     """An upload as its sender describes it, checked.
 
     Raises:
-        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_NOT_YOURS.
+        BadWish: see videos.wish_of; UPLOAD_METADATA, TENANT_NOT_YOURS.
     """
     rest = {name: value for name, value in fields.items() if name not in IGNORED}
     name = safe_name(rest.pop("filename", "") or rest.pop("name", ""))
