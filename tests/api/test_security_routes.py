@@ -186,7 +186,7 @@ EVERYBODYS = [
     route
     for route in CLOSED
     if route.method not in ("GET", "HEAD")
-    and route.path.startswith(("/v1/bins", "/v1/tenants", "/v1/nodes", "/v1/alert", "/v1/webhooks", "/v1/deliveries"))
+    and route.path.startswith(("/v1/bins", "/v1/tenants", "/v1/nodes", "/v1/alert"))
 ]
 
 

@@ -175,9 +175,11 @@ export const useJobEvents = (id: string) =>
 
 // -- videos ----------------------------------------------------------------------------------------------------------
 
+export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+
 export interface VideoSearch {
   q?: string;
-  state?: string[];
+  state?: JobState[];
   tag?: string[];
 }
 
@@ -196,7 +198,10 @@ export const useVideo = (id: string) =>
 export const useCaptions = (id: string) =>
   useQuery({
     queryKey: ["video", id, "captions"],
-    queryFn: () => told(http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } })),
+    // Among several forms of an answer its types know which one was asked for by nobody.
+    queryFn: async () =>
+      (await told(http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } }))) as Schemas["CaptionList"],
+    retry: false,
   });
 
 export const useFrames = (id: string) =>

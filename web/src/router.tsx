@@ -3,7 +3,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ErrorState, PageHead } from "./parts/basic";
 import { Shell } from "./parts/Shell";
-import type { JobSearch, VideoSearch } from "./queries";
+import type { JobSearch, JobState, VideoSearch } from "./queries";
 import { parseSearch, writeSearch } from "./query";
 import { words } from "./words";
 
@@ -12,6 +12,11 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 const list = (value: unknown): string[] | undefined => {
   const found = (Array.isArray(value) ? value : [value]).map(text).filter((one): one is string => one !== undefined);
   return found.length ? found : undefined;
+};
+const STATES: readonly JobState[] = ["queued", "running", "succeeded", "failed", "cancelled"];
+const states = (value: unknown): JobState[] | undefined => {
+  const found = list(value)?.filter((one): one is JobState => STATES.some((state) => state === one));
+  return found?.length ? found : undefined;
 };
 const number = (value: unknown): number | undefined => {
   const found = typeof value === "number" ? value : Number.parseFloat(text(value) ?? "");
@@ -29,7 +34,7 @@ const overview = createRoute({ getParentRoute: () => root, path: "/", component:
 const videos = createRoute({
   getParentRoute: () => root,
   path: "/videos",
-  validateSearch: (raw: Raw): VideoSearch => lean({ q: text(raw.q), state: list(raw.state), tag: list(raw.tag) }),
+  validateSearch: (raw: Raw): VideoSearch => lean({ q: text(raw.q), state: states(raw.state), tag: list(raw.tag) }),
   component: lazyRouteComponent(() => import("./pages/Videos")),
 });
 const video = createRoute({

@@ -15,6 +15,7 @@ from vidprocme.api.holders import Keys, Sessions
 from vidprocme.api.hub import Hub
 from vidprocme.api.limits import Limits
 from vidprocme.core.errors import VidprocmeError
+from vidprocme.dispatch.alarm import Alarm
 from vidprocme.dispatch.control import Control
 from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
@@ -50,7 +51,8 @@ class Desk:
         self.traffic = Traffic()
         self.cached = Cached()
         self.hub = Hub(lambda: self.queue)
-        self.open_alerts: Callable[[], int] = lambda: 0  # until somebody counts them
+        self.open_alerts: Callable[[], int] = lambda: 0  # where there is no watch
+        self.alarm: Alarm  # the server's watch: api/alarming.py
         self.keys = Keys(self)
         self.sessions = Sessions(self, self.keys)
         self.limits = Limits(house.settings.rate_per_s, house.settings.rate_burst)

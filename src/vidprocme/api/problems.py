@@ -22,6 +22,11 @@ CHECKSUM_MISMATCH = 460  # of tus 1.0, and of nobody else
 # Codes whose status does not follow from the error's class.
 STATUS: Mapping[str, int] = {
     "JOB_UNKNOWN": 404,
+    "ALERT_UNKNOWN": 404,
+    "RULE_UNKNOWN": 404,
+    "WEBHOOK_UNKNOWN": 404,
+    "DELIVERY_UNKNOWN": 404,
+    "RECORD_CHANGED": 409,
     "RENDITION_UNKNOWN": 404,
     "CAPTIONS_NONE": 404,
     "TASK_UNKNOWN": 404,

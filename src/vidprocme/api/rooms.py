@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vidprocme.api import (
+    alerts,
     attempts,
     audit,
     bins,
@@ -19,6 +20,7 @@ from vidprocme.api import (
     status,
     tus,
     videos,
+    webhooks,
 )
 
 ROOMS = (
@@ -38,4 +40,6 @@ ROOMS = (
     audit,
     library,
     media,
+    alerts,
+    webhooks,
 )

@@ -16,7 +16,8 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import fleet, library, overview, uploads
+from vidprocme.api import alerts, fleet, library, overview, uploads
+from vidprocme.api.alarming import alarm_of
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
@@ -51,6 +52,8 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     desk = Desk(house)
     arriving = Arriving(desk, fetch)
     operations = Operations(desk)
+    desk.alarm = alarm_of(desk)
+    desk.open_alerts = lambda: alerts.open_alerts(desk)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,6 +65,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
             await asyncio.to_thread(operations.sweep)
         desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
+        desk.alarm.start()
         marking = asyncio.create_task(_mark(house))
         removing = asyncio.create_task(library.keep_removing(desk))
         try:
@@ -70,7 +74,11 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
             marking.cancel()
             removing.cancel()
             await asyncio.gather(
-                arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop), asyncio.to_thread(operations.stop)
+                arriving.stop(),
+                desk.hub.stop(),
+                asyncio.to_thread(follower.stop),
+                asyncio.to_thread(operations.stop),
+                asyncio.to_thread(desk.alarm.stop),
             )
             desk.close()
 

@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "index": ("vidprocme.cli.index", "index", "The search index: rebuild it."),
     "gc": ("vidprocme.cli.gc", "gc", "Free what no job needs any more."),
     "auth": ("vidprocme.cli.auth", "auth", "Keep a server's key, so that verbs find it."),
+    "alerts": ("vidprocme.cli.alerts", "alerts", "What needs a person: list, acknowledge, silence; rules."),
+    "webhooks": ("vidprocme.cli.webhooks", "webhooks", "Addresses that are told what happens."),
     "keys": ("vidprocme.cli.keys", "keys", "Make, list and revoke the server's own keys."),
     "api": ("vidprocme.cli.api", "api", "Ask any path of the HTTP API."),
     "completion": ("vidprocme.cli.completion", "completion", "What a shell needs to complete verbs and ids."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from vidprocme.api.schemas.base import Document, Wish
 
@@ -83,7 +83,7 @@ class RulePatch(Wish):
     """Fields that are not given stay."""
 
     severity: Severity | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
     threshold: float | None = Field(default=None, ge=0)
     for_s: int | None = Field(default=None, ge=0, le=86400)
 
@@ -94,7 +94,7 @@ class WebhookWish(Wish):
     name: str = Field(min_length=1, max_length=100)
     url: str = Field(max_length=2000)
     events: list[str] = Field(default=["*"], max_length=20)
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class WebhookPatch(Wish):
@@ -103,7 +103,7 @@ class WebhookPatch(Wish):
     name: str | None = Field(default=None, min_length=1, max_length=100)
     url: str | None = Field(default=None, max_length=2000)
     events: list[str] | None = Field(default=None, max_length=20)
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class WebhookDocument(Document):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from vidprocme.api.schemas.base import Document, ErrorDocument, Wish
 
@@ -41,7 +41,7 @@ class BulkWish(Wish):
     bin: str | None = Field(default=None, description="where `move` moves them")
     ids: list[str] | None = Field(default=None, max_length=1000)
     filter: JobFilter | None = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class BulkAnswer(Document):

@@ -1,0 +1,82 @@
+"""The watch of one server, put together from its desk."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from vidprocme.api import alerts
+from vidprocme.api.desk import Desk
+from vidprocme.api.outbound import Allowed, client
+from vidprocme.core.errors import VidprocmeError
+from vidprocme.dispatch import delivering
+from vidprocme.dispatch.alarm import ALERTS, HISTORY, LOCKS, RULES, Alarm, Line
+from vidprocme.dispatch.delivering import Deliverer, Message, Tried, Webhook
+from vidprocme.dispatch.facts import gather
+from vidprocme.monitor.alerts import Alert, Facts
+from vidprocme.monitor.rules import Change
+
+TIMEOUT_S = 15.0
+
+
+def alarm_of(desk: Desk) -> Alarm:
+    house = desk.house
+
+    def facts() -> Facts:
+        hub = desk.hub
+        return gather(
+            lambda: desk.queue,
+            hub.current_book(),
+            hub.current_failures(),
+            house.policy.max_wait_ms,
+            desk.disk(),
+            str(house.data),
+            _failing(desk),
+        )
+
+    def on_change(id_: str, alert: Alert) -> None:
+        desk.cached.forget("overview")
+        desk.hub.tell("alerts", "alert", alerts.told(id_, alert, house.clock.now_ms()))
+
+    return Alarm(
+        lambda: desk.queue,
+        facts,
+        lambda: desk.records(ALERTS, Alert),
+        lambda: desk.records(RULES, Change),
+        lambda: desk.journal(HISTORY, Line),
+        lambda: desk.notes(LOCKS),
+        lambda: _deliverer(desk),
+        house.clock.now_ms,
+        on_change,
+    )
+
+
+def _failing(desk: Desk) -> Mapping[str, tuple[str, float]]:
+    now_ms = desk.house.clock.now_ms()
+    try:
+        hooks = desk.records(delivering.WEBHOOKS, Webhook).list()
+    except VidprocmeError:
+        return {}
+    return {
+        hook.id: (hook.doc.name, (now_ms - hook.doc.failing_since_ms) / 60_000)
+        for hook in hooks
+        if hook.doc.enabled and hook.doc.failing_since_ms
+    }
+
+
+def _deliverer(desk: Desk) -> Deliverer:
+    asker = client(Allowed(desk.house.settings.outbound_allow))
+
+    def send(url: str, headers: Mapping[str, str], body: bytes) -> int:
+        # A redirect is an answer like others: what is signed for one address is not sent to another.
+        return asker.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S).status_code
+
+    return Deliverer(
+        desk.records(delivering.WEBHOOKS, Webhook),
+        desk.records(delivering.MESSAGES, Message),
+        desk.records(delivering.CURSORS, str),
+        desk.journal(delivering.TRIES, Tried),
+        send,
+        random.Random(),
+        desk.house.clock.now_ms,
+    )

@@ -1,0 +1,256 @@
+"""Tells webhooks what happened: every message until it arrived or was tried for a day and a half.
+
+A message is a record from the moment on that it is due to somebody until it arrived or was given up, and its id is made of what it
+tells and whom: told twice it is one, and after a crash it is sent again under the id that its receiver knows. Only the server that
+holds the watch's lock delivers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vidprocme.core.clock import Rng
+from vidprocme.core.errors import Fatal, VidprocmeError
+from vidprocme.core.event import Event
+from vidprocme.core.ids import JobId
+from vidprocme.monitor import signing
+from vidprocme.queue.base import JobView, Queue
+from vidprocme.queue.kept import NEW, Journal, Record, RecordStore
+
+WEBHOOKS, MESSAGES, TRIES, CURSORS = "webhook", "message", "deliveries", "cursor"
+EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "alert.opened", "alert.resolved")
+TEST = "test"
+PAUSES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400)  # before the second try and each next one
+AT_ONCE = 8
+EACH_AT_ONCE = 2  # of one webhook: a slow one holds up no other
+BATCH = 500
+OLD_SECRET_MS = 24 * 3_600_000
+GONE = 410  # the receiver wants no more
+
+# Sends a message, and returns HTTP's status. Raises what it cannot.
+Send = Callable[[str, Mapping[str, str], bytes], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """See WebhookDocument. `old_secret` signs too until `old_until_ms`. `tenant`: only of its jobs; None: of all."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    secret: str
+    created_ms: int
+    enabled: bool = True
+    tenant: str | None = None
+    old_secret: str = ""
+    old_until_ms: int = 0
+    failing_since_ms: int = 0
+    last_status: int | None = None
+    last_ms: int = 0
+
+    def wants(self, event: str, tenant: str | None) -> bool:
+        """`tenant`: whose job it is about; None: it is about the house."""
+        mine = self.tenant is None or self.tenant == tenant
+        return self.enabled and mine and ("*" in self.events or event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that a webhook is still to be told."""
+
+    webhook: str
+    event: str
+    payload: dict[str, Any]
+    next_ms: int
+    attempt: int = 0  # made already
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """See DeliveryDocument."""
+
+    message_id: str
+    webhook: str
+    event: str
+    attempt: int
+    status: int | None
+    error: str | None
+    took_s: float
+    next_ms: int | None
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+class Deliverer:
+    """Called by one thread; sends on its own."""
+
+    def __init__(
+        self,
+        webhooks: RecordStore[Webhook],
+        messages: RecordStore[Message],
+        cursors: RecordStore[str],
+        tries: Journal[Tried],
+        send: Send,
+        rng: Rng,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._webhooks, self._messages, self._cursors, self._tries = webhooks, messages, cursors, tries
+        self._send, self._rng, self._now_ms = send, rng, now_ms
+        self._sending: dict[str, str] = {}  # message -> webhook
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks")
+
+    def close(self) -> None:
+        """What is being sent ends by itself; what had not arrived is sent again by whoever is next."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    # -- what is due -------------------------------------------------------------------------------------------------
+
+    def follow(self, queue: Queue) -> None:
+        """Messages for what the diary tells since the last call, also before a restart."""
+        cursor = self._cursors.get(WEBHOOKS)
+        newest = queue.newest_event() or "0"
+        hooks = self._webhooks.list()
+        if cursor is None or not any(hook.doc.enabled for hook in hooks):
+            if cursor is None or cursor.doc != newest:
+                self._cursors.put(WEBHOOKS, newest)
+            return
+        while events := queue.events(cursor.doc, BATCH):
+            for event in events:
+                self._tell_event(queue, event, hooks)
+            cursor = self._cursors.put(WEBHOOKS, events[-1].id)
+
+    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]]) -> None:
+        if event.kind != "job.ended":
+            return
+        view = queue.job(JobId(event.job))
+        if view is not None:
+            state = str(event.data.get("state") or view.state)
+            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks)
+
+    def tell(
+        self,
+        event: str,
+        id_: str,
+        data: Mapping[str, Any],
+        at_ms: int,
+        tenant: str | None = None,
+        hooks: Iterable[Record[Webhook]] | None = None,
+    ) -> None:
+        """A message for each webhook that wants to know. `id_`: of what happened."""
+        for hook in self._webhooks.list() if hooks is None else hooks:
+            if hook.doc.wants(event, tenant):
+                message = Message(hook.id, event, payload_of(event, data, at_ms), self._now_ms())
+                _put_new(self._messages, f"msg_{id_}_{hook.id}", message)
+
+    def again(self, tried: Tried) -> str:
+        """Send what was sent once more, as a message of its own under the same id. Returns the id."""
+        self._messages.put(tried.message_id, Message(tried.webhook, tried.event, tried.payload, self._now_ms()))
+        return tried.message_id
+
+    def send_due(self) -> None:
+        """Begin to send what is due, as much as may be on its way at once."""
+        now_ms = self._now_ms()
+        due = sorted((m for m in self._messages.list() if m.doc.next_ms <= now_ms), key=lambda m: m.doc.next_ms)
+        for message in due:
+            with self._lock:
+                each = Counter(self._sending.values())
+                if message.id in self._sending or each[message.doc.webhook] >= EACH_AT_ONCE:
+                    continue
+                if len(self._sending) >= AT_ONCE:
+                    return
+                self._sending[message.id] = message.doc.webhook
+            self._workers.submit(self._work, message)
+
+    def _work(self, message: Record[Message]) -> None:
+        try:
+            hook = self._webhooks.get(message.doc.webhook)
+            if hook is None or not hook.doc.enabled:
+                self._messages.delete(message.id)
+                return
+            self.deliver(hook, message.id, message.doc)
+        except VidprocmeError:
+            pass  # the queue is away: the message is still there
+        finally:
+            with self._lock:
+                self._sending.pop(message.id, None)
+
+    def deliver(self, hook: Record[Webhook], id_: str, message: Message, *, keep: bool = True) -> Tried:
+        """One try, and what follows from it. `keep`: it is tried again when it does not arrive."""
+        body = json.dumps(message.payload, ensure_ascii=False).encode()
+        now_ms, began_s = self._now_ms(), time.monotonic()
+        secrets = [hook.doc.secret, *([hook.doc.old_secret] if hook.doc.old_until_ms > now_ms else [])]
+        told = {"content-type": "application/json", **signing.headers(secrets, id_, now_ms // 1000, body)}
+        status, error = None, None
+        try:
+            status = self._send(hook.doc.url, told, body)
+        except Exception as problem:  # whatever it was: it did not arrive
+            error = str(problem) or type(problem).__name__
+        arrived = status is not None and 200 <= status < 300
+        attempt = message.attempt + 1
+        more = keep and not arrived and status != GONE and attempt <= len(PAUSES_S)
+        pause_ms = round(1000 * PAUSES_S[attempt - 1] * (0.9 + 0.2 * self._rng.random())) if more else 0
+        next_ms = now_ms + pause_ms if more else None
+        if error is None and not arrived:
+            error = f"It answered {status}."
+        tried = Tried(
+            id_,
+            hook.id,
+            message.event,
+            attempt,
+            status,
+            None if arrived else error,
+            round(time.monotonic() - began_s, 3),
+            next_ms,
+            message.payload,
+        )
+        self._tries.append(tried)
+        if next_ms is not None:
+            self._messages.put(id_, replace(message, attempt=attempt, next_ms=next_ms))
+        elif keep:
+            self._messages.delete(id_)
+        self._remember(hook.id, arrived, status, now_ms)
+        return tried
+
+    def _remember(self, hook: str, arrived: bool, status: int | None, now_ms: int) -> None:
+        found = self._webhooks.get(hook)
+        if found is None:
+            return
+        since_ms = 0 if arrived else found.doc.failing_since_ms or now_ms
+        doc = replace(found.doc, last_status=status, last_ms=now_ms, failing_since_ms=since_ms)
+        if status == GONE:
+            doc = replace(doc, enabled=False)
+        with contextlib.suppress(Fatal):  # somebody changed it meanwhile: their change counts
+            self._webhooks.put(hook, doc, if_match=found.etag)
+
+
+def payload_of(event: str, data: Mapping[str, Any], at_ms: int) -> dict[str, Any]:
+    seconds, ms = divmod(at_ms, 1000)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return {"type": event, "timestamp": f"{stamp}.{ms:03d}Z", "data": dict(data)}
+
+
+def job_data(view: JobView, state: str) -> dict[str, Any]:
+    source = view.job.source
+    return {
+        "job": view.job.id,
+        "state": state,
+        "name": source.name.encode("utf-8", "replace").decode(),
+        "bin": view.job.bin.value,
+        "tenant": view.job.tenant,
+    }
+
+
+def _put_new(messages: RecordStore[Message], id_: str, message: Message) -> None:
+    try:
+        messages.put(id_, message, if_match=NEW)
+    except Fatal as error:
+        if error.code != "RECORD_CHANGED":  # it is there already
+            raise
