@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, fairness, kills, pipeline, queue, scale, soak, upload
+from benchmarks import api, cancel, fairness, kills, pipeline, queue, scale, soak, upload
 
 BENCHMARKS = {
+    "api": api.main,
     "pipeline": pipeline.main,
     "queue": queue.main,
     "scale": scale.main,

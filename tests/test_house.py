@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             "config",
             "core",
             "planner",
+            "processes",
             "dispatch",
             "monitor",
             "library.export",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -252,19 +256,30 @@ def test_what_is_no_web_address(url: str) -> None:
     assert told.value.code == "URL_BAD"
 
 
-def test_the_certificate_must_be_that_of_the_name() -> None:
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_the_certificate_must_be_that_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection goes to an address; TLS still asks for the name."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        said: list[bytes] = []
-
-        def listen() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                said.append(connection.recv(2000))
-
-        thread = threading.Thread(target=listen)
-        thread.start()
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    words = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout {key} -out {cert}"
+    names = ["-subj", "/CN=nas.lan", "-addext", "subjectAltName=DNS:nas.lan"]
+    subprocess.run([*words.split(), *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    Web.pages, allowed = {"/": b"private"}, Allowed("127.0.0.1")
+    try:
+        port = server.server_port
         with pytest.raises(httpx.TransportError):
-            read(f"https://nas.lan:{listener.getsockname()[1]}/", Allowed("nas.lan"), nas_lan=["127.0.0.1"])
+            read(f"https://nas.lan:{port}/", allowed, nas_lan=["127.0.0.1"])  # signed by nobody that is known
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        assert read(f"https://nas.lan:{port}/", allowed, nas_lan=["127.0.0.1"]) == b"private"
+        for other in ("other.lan", "127.0.0.1"):
+            with pytest.raises(httpx.TransportError):
+                read(f"https://{other}:{port}/", allowed, other_lan=["127.0.0.1"])
+    finally:
+        server.shutdown()
         thread.join()
-    assert b"nas.lan" in said[0]  # the name it wants, in the first words (SNI)
+        server.server_close()

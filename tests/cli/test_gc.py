@@ -15,6 +15,7 @@ from vidprocme.cli.gc import size_text
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Next, Outcome, OutcomeKind, Source
 from vidprocme.core.resources import Resources
+from vidprocme.library.arrivals import Arrival, ArrivalState, new_id
 from vidprocme.library.blobs import FolderBlobs
 from vidprocme.processes import hold
 from vidprocme.queue.base import Claim, Settlement
@@ -73,6 +74,20 @@ def test_what_a_running_attempt_is_about_to_publish_stays(house: House, capsys: 
     outcome = Outcome(OutcomeKind.OK, {"degraded": []}, (artifact,))
     house.queue.turn(HOLDER, [Settlement(turn.claimed[0].lease, Next.SUCCEED, outcome)], [], lease_ms=60_000)
     assert house.blobs.has(known)
+
+
+def test_a_blob_of_an_upload_that_has_no_job_yet_stays(house: House, capsys: Capsys) -> None:
+    """Its server was killed between the two, and is away for longer than a day."""
+    job, _ = upload(house, b"a film", "film.mp4")
+    coming, orphan = blob(house, b"coming"), blob(house, b"orphan")
+    arrival = Arrival(new_id(0), "b.mp4", 6, 0, "default", content=coming, state=ArrivalState.HASHING)
+    house.arrivals.create(arrival, lambda _others: None)
+
+    (document,) = documents(capsys, "gc")
+
+    assert document["blobs"] == {"count": 1, "bytes": 6}
+    assert house.blobs.has(coming) and not house.blobs.has(orphan)
+    assert house.queue.job(job) is not None
 
 
 def test_a_blob_that_is_put_while_gc_deletes_it_survives(tmp_path: Path) -> None:

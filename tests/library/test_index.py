@@ -14,7 +14,7 @@ from tests.library.fill import captions, texts, video
 from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import VideoId
 from vidprocme.core.media import Caption
-from vidprocme.library.base import SearchIndex
+from vidprocme.library.base import SearchIndex, SearchWant
 from vidprocme.library.index import SqliteIndex, merge
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_the_better_match_comes_first_and_a_video_can_be_searched_alone(index: S
 
     hits = index.search("goat")
     assert [hit.video for hit in hits] == ["vid_2", "vid_1"] and hits[0].score > hits[1].score > 0
-    assert [hit.video for hit in index.search("goat", video=VideoId("vid_1"))] == ["vid_1"]
+    assert [hit.video for hit in index.search("goat", want=SearchWant(VideoId("vid_1")))] == ["vid_1"]
     assert len(index.search("goat", limit=1)) == 1 and index.search("goat", limit=0) == index.search("goat", limit=-5)
 
 

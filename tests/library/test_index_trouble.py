@@ -15,6 +15,7 @@ from tests.library.disks import own_mounts, run_on_small_disk
 from tests.library.fill import captions, texts, video
 from vidprocme.core.errors import Retryable
 from vidprocme.core.ids import VideoId
+from vidprocme.library.base import SearchWant
 from vidprocme.library.index import SqliteIndex
 from vidprocme.library.schema import SCHEMA_VERSION
 
@@ -115,7 +116,7 @@ connection.execute("PRAGMA cache_size = 5")  # so that the transaction is on the
 connection.execute("BEGIN IMMEDIATE")
 connection.execute("UPDATE meta SET value = '2-0'")
 for i in range(5000):
-    connection.execute("INSERT INTO moments (video, start, end, start_s, text) VALUES ('vid_1', ?, ?, ?, ?)", (f"{i}/1", f"{i + 1}/1", i, "half goat " * 5))
+    connection.execute("INSERT INTO moments (video, start, end, start_s, end_s, frame, text) VALUES ('vid_1', ?, ?, ?, ?, -1, ?)", (f"{i}/1", f"{i + 1}/1", i, i + 1, "half goat " * 5))
 print("in the middle", flush=True)
 sys.stdin.read()
 """
@@ -171,7 +172,7 @@ def test_threads_share_one_index(index: SqliteIndex) -> None:
         try:
             for turn in range(10):
                 index.project(video(number), captions("a goat", f"turn {turn}"), f"{number}-{turn}")
-                assert index.search(f"turn {turn}", video=VideoId(f"vid_{number}"))
+                assert index.search(f"turn {turn}", want=SearchWant(VideoId(f"vid_{number}")))
         except BaseException as error:
             errors.append(error)
 

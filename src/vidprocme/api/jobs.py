@@ -2,59 +2,161 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
+from pydantic import Field
 
+from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.filters import DEAD, as_of, want_of
+from vidprocme.api.paging import cursor_of, key_of
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
-from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, job_document, job_summary
+from vidprocme.api.schemas.access import Scope
+from vidprocme.api.schemas.bulk import JobFilter
+from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, JobPatch, etag_of, job_document, job_summary
 from vidprocme.api.sending import FOREVER, send_blob
-from vidprocme.core.errors import Fatal
+from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
+from vidprocme.core.job import Bin, JobState, TaskState
+from vidprocme.core.when import deadline_ms
+from vidprocme.dispatch.choosing import UNFINISHED
 from vidprocme.dispatch.results import collect, renditions_of
+from vidprocme.library.base import JobRow, JobSort, JobWant, Key
 from vidprocme.library.export import vtt
 from vidprocme.queue.base import JobView
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs(Scope.READ)])
+
+
+class JobQuery(JobFilter):
+    """Which jobs, in which order."""
+
+    sort: str = Field(
+        default="-created_at",
+        pattern=f"^-?({'|'.join(JobSort)})$",
+        description="equal ones are in the order of their ids; `-`: the last first",
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: str | None = Field(default=None, max_length=4000)
 
 
 @router.get("/v1/jobs", responses=documented(422, 503))
-def list_jobs(
-    desk: AtDesk,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    active: Annotated[bool, Query(description="only those that have not ended")] = False,
-) -> JobList:
-    """Jobs, newest first."""
-    return JobList(items=[job_summary(view) for view in desk.queue.jobs(limit=limit, active=active)])
+def list_jobs(desk: AtDesk, caller: AsCaller, query: Annotated[JobQuery, Query()]) -> JobList:
+    """A page of the jobs that fit a filter.
+
+    They are found by what was true at `as_of`, and shown as they are now: one whose state has changed since may be among those of
+    another state. What is forgotten meanwhile is left out. Counts are those of `as_of`.
+    """
+    fresh = as_of(desk)
+    want = want_of(query, caller, desk.queue.now_ms())
+    sort, descending = JobSort(query.sort.lstrip("-")), query.sort.startswith("-")
+    after = key_of(query.cursor, query.sort, str if sort is JobSort.NAME else int, str) if query.cursor else None
+    rows = desk.index.jobs(want, sort, descending=descending, after=cast("Key | None", after), limit=query.limit + 1)
+    page = rows[: query.limit]
+    views = desk.queue.views([row.id for row in page])
+    counts = desk.index.count_jobs(replace(want, states=frozenset(), dead=False))
+    return JobList(
+        items=[job_summary(views[row.id], row) for row in page if row.id in views],
+        next_cursor=cursor_of(query.sort, *sort_key(sort, page[-1])) if len(rows) > query.limit else None,
+        total_estimate=_total(counts, want) if not want.dead or want.states else counts["dead"],
+        counts={state: counts.get(state, 0) for state in (*JobState, DEAD)},
+        as_of=fresh,
+    )
 
 
 @router.get("/v1/jobs/{job_id}", responses=documented(404, 422, 503))
-def show_job(job_id: str, desk: AtDesk) -> JobDocument:
+def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> JobDocument:
     """One job with everything it has published so far."""
-    return job_document(desk.queue, desk.blobs, JobId(job_id))
+    id_ = known_job(desk, caller, job_id).job.id
+    document = job_document(desk.queue, desk.blobs, id_, desk.index.job_rows([id_]).get(id_))
+    response.headers["ETag"] = f'"{document.etag}"'
+    return document
 
 
-@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=documented(404, 409, 422, 503))
-def cancel_job(job_id: str, desk: AtDesk) -> Changed:
-    """Cancel what waits at once and what runs within 1.5 s. What was published stays."""
-    view = _known(desk, job_id)
-    if not desk.control.cancel(view.job.id):
-        view = _known(desk, job_id)
-        raise Fatal(
-            "JOB_ENDED",
-            f"Job {job_id} has ended already ({view.state}).",
-            "There is nothing left to cancel.",
-            {"state": view.state.value},
+@router.patch("/v1/jobs/{job_id}", dependencies=[needs(Scope.SUBMIT)], responses=documented(404, 409, 412, 422, 503))
+def change_job(
+    job_id: str,
+    wish: JobPatch,
+    request: Request,
+    desk: AtDesk,
+    caller: AsCaller,
+    response: Response,
+    if_match: IfMatch = None,
+) -> JobDocument:
+    """Move a job to another bin, or give it another deadline. `If-Match` with its ETag: only if nobody has changed it since."""
+    view = known_job(desk, caller, job_id)
+    agree(if_match, etag_of(view))
+    if wish.bin is not None and wish.bin not in list(Bin):
+        raise BadWish(
+            "BIN_UNKNOWN", f"There is no bin {wish.bin[:100]!r}.", f"Bins: {', '.join(Bin)}.", {"field": "bin"}
         )
-    return _changed(desk, view.job.id)
+    moment = None
+    if wish.deadline is not None:
+        moment = deadline_ms(wish.deadline, desk.queue.now_ms()) if wish.deadline else 0
+    if view.state not in UNFINISHED and wish != JobPatch():
+        raise _ended(view)
+    audit(request, "job.change", view.job.id, **wish.model_dump(exclude_none=True))
+    if wish.bin is not None and wish.bin != view.job.bin:
+        desk.control.move(view.job.id, Bin(wish.bin))
+    if moment is not None and not desk.queue.set_deadline(view.job.id, moment):
+        raise _ended(known_job(desk, caller, job_id))
+    return show_job(job_id, desk, caller, response)
 
 
-@router.post("/v1/jobs/{job_id}/retry", status_code=202, responses=documented(404, 409, 422, 503))
-def retry_job(job_id: str, desk: AtDesk) -> Changed:
+@router.delete(
+    "/v1/jobs/{job_id}",
+    status_code=204,
+    dependencies=[needs(Scope.SUBMIT)],
+    responses=documented(404, 409, 412, 422, 503),
+)
+def drop_job(
+    job_id: str,
+    request: Request,
+    desk: AtDesk,
+    caller: AsCaller,
+    succeeded: Annotated[bool, Query(description="also one that succeeded; its video is then found no more")] = False,
+    if_match: IfMatch = None,
+) -> None:
+    """Forget a job that has ended, dead letters and all. The same video with the same wishes then makes a new one."""
+    view = known_job(desk, caller, job_id)
+    agree(if_match, etag_of(view))
+    audit(request, "job.drop", view.job.id)
+    desk.control.drop(view.job.id, succeeded=succeeded)
+
+
+@router.post(
+    "/v1/jobs/{job_id}/cancel",
+    status_code=202,
+    dependencies=[needs(Scope.SUBMIT)],
+    responses=documented(404, 409, 422, 503),
+)
+def cancel_job(job_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> Changed:
+    """Cancel what waits at once and what runs within 1.5 s. What was published stays."""
+    before = known_job(desk, caller, job_id)
+    audit(request, "job.cancel", before.job.id)
+    if not desk.control.cancel(before.job.id):
+        raise _ended(known_job(desk, caller, job_id))
+    view = known_job(desk, caller, job_id)
+    cancelled = view.counts.get(TaskState.CANCELLED, 0) - before.counts.get(TaskState.CANCELLED, 0)
+    return Changed(id=view.job.id, state=view.state.value, tasks=max(0, cancelled))
+
+
+@router.post(
+    "/v1/jobs/{job_id}/retry",
+    status_code=202,
+    dependencies=[needs(Scope.SUBMIT)],
+    responses=documented(404, 409, 422, 503),
+)
+def retry_job(job_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> Changed:
     """Fresh tries for what failed, died or was cancelled; what succeeded is never touched."""
-    view = _known(desk, job_id)
+    view = known_job(desk, caller, job_id)
+    audit(request, "job.retry", view.job.id)
     tasks = desk.control.retry(view.job.id)
     if not tasks:
         raise Fatal(
@@ -63,7 +165,7 @@ def retry_job(job_id: str, desk: AtDesk) -> Changed:
             "Only such tasks can be retried.",
             {"state": view.state.value},
         )
-    return _changed(desk, view.job.id, tasks)
+    return Changed(id=view.job.id, state=known_job(desk, caller, job_id).state.value, tasks=tasks)
 
 
 @router.get(
@@ -71,8 +173,9 @@ def retry_job(job_id: str, desk: AtDesk) -> Changed:
     response_class=PlainTextResponse,
     responses={**documented(404, 422, 503), 200: {"content": {"text/vtt": {}}, "description": "WebVTT"}},
 )
-def captions(job_id: str, desk: AtDesk) -> Response:
+def job_captions(job_id: str, desk: AtDesk, caller: AsCaller) -> Response:
     """The captions so far, as WebVTT."""
+    known_job(desk, caller, job_id)
     found = collect(desk.queue, desk.blobs, JobId(job_id)).captions
     if not found:
         raise Fatal(
@@ -92,9 +195,9 @@ def captions(job_id: str, desk: AtDesk) -> Response:
         304: {"description": "Not changed"},
     },
 )
-def rendition(job_id: str, name: str, request: Request, desk: AtDesk) -> Response:
+def rendition(job_id: str, name: str, request: Request, desk: AtDesk, caller: AsCaller) -> Response:
     """A finished rendition. Ranges are served; the content never changes under its ETag."""
-    found = next((r for r in renditions_of(desk.queue, _known(desk, job_id)) if r.name == name), None)
+    found = next((r for r in renditions_of(desk.queue, known_job(desk, caller, job_id)) if r.name == name), None)
     if found is None:
         raise Fatal(
             "RENDITION_UNKNOWN",
@@ -104,12 +207,39 @@ def rendition(job_id: str, name: str, request: Request, desk: AtDesk) -> Respons
     return send_blob(desk, request, found.sha256, "video/mp4", cache=FOREVER)
 
 
-def _known(desk: Desk, job: str) -> JobView:
+def known_job(desk: Desk, caller: Caller, job: str) -> JobView:
+    """
+    Raises:
+        Fatal: JOB_UNKNOWN, also when it is another tenant's.
+    """
     view = desk.queue.job(JobId(job))
-    if view is None:
+    if view is None or not caller.sees(view.job.tenant):
         raise Fatal("JOB_UNKNOWN", f"There is no job {job[:100]}.", "GET /v1/jobs lists those there are.")
     return view
 
 
-def _changed(desk: Desk, job: JobId, tasks: int = 0) -> Changed:
-    return Changed(id=job, state=_known(desk, job).state.value, tasks=tasks)
+def sort_key(sort: JobSort, row: JobRow) -> Key:
+    match sort:
+        case JobSort.CREATED:
+            return row.created_ms, row.id
+        case JobSort.ENDED:
+            return row.ended_ms, row.id
+        case JobSort.NAME:
+            return row.name.casefold(), row.id
+        case JobSort.SIZE:
+            return row.size_bytes, row.id
+        case JobSort.DURATION:
+            return row.duration_ms, row.id
+
+
+def _total(counts: Mapping[str, int], want: JobWant) -> int:
+    return sum(counts.get(state, 0) for state in (want.states or frozenset(JobState)))
+
+
+def _ended(view: JobView) -> Fatal:
+    return Fatal(
+        "JOB_ENDED",
+        f"Job {view.job.id} has ended already ({view.state}).",
+        "Only one that has not can be changed or cancelled.",
+        {"state": view.state.value},
+    )

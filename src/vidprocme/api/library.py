@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from vidprocme.api.access import AsCaller, needs
+from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import Accepted, RedescribeWish, VideoDocument, VideoList, VideoPatch
@@ -34,8 +35,6 @@ REMOVE_EVERY_S = 2.0
 TAG_CHARS_MOST, VALUE_CHARS_MOST = 100, 1000
 LOG = logging.getLogger("vidprocme.api.library")
 
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
-
 
 @router.get("/v1/videos", responses=documented(422, 503))
 def list_videos(
@@ -48,7 +47,7 @@ def list_videos(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> VideoList:
     """Videos, newest first."""
-    after = _key_of(cursor) if cursor is not None else None
+    after = _after(cursor) if cursor is not None else None
     records = desk.index.videos(VIDEOS_MOST)
     views = {view.job.id: view for view in desk.queue.jobs_named([record.job for record in records])}
     notes = {record.id: record.doc for record in notes_of(desk).list()}
@@ -68,7 +67,7 @@ def list_videos(
     found.sort(key=lambda one: (one[0].created_ms, one[0].id), reverse=True)
     rest = [one for one in found if after is None or (one[0].created_ms, one[0].id) < after]
     page = rest[:limit]
-    more = _cursor_of(page[-1][0].created_ms, page[-1][0].id) if len(rest) > limit else None
+    more = cursor_of(f"{page[-1][0].created_ms} {page[-1][0].id}") if len(rest) > limit else None
     return VideoList(items=[summary(*one) for one in page], next_cursor=more, total_estimate=len(found))
 
 
@@ -82,11 +81,18 @@ def show_video(video_id: str, desk: AtDesk, caller: AsCaller, response: Response
     "/v1/videos/{video_id}", dependencies=[needs(Scope.SUBMIT)], responses=documented(404, 409, 412, 422, 503)
 )
 def change_video(
-    video_id: str, wish: VideoPatch, desk: AtDesk, caller: AsCaller, response: Response, if_match: IfMatch = None
+    video_id: str,
+    wish: VideoPatch,
+    request: Request,
+    desk: AtDesk,
+    caller: AsCaller,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> VideoDocument:
     """Give it a title, tags or metadata. Fields that are not given stay."""
     shelf = find(desk, caller, video_id)
-    _agree(if_match, shelf)
+    audit(request, "video.change", shelf.id)
+    agree(if_match, shelf.etag)
     old = shelf.note.doc if shelf.note else VideoNote()
     note = VideoNote(
         title=old.title if wish.title is None else " ".join(wish.title.split()),
@@ -98,7 +104,11 @@ def change_video(
     except Fatal as error:
         if error.code != "RECORD_CHANGED":
             raise
-        raise _changed(shelf) from error
+        raise Fatal(
+            "ETAG_MISMATCH",
+            f"Video {shelf.id} was changed by somebody else meanwhile.",
+            "Read it again, and repeat your change if it still holds.",
+        ) from error
     return _told(find(desk, caller, video_id), response)
 
 
@@ -108,10 +118,11 @@ def change_video(
     status_code=204,
     responses={**documented(404, 409, 412, 422, 503), 202: {"description": "Nobody sees it; what runs still ends"}},
 )
-def delete_video(video_id: str, desk: AtDesk, caller: AsCaller, if_match: IfMatch = None) -> Response:
+def delete_video(video_id: str, request: Request, desk: AtDesk, caller: AsCaller, if_match: IfMatch = None) -> Response:
     """Cancel what runs of it and forget all its jobs. Its files go with the next `vidprocme gc`."""
     shelf = find(desk, caller, video_id)
-    _agree(if_match, shelf)
+    audit(request, "video.delete", shelf.id)
+    agree(if_match, shelf.etag)
     ours = {view.job.id for view in shelf.jobs}
     if shelf.hidden:
         others = desk.queue.jobs_named(desk.index.jobs_of(shelf.id))
@@ -123,8 +134,10 @@ def delete_video(video_id: str, desk: AtDesk, caller: AsCaller, if_match: IfMatc
             )
     removals_of(desk).put(shelf.id, Removal(tuple(view.job.id for view in shelf.jobs)))
     ends = time.monotonic() + END_WAIT_S
-    while not (gone := _remove(desk, shelf.id)) and time.monotonic() < ends:
+    late = False
+    while not (gone := _remove(desk, shelf.id)) and not late:
         time.sleep(STEP_S)
+        late = time.monotonic() >= ends  # and one more look, however long this machine stood still
     return Response(status_code=204 if gone else 202)
 
 
@@ -135,10 +148,11 @@ def delete_video(video_id: str, desk: AtDesk, caller: AsCaller, if_match: IfMatc
     responses=documented(404, 409, 422, 503),
 )
 def redescribe_video(
-    video_id: str, wish: RedescribeWish, desk: AtDesk, caller: AsCaller, response: Response
+    video_id: str, wish: RedescribeWish, request: Request, desk: AtDesk, caller: AsCaller, response: Response
 ) -> Accepted:
     """Captions for the kept frames, by another model or prompt. Nothing is decoded again."""
     shelf = find(desk, caller, video_id)
+    audit(request, "video.redescribe", shelf.id, model=wish.model)
     base = shelf.jobs[0]
     fields = {"model": wish.model} | ({"prompt": wish.prompt} if wish.prompt else {})
     submission = desk.control.describe(base.job.id, desk.house.recipe(fields))
@@ -186,20 +200,6 @@ def _told(shelf: Shelf, response: Response) -> VideoDocument:
     return made
 
 
-def _agree(if_match: str | None, shelf: Shelf) -> None:
-    if if_match is not None and if_match.strip() != "*" and f'"{shelf.etag}"' not in if_match:
-        raise _changed(shelf)
-
-
-def _changed(shelf: Shelf) -> Fatal:
-    return Fatal(
-        "ETAG_MISMATCH",
-        f"Video {shelf.id} was changed by somebody else meanwhile.",
-        "Read it again, and repeat your change if it still holds.",
-        {"etag": shelf.etag},
-    )
-
-
 def _tags(tags: list[str]) -> tuple[str, ...]:
     """Without blanks around, each once in whatever case, in order."""
     found: dict[str, str] = {}
@@ -227,16 +227,8 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
     return pairs
 
 
-def _cursor_of(created_ms: int, video: str) -> str:
-    return base64.urlsafe_b64encode(f"{created_ms} {video}".encode()).decode().rstrip("=")
-
-
-def _key_of(cursor: str) -> tuple[int, str]:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-        created_ms, video = text.split(" ")
-        return int(created_ms), video
-    except ValueError:
-        raise BadWish(
-            "CURSOR_BAD", f"{cursor[:100]!r} is no cursor of this list.", "Take `next_cursor` of the page before."
-        ) from None
+def _after(cursor: str) -> tuple[int, str]:
+    created_ms, _, video = key_of(cursor).partition(" ")
+    if not (created_ms.isascii() and created_ms.isdecimal() and len(created_ms) < 20):
+        raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")
+    return int(created_ms), video

@@ -37,6 +37,9 @@ STATUS: Mapping[str, int] = {
     "NO_FRAMES_KEPT": 409,
     "JOB_UNFINISHED": 409,
     "NOTHING_TO_RETRY": 409,
+    "JOB_SUCCEEDED": 409,
+    "JOB_IN_USE": 409,
+    "OPERATION_UNKNOWN": 404,
     "UPLOAD_CUT": 400,
     "UPLOAD_MALFORMED": 400,
     "UPLOAD_NOT_A_FORM": 415,
@@ -76,7 +79,6 @@ STATUS: Mapping[str, int] = {
     "UPLOAD_CHECKSUM": 460,
     "UPLOAD_HASH": 460,
     "TUS_VERSION": 412,
-    "TENANT_FOREIGN": 403,
     "QUEUE_DISK": 507,
 }
 _BY_STATUS: Mapping[int, tuple[str, str]] = {

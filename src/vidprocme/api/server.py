@@ -16,35 +16,21 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import (
-    attempts,
-    audit,
-    bins,
-    fleet,
-    jobs,
-    keys,
-    library,
-    live,
-    media,
-    overview,
-    search,
-    session,
-    status,
-    tus,
-    uploads,
-    videos,
-)
+from vidprocme.api import fleet, library, overview, uploads
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
 from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
+from vidprocme.api.operations import Operations
 from vidprocme.api.params import known_params
 from vidprocme.api.problems import Problem, install
+from vidprocme.api.rooms import ROOMS
 from vidprocme.api.schemas.videos import VideoWish
 from vidprocme.api.ui import Pages
 from vidprocme.config import load
+from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch.follower import Follower
 from vidprocme.monitor.alive import Mark
 from vidprocme.monitor.logs import set_up
@@ -64,6 +50,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     """
     desk = Desk(house)
     arriving = Arriving(desk, fetch)
+    operations = Operations(desk)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +58,8 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         arriving.start()
+        with contextlib.suppress(VidprocmeError):  # without a queue there is nothing to sweep yet
+            await asyncio.to_thread(operations.sweep)
         desk.hub.gauges.update(fleet=lambda: fleet.fleet(desk), overview=lambda: overview.overview(desk))
         desk.hub.start()
         marking = asyncio.create_task(_mark(house))
@@ -80,7 +69,9 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
         finally:
             marking.cancel()
             removing.cancel()
-            await asyncio.gather(arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop))
+            await asyncio.gather(
+                arriving.stop(), desk.hub.stop(), asyncio.to_thread(follower.stop), asyncio.to_thread(operations.stop)
+            )
             desk.close()
 
     app = FastAPI(
@@ -96,24 +87,9 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     )
     app.state.desk = desk
     app.state.arriving = arriving
+    app.state.operations = operations
     install(app)
-    for room in (
-        status,
-        videos,
-        jobs,
-        attempts,
-        search,
-        bins,
-        fleet,
-        overview,
-        live,
-        tus,
-        keys,
-        session,
-        audit,
-        library,
-        media,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     app.router.routes.append(Pages())  # the last: it takes what is nobody else's
     app.add_middleware(Idempotency, desk=desk)

@@ -19,6 +19,8 @@ from fastapi.routing import APIRoute
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.appending import Check, append
 from vidprocme.api.arriving import Arriving, AtArriving
+from vidprocme.api.audit import audit
+from vidprocme.api.params import cursor_of, key_of
 from vidprocme.api.problems import documented, request_id_of, strange
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.base import ErrorDocument, time_text
@@ -71,7 +73,7 @@ async def show_upload_protocol(arriving: AtArriving) -> Response:
     return Response(status_code=204, headers=headers)
 
 
-@router.get("/v1/uploads", responses=documented(422))
+@router.get("/v1/uploads", responses=documented(401, 403, 422, 429))
 def list_uploads(
     arriving: AtArriving,
     caller: AsCaller,
@@ -79,13 +81,13 @@ def list_uploads(
     cursor: Annotated[str, Query(max_length=100)] = "",
 ) -> UploadList:
     """Uploads and imports, newest first, those that have ended for a day."""
-    before = _id_of(cursor) if cursor else "~"
+    before = key_of(cursor) if cursor else "~"
     mine = [one for one in reversed(arriving.arrivals.all()) if one.id < before and caller.sees(one.tenant)]
-    more = base64.urlsafe_b64encode(mine[limit - 1].id.encode()).decode() if len(mine) > limit else None
+    more = cursor_of(mine[limit - 1].id) if len(mine) > limit else None
     return UploadList(items=[document(arriving.arrivals, one) for one in mine[:limit]], next_cursor=more)
 
 
-@router.get("/v1/uploads/{upload_id}", responses=documented(404, 410, 422))
+@router.get("/v1/uploads/{upload_id}", responses=documented(401, 403, 404, 410, 422, 429))
 def show_upload(upload_id: str, arriving: AtArriving, caller: AsCaller) -> UploadDocument:
     """How far an upload or import is, and the job that was made of it."""
     return document(arriving.arrivals, arriving.seen(caller, upload_id))
@@ -95,7 +97,7 @@ def show_upload(upload_id: str, arriving: AtArriving, caller: AsCaller) -> Uploa
     "/v1/uploads",
     status_code=201,
     response_class=Response,
-    responses=documented(400, 403, 412, 413, 415, 422, 503, 507),
+    responses=documented(400, 401, 403, 412, 413, 415, 422, 429, 503, 507),
     openapi_extra={"requestBody": {"content": {BODY: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def create_upload(request: Request, arriving: AtArriving, caller: AsCaller) -> Response:
@@ -118,6 +120,7 @@ async def create_upload(request: Request, arriving: AtArriving, caller: AsCaller
         return arriving.begin(arrival_of(arriving.desk, caller, fields, size, told=told))
 
     arrival = await asyncio.to_thread(begin)
+    audit(request, "upload.create", arrival.id, name=arrival.name, size_bytes=size, tenant=arrival.tenant)
     headers = {"Location": f"/v1/uploads/{arrival.id}"}
     if has_body:
         held = await arriving.take_over(arrival.id)
@@ -132,7 +135,10 @@ async def create_upload(request: Request, arriving: AtArriving, caller: AsCaller
 
 
 @router.head(
-    "/v1/uploads/{upload_id}", response_class=Response, responses=documented(404, 410, 412, 422, 423), status_code=200
+    "/v1/uploads/{upload_id}",
+    response_class=Response,
+    responses=documented(401, 403, 404, 410, 412, 422, 423, 429),
+    status_code=200,
 )
 async def show_upload_offset(request: Request, upload_id: str, arriving: AtArriving, caller: AsCaller) -> Response:
     """How many bytes are here for good. A request that still writes ends: its sender asks again, so it is gone."""
@@ -155,7 +161,7 @@ async def show_upload_offset(request: Request, upload_id: str, arriving: AtArriv
 @router.patch(
     "/v1/uploads/{upload_id}",
     status_code=204,
-    responses=documented(400, 404, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503, 507),
+    responses=documented(400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 423, 429, 460, 503, 507),
     openapi_extra={"requestBody": {"content": {BODY: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def send_upload(request: Request, upload_id: str, arriving: AtArriving, caller: AsCaller) -> Response:
@@ -190,7 +196,7 @@ async def send_upload(request: Request, upload_id: str, arriving: AtArriving, ca
     return Response(status_code=204, headers={"Upload-Offset": str(offset), **_told(arriving, arrival)})
 
 
-@router.delete("/v1/uploads/{upload_id}", status_code=204, responses=documented(404, 412, 422, 423))
+@router.delete("/v1/uploads/{upload_id}", status_code=204, responses=documented(401, 403, 404, 412, 422, 423, 429))
 async def delete_upload(request: Request, upload_id: str, arriving: AtArriving, caller: AsCaller) -> Response:
     """Give it up: what came is thrown away. The job of one that is done stays."""
     _speaks(request)
@@ -200,6 +206,7 @@ async def delete_upload(request: Request, upload_id: str, arriving: AtArriving, 
     held = await arriving.take_over(upload_id)
     with contextlib.closing(held):
         await asyncio.to_thread(arriving.arrivals.forget, upload_id)
+    audit(request, "upload.delete", upload_id)
     return Response(status_code=204)
 
 
@@ -281,13 +288,6 @@ def _told(arriving: Arriving, arrival: Arrival) -> dict[str, str]:
         headers["Vidprocme-Job"] = arrival.job
         headers["Vidprocme-Video"] = video_id(arrival.content)
     return headers
-
-
-def _id_of(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor.encode(), b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        raise BadWish("CURSOR_BAD", "This cursor is none of ours.", "Leave it out to begin anew.") from None
 
 
 def document(arrivals: Arrivals, arrival: Arrival) -> UploadDocument:

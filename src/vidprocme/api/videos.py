@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.arriving import Arriving, AtArriving
+from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.imports import bring_in
 from vidprocme.api.problems import documented
@@ -65,7 +66,7 @@ _FORM: dict[str, Any] = {
     "/v1/videos",
     status_code=202,
     response_model=Accepted | UploadDocument,
-    responses=documented(400, 403, 404, 409, 410, 413, 415, 422, 423, 503, 507),
+    responses=documented(400, 401, 403, 404, 409, 410, 413, 415, 422, 423, 429, 503, 507),
     openapi_extra=_FORM,
 )
 async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, caller: AsCaller) -> JSONResponse:
@@ -75,6 +76,7 @@ async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, calle
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         made = await bring_in(arriving, caller, await _wish(request))
+        audit(request, "video.submit", made.id)
         if isinstance(made, UploadDocument):
             return JSONResponse(made.model_dump(), 202, headers={"Location": f"/v1/uploads/{made.id}"})
         return _accepted(made)
@@ -83,6 +85,7 @@ async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, calle
     await run_in_threadpool(_may_come, arriving, caller, query, int(length) if length.isdigit() else 0)
     async with received(request, desk.house.data / "uploads") as upload:
         accepted = await run_in_threadpool(_submit, desk, caller, {**query, **upload.fields}, upload)
+    audit(request, "video.submit", accepted.id)
     return _accepted(accepted)
 
 

@@ -9,7 +9,7 @@ from vidprocme.api.access import Caller
 from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.videos import Accepted
 from vidprocme.api.uploads import safe_name
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
 from vidprocme.core.shares import tenant_named
@@ -56,7 +56,7 @@ def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *,
     """An upload as its sender describes it, checked.
 
     Raises:
-        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_FOREIGN.
+        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_NOT_YOURS.
     """
     rest = {name: value for name, value in fields.items() if name not in IGNORED}
     name = safe_name(rest.pop("filename", "") or rest.pop("name", ""))
@@ -104,17 +104,9 @@ def tenant_of(caller: Caller, asked: str) -> str:
     """Whose it will be.
 
     Raises:
-        Fatal: TENANT_FOREIGN.
+        BadWish: TENANT_NOT_YOURS.
     """
-    if caller.tenant is None:
-        return asked or DEFAULT_TENANT
-    if asked not in ("", caller.tenant):
-        raise Fatal(
-            "TENANT_FOREIGN",
-            f"The key {caller.name!r} is for the tenant {caller.tenant}, not for {asked[:100]!r}.",
-            "Leave `tenant` out, or use another key.",
-        )
-    return caller.tenant
+    return caller.for_tenant(asked or caller.tenant or DEFAULT_TENANT)
 
 
 def too_large(size: int, most: int) -> BadWish:

@@ -11,6 +11,7 @@ import click
 from vidprocme.cli.options import house_of
 from vidprocme.core.errors import Retryable
 from vidprocme.dispatch.follower import rebuild
+from vidprocme.dispatch.jobs_follower import rebuild_jobs
 
 
 @click.group()
@@ -41,6 +42,8 @@ def rebuild_index(ctx: click.Context) -> None:
                     if live:
                         click.echo(f"\r{done} of {total}", nl=False, err=True)
 
+                target.clear()
+                rebuild_jobs(queue, target)
                 count = rebuild(queue, house.blobs, target, on_progress)
         start = "\r" if live else ""
         click.echo(f"{start}{count} job{'' if count == 1 else 's'} indexed.", err=True)

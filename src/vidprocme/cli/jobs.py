@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -48,9 +49,12 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **
         found = chosen(house.queue, choice)
         views = list(islice((view for view in found if not active or view.state in UNFINISHED), limit))
     if as_json:
+        from vidprocme.api.schemas.base import time_text
         from vidprocme.api.schemas.jobs import JobList, job_summary
 
-        print_json(JobList(items=[job_summary(view) for view in views]).model_dump())
+        counts = Counter(view.state.value for view in views)
+        items = [job_summary(view) for view in views]
+        print_json(JobList(items=items, total_estimate=len(items), counts=counts, as_of=time_text(now_ms)).model_dump())
     elif views:
         click.echo("\n".join(table(views, now_ms, shutil.get_terminal_size().columns)))
     elif active or choice != Choice():

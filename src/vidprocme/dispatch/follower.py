@@ -10,6 +10,7 @@ import fcntl
 import logging
 import threading
 from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,20 +19,25 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, video_id
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
+from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
 from vidprocme.dispatch.results import JobResult, collect, media_document
 from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
 from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
 TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "job.forgotten", "task.succeeded"})
-NOTHING_YET = "0"  # the last event of an index that is new, or not whole yet
+BLOCK_MS = 250  # also how long the end of a process waits for the thread
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
 LOG = logging.getLogger("vidprocme.dispatch.follower")
 
 
 class Follower:
-    """Follows the events on a thread of its own, while it holds the machine's lock."""
+    """Follows the events on two threads of its own, while it holds the machine's lock.
+
+    One writes the table of jobs (dispatch/jobs_follower.py), which takes a moment; the other what videos show and what is found
+    in them, which takes as long as reading their captions does.
+    """
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class Follower:
         self._queue, self._blobs, self._open_index, self._lock = queue, blobs, open_index, lock
         self._at = at
         self._over = threading.Event()
-        self._told = ""  # the trouble that was last logged
+        self._told: dict[str, str] = {}  # by thread, the trouble that was last logged
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
@@ -63,13 +69,17 @@ class Follower:
         while not self._over.is_set():
             try:
                 self._follow_while_ours()
-            except Exception as error:  # whatever it was: a thread that ended would leave the search behind for ever
-                code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
-                if code != self._told:  # a disk that is full all night is told once
-                    fault = None if isinstance(error, VidprocmeError) else error
-                    LOG.warning("the search index does not follow: %s", error, extra={"code": code}, exc_info=fault)
-                self._told = code
-                self._over.wait(PAUSE_S)  # again, from the last event that was kept
+            except Exception as error:
+                self._stumble("search index", error)
+
+    def _stumble(self, what: str, error: Exception) -> None:
+        """Whatever it was: a thread that ended would leave the search behind for ever. Again, from the last event that was kept."""
+        code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
+        if code != self._told.get(what):  # a disk that is full all night is told once
+            fault = None if isinstance(error, VidprocmeError) else error
+            LOG.warning("the %s does not follow: %s", what, error, extra={"code": code}, exc_info=fault)
+        self._told[what] = code
+        self._over.wait(PAUSE_S)
 
     def _follow_while_ours(self) -> None:
         self._lock.parent.mkdir(parents=True, exist_ok=True)
@@ -83,11 +93,28 @@ class Follower:
             if self._over.is_set():
                 return
             with contextlib.closing(self._open_index()) as index:
-                while not self._over.is_set():
-                    follow(self._queue(), self._blobs(), index, block_ms=250, at=self._at)
-                    if self._told:
-                        LOG.info("the search index follows again")
-                        self._told = ""
+                jobs = threading.Thread(target=self._jobs, args=(index,), name="follower-jobs", daemon=True)
+                jobs.start()
+                try:
+                    self._go_on(
+                        "search index",
+                        lambda: follow(self._queue(), self._blobs(), index, block_ms=BLOCK_MS, at=self._at),
+                    )
+                finally:
+                    jobs.join()
+
+    def _jobs(self, index: SearchIndex) -> None:
+        self._go_on("list of jobs", lambda: follow_jobs(self._queue(), index, block_ms=BLOCK_MS, at=self._at))
+
+    def _go_on(self, what: str, step: Callable[[], bool]) -> None:
+        while not self._over.is_set():
+            try:
+                step()
+            except Exception as error:
+                self._stumble(what, error)
+            else:
+                if self._told.pop(what, ""):
+                    LOG.info("the %s follows again", what)
 
 
 def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], lock: Path) -> None:
@@ -99,7 +126,22 @@ def catch_up(queue: Queue, blobs: Blobs, open_index: Callable[[], SearchIndex], 
         except BlockingIOError:
             return
         with contextlib.closing(open_index()) as index:
+            while follow_jobs(queue, index, block_ms=0):
+                pass
             while follow(queue, blobs, index, block_ms=0):
+                pass
+
+
+def catch_up_jobs(queue: Queue, open_index: Callable[[], SearchIndex], lock: Path) -> None:
+    """As `catch_up`, of the table of jobs alone."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        with contextlib.closing(open_index()) as index:
+            while follow_jobs(queue, index, block_ms=0):
                 pass
 
 
@@ -115,6 +157,7 @@ def follow(
     except VidprocmeError as error:
         if error.code != "INDEX_DAMAGED":
             raise
+        index.clear()
         rebuild(queue, blobs, index, at=at)
         return True
 
@@ -122,7 +165,7 @@ def follow(
 def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int, at: Failpoint) -> bool:
     after = index.last_event()
     oldest = queue.oldest_event()
-    if oldest is not None and (after == NOTHING_YET or _before(after, oldest)):
+    if oldest is not None and (after == NOTHING_YET or before(after, oldest)):
         rebuild(queue, blobs, index, at=at)
         return True
     events = queue.events(after, 500, block_ms)
@@ -146,7 +189,8 @@ def rebuild(
     """Make the index again from what the queue and the blobs hold. Returns how many videos."""
     # The mark is read first: what happens during the rebuild is projected again afterwards, which changes nothing.
     mark = queue.newest_event() or NOTHING_YET
-    index.clear()
+    cleared = index.cleared
+    index.clear_videos()
     at("index-cleared")
     jobs = queue.jobs(limit=1_000_000)
     for number, view in enumerate(reversed(jobs)):
@@ -155,7 +199,8 @@ def rebuild(
         at("reprojected")
         if on_progress is not None:
             on_progress(number + 1, len(jobs))
-    index.set_last_event(mark)
+    if index.cleared == cleared:  # else somebody found it damaged meanwhile: it is made anew by the next
+        index.set_last_event(mark)
     return len(jobs)
 
 
@@ -179,7 +224,13 @@ def record_of(result: JobResult) -> VideoRecord:
             "degraded": list(result.degraded),
             "error": result.error.public() if result.error else None,
         },
+        tenant=view.job.tenant,
+        size_bytes=view.job.source.size_bytes,
     )
+
+
+def _times(result: JobResult) -> tuple[Fraction, ...]:
+    return tuple(frame.time for frame in result.frames)
 
 
 def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
@@ -228,7 +279,7 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
         # until it has its own.
         result = collect(queue, blobs, there.job)
         captions = result.captions or captions
-    index.project(record_of(result), captions or None, event_id, older)
+    index.project(record_of(result), captions or None, event_id, older, _times(result))
 
 
 def forget_gone(queue: Queue, index: SearchIndex, blobs: Blobs) -> int:
@@ -247,7 +298,7 @@ def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id
     while (other := index.other_job(job)) is not None:
         if queue.job(other) is not None:
             result = collect(queue, blobs, other)
-            index.project(record_of(result), result.captions, event_id)
+            index.project(record_of(result), result.captions, event_id, frames=_times(result))
             break
         index.forget_job(other)
     index.forget_job(job)
@@ -264,7 +315,3 @@ def _is_gone(queue: Queue, job: JobId) -> bool:
 
 def _newer(there: VideoRecord, result: JobResult) -> bool:
     return (there.created_ms, there.job) > (result.view.submitted_ms, result.view.job.id)
-
-
-def _before(left: str, right: str) -> bool:
-    return tuple(map(int, left.split("-"))) < tuple(map(int, right.split("-")))

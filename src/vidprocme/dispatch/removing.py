@@ -17,9 +17,9 @@ def remove(queue: Queue, control: Control, jobs: Sequence[JobId]) -> bool:
     )  # a job goes after those that use it
     left = False
     for view in views:
-        if view.state not in ENDED:
-            control.cancel(view.job.id)
         try:
+            if view.state not in ENDED:
+                control.cancel(view.job.id)
             control.drop(view.job.id, succeeded=True)
         except Fatal as error:
             if error.code == "JOB_UNKNOWN":

@@ -73,7 +73,7 @@ def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
         degraded.append(NO_MODEL)
     if wordless:
         degraded.append(_wordless_note(wordless))
-    return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), _error(view, tasks))
+    return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), job_error(view, tasks))
 
 
 def frames_of(queue: Queue, view: JobView) -> tuple[FrameRef, ...]:
@@ -191,7 +191,7 @@ def _wordless_note(times: Sequence[Fraction]) -> str:
     return f"captions: {len(times)} frame{'s' if len(times) > 1 else ''} without words (at {shown})"
 
 
-def _error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
+def job_error(view: JobView, tasks: Sequence[TaskView]) -> ErrorInfo | None:
     if view.state is JobState.CANCELLED and view.late:
         at = (
             datetime.fromtimestamp(view.job.deadline_ms / 1000, UTC)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 from vidprocme.core.ids import JobId, VideoId
-from vidprocme.core.job import Artifact
+from vidprocme.core.job import DEFAULT_TENANT, Artifact
 from vidprocme.core.media import Caption
+from vidprocme.library.rows import JobRow, JobSort, JobWant, Key, Note, VideoWant
+
+# What lies in rows.py to keep this file short is part of the seam all the same.
+__all__ = [
+    "Blobs",
+    "Hit",
+    "JobRow",
+    "JobSort",
+    "JobWant",
+    "Key",
+    "Note",
+    "OnBytes",
+    "SearchIndex",
+    "SearchWant",
+    "VideoRecord",
+    "VideoWant",
+]
 
 OnBytes = Callable[[int], None]
 
@@ -49,7 +66,10 @@ class Blobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VideoRecord:
-    """What the catalog shows of a video: derived from a job's published results, can be rebuilt."""
+    """What the catalog shows of a video: derived from a job's published results, can be rebuilt.
+
+    title, tags: what a person said of it (`note`); `project` leaves them as they are.
+    """
 
     id: VideoId
     job: JobId
@@ -60,11 +80,17 @@ class VideoRecord:
     width_px: int | None = None
     height_px: int | None = None
     document: dict[str, Any] = field(default_factory=dict)  # renditions, degraded, error: public JSON
+    tenant: str = DEFAULT_TENANT
+    size_bytes: int = 0
+    captions: int = 0
+    title: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A moment that a search found. `snippet` marks the found words with [ ]."""
+    """A moment that a search found. `snippet` marks the found words with [ ]. frame: which of the video's frames it begins with, in
+    the order of time, from 0; None: nobody knows. title: "" when nobody gave one."""
 
     video: VideoId
     job: JobId
@@ -74,10 +100,27 @@ class Hit:
     text: str
     snippet: str
     score: float  # higher is better
+    title: str = ""
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWant:
+    """Where to look. from_s, to_s: moments that overlap [from_s, to_s) of their video."""
+
+    video: VideoId | None = None
+    from_s: float | None = None
+    to_s: float | None = None
+    tenant: str | None = None  # None: of all tenants
 
 
 class SearchIndex(Protocol):
-    """The searchable timeline. One writer at a time; readers never wait for it."""
+    """The searchable timeline, and lists of videos and jobs. One writer at a time; readers never wait for it."""
+
+    @property
+    def cleared(self) -> int:
+        """How often everything was forgotten: a rebuild in which it was is not whole."""
+        ...
 
     def project(
         self,
@@ -85,10 +128,12 @@ class SearchIndex(Protocol):
         captions: Sequence[Caption] | None,
         event_id: str,
         older: tuple[JobId, int] | None = None,
+        frames: Sequence[Fraction] = (),
     ) -> None:
         """Write one video (captions None: leave those there alone) and the id of the last event, in one transaction.
 
         Args:
+            frames: the times of all its frames, ascending: moments remember which one they begin with.
             older: another job of this video and when it was made (ms): it can be shown when the one that is now is forgotten.
         """
         ...
@@ -115,10 +160,59 @@ class SearchIndex(Protocol):
         """Forget everything, for a rebuild."""
         ...
 
-    def search(self, words: str, limit: int = 20) -> list[Hit]: ...
+    def clear_videos(self) -> None:
+        """Forget the videos and their moments, for a rebuild of these."""
+        ...
 
-    def videos(self, limit: int = 100) -> list[VideoRecord]: ...
+    def search(self, words: str, limit: int = 20, want: SearchWant | None = None, skip: int = 0) -> list[Hit]:
+        """The best first, `skip` of them left out."""
+        ...
+
+    def videos(self, limit: int = 100, want: VideoWant | None = None, after: Key | None = None) -> list[VideoRecord]:
+        """Newest first: those after (created_ms, id)."""
+        ...
+
+    def count_videos(self, want: VideoWant) -> int: ...
 
     def video(self, video: VideoId) -> VideoRecord | None: ...
+
+    # -- all jobs: a table of its own, with its own mark in the events -------------------------------------------------
+    def write_jobs(self, rows: Sequence[JobRow], gone: Iterable[JobId], event_id: str | None) -> None:
+        """Write and forget jobs, and the id of the last event, in one transaction. Titles are those that `note` said."""
+        ...
+
+    def rewrite_jobs(self, rows: Sequence[JobRow], generation: str) -> None:
+        """A part of a rebuild that goes by this name: until `end_rewrite` what was there before stays."""
+        ...
+
+    def end_rewrite(self, generation: str, event_id: str) -> None:
+        """Forget the jobs that the rebuild of this name did not write."""
+        ...
+
+    def last_job_event(self) -> str:
+        """Where a follower of jobs goes on; "0" for a table that was never whole."""
+        ...
+
+    def job_rows(self, jobs: Collection[JobId]) -> Mapping[JobId, JobRow]: ...
+
+    def jobs(
+        self, want: JobWant, sort: JobSort, *, descending: bool = True, after: Key | None = None, limit: int = 100
+    ) -> list[JobRow]:
+        """A page: those behind the row that stands at `after`."""
+        ...
+
+    def all_jobs(self, want: JobWant) -> list[JobRow]:
+        """All that fit, oldest first."""
+        ...
+
+    def count_jobs(self, want: JobWant) -> Mapping[str, int]:
+        """How many fit, by state; `dead`: of these, those of which a task is out of tries."""
+        ...
+
+    def note(self, video: VideoId, note: Note) -> None:
+        """Show these words for a video and its jobs, and find it by them; an empty note takes them away."""
+        ...
+
+    def notes(self) -> Mapping[VideoId, Note]: ...
 
     def close(self) -> None: ...

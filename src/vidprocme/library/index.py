@@ -6,49 +6,48 @@ it (WAL). Everything here can be rebuilt from what the queue and the blobs hold.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
+from typing import Any
 
 from vidprocme.core.errors import Retryable
 from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.media import Caption
 from vidprocme.core.wire import to_wire
-from vidprocme.library import schema
-from vidprocme.library.base import Hit, VideoRecord
+from vidprocme.library.base import Hit, Key, SearchWant, VideoRecord, VideoWant
+from vidprocme.library.catalog import JobTable, folded, tags_of
+from vidprocme.library.file import meta, set_meta
 from vidprocme.library.query import match_expression
 
 Moment = tuple[Fraction, Fraction, str]  # start, end, text
 
 _SEARCH = """
-SELECT v.id, v.job, v.name, m.start, m.end, m.text, snippet(words, 0, '[', ']', '...', 24), bm25(words)
-FROM words JOIN moments m ON m.id = words.rowid JOIN videos v ON v.id = m.video
+SELECT v.id, v.job, v.name, m.start, m.end, m.text, snippet(words, 0, '[', ']', '...', 24), bm25(words),
+    coalesce(n.title, ''), m.frame
+FROM words JOIN moments m ON m.id = words.rowid JOIN videos v ON v.id = m.video LEFT JOIN notes n ON n.video = v.id
 WHERE words MATCH ? {only}
-ORDER BY bm25(words), v.created_ms DESC, v.id, m.start_s LIMIT ?
+ORDER BY bm25(words), v.created_ms DESC, v.id, m.start_s LIMIT ? OFFSET ?
 """
-_VIDEO = "id, job, name, state, created_ms, duration, width_px, height_px, document"
+_WRITTEN = (
+    "id, job, name, state, created_ms, duration, width_px, height_px, document, tenant, size_bytes, captions, find"
+)
+_VIDEO = (
+    "id, job, name, state, created_ms, duration, width_px, height_px, document, tenant, size_bytes, captions, "
+    "coalesce(n.title, ''), coalesce(n.tags, '')"
+)
+_FROM = "FROM videos LEFT JOIN notes n ON n.video = id"
+LAST_EVENT = "last_event"
 
 
-class SqliteIndex:
+class SqliteIndex(JobTable):
     """SearchIndex in a file. Safe for threads; not to be carried across a fork.
 
     Every method may raise Retryable DISK_FULL, INDEX_BUSY, INDEX_DAMAGED or INDEX_UNREADABLE. After INDEX_DAMAGED,
     `clear` and project everything again.
     """
-
-    def __init__(self, path: Path) -> None:
-        """Open the index; a missing, foreign, corrupt or differently versioned file becomes an empty one."""
-        self._path = path
-        self._lock = threading.Lock()  # one writes at a time
-        self._idle_lock = threading.Lock()  # guards the two below
-        self._idle: list[tuple[tuple[int, int], sqlite3.Connection]] = []
-        self._closed = False
-        with schema.sqlite_errors(path):
-            schema.prepare(path)
 
     # -- the writer ----------------------------------------------------------------------------------------------------
     def project(
@@ -57,10 +56,12 @@ class SqliteIndex:
         captions: Sequence[Caption] | None,
         event_id: str,
         older: tuple[JobId, int] | None = None,
+        frames: Sequence[Fraction] = (),
     ) -> None:
         with self._writing() as connection:
+            captions_n = len(captions) if captions is not None else _captions_of(connection, video.id)
             connection.execute(
-                f"INSERT OR REPLACE INTO videos ({_VIDEO}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO videos ({_WRITTEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     video.id,
                     video.job,
@@ -71,6 +72,10 @@ class SqliteIndex:
                     video.width_px,
                     video.height_px,
                     json.dumps(to_wire(video.document), ensure_ascii=False),
+                    video.tenant,
+                    video.size_bytes,
+                    captions_n,
+                    folded(f"{video.name}\n{video.id}"),
                 ),
             )
             known = [(video.job, video.created_ms), *([older] if older else [])]
@@ -79,8 +84,8 @@ class SqliteIndex:
                 [(job, video.id, created_ms) for job, created_ms in known],
             )
             if captions is not None:
-                _replace_moments(connection, video.id, merge(captions))
-            _remember(connection, event_id)
+                _replace_moments(connection, video.id, merge(captions), frames)
+            set_meta(connection, LAST_EVENT, event_id)
 
     def forget(self, video: VideoId, event_id: str | None = None) -> bool:
         """Remove a video and its moments. False: there was none."""
@@ -88,7 +93,7 @@ class SqliteIndex:
             found = _remove_video(connection, video)
             connection.execute("DELETE FROM jobs WHERE video = ?", (video,))
             if event_id is not None:
-                _remember(connection, event_id)
+                set_meta(connection, LAST_EVENT, event_id)
             return found
 
     def other_job(self, job: JobId) -> JobId | None:
@@ -115,105 +120,90 @@ class SqliteIndex:
 
     def set_last_event(self, event_id: str) -> None:
         with self._writing() as connection:
-            _remember(connection, event_id)
+            set_meta(connection, LAST_EVENT, event_id)
 
     def clear(self) -> None:
         """Forget everything, for a rebuild. A damaged file is replaced."""
+        self.cleared += 1
         try:
             with self._writing() as connection:
-                for table in ("moments", "videos", "jobs", "meta"):
+                for table in ("moments", "videos", "jobs", "catalog", "notes", "meta"):
                     connection.execute(f"DELETE FROM {table}")
                 connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
         except Retryable as error:
             if error.code != "INDEX_DAMAGED":
                 raise
-            with self._lock, schema.sqlite_errors(self._path):
-                schema.remake(self._path)
+            self._remake()
+
+    def clear_videos(self) -> None:
+        with self._writing() as connection:
+            for table in ("moments", "videos", "jobs"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            set_meta(connection, LAST_EVENT, "0")
 
     # -- readers -------------------------------------------------------------------------------------------------------
     def last_event(self) -> str:
         with self._reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'last_event'").fetchone()
-        return str(row[0]) if row else "0"
+            return meta(connection, LAST_EVENT, "0")
 
-    def search(self, words: str, limit: int = 20, video: VideoId | None = None) -> list[Hit]:
+    def search(self, words: str, limit: int = 20, want: SearchWant | None = None, skip: int = 0) -> list[Hit]:
         """The moments that hold all of a person's words, best first (library/query.py says how words are read).
 
         Args:
             words: as typed; the last word may be unfinished, "words in quotes" stand together. Case and accents are one.
             limit: at most this many.
-            video: look only in this one.
 
         Raises:
             BadWish: EMPTY_QUERY.
         """
         expression = match_expression(words)
-        only, arguments = ("AND m.video = ?", [video]) if video is not None else ("", [])
-        with self._reading() as connection:
-            rows = connection.execute(_SEARCH.format(only=only), [expression, *arguments, max(limit, 0)]).fetchall()
-        return [
-            Hit(VideoId(id_), JobId(job), name, Fraction(start), Fraction(end), text, snippet, -rank)
-            for id_, job, name, start, end, text, snippet, rank in rows
-        ]
-
-    def videos(self, limit: int = 100) -> list[VideoRecord]:
-        """Newest first."""
+        conditions = {
+            "AND m.video = ?": want and want.video,
+            "AND v.tenant = ?": want and want.tenant,
+            "AND m.end_s > ?": want and want.from_s,
+            "AND m.start_s < ?": want and want.to_s,
+        }
+        only = {condition: value for condition, value in conditions.items() if value is not None}
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_VIDEO} FROM videos ORDER BY created_ms DESC, id LIMIT ?", (max(limit, 0),)
+                _SEARCH.format(only=" ".join(only)), [expression, *only.values(), max(limit, 0), max(skip, 0)]
+            ).fetchall()
+        return [
+            Hit(
+                VideoId(id_),
+                JobId(job),
+                name,
+                Fraction(start),
+                Fraction(end),
+                text,
+                snippet,
+                -rank,
+                title,
+                frame if frame >= 0 else None,
+            )
+            for id_, job, name, start, end, text, snippet, rank, title, frame in rows
+        ]
+
+    def videos(self, limit: int = 100, want: VideoWant | None = None, after: Key | None = None) -> list[VideoRecord]:
+        where, arguments = _video_where(want or VideoWant(), after)
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_VIDEO} {_FROM} {where} ORDER BY created_ms DESC, id DESC LIMIT ?",
+                [*arguments, max(limit, 0)],
             ).fetchall()
         return [_record(row) for row in rows]
 
+    def count_videos(self, want: VideoWant) -> int:
+        where, arguments = _video_where(want, None)
+        with self._reading() as connection:
+            (count,) = connection.execute(f"SELECT count(*) {_FROM} {where}", arguments).fetchone()
+        return int(count)
+
     def video(self, video: VideoId) -> VideoRecord | None:
         with self._reading() as connection:
-            row = connection.execute(f"SELECT {_VIDEO} FROM videos WHERE id = ?", (video,)).fetchone()
+            row = connection.execute(f"SELECT {_VIDEO} {_FROM} WHERE id = ?", (video,)).fetchone()
         return _record(row) if row else None
-
-    def close(self) -> None:
-        """Safe to call twice. Nothing may be asked afterwards."""
-        with self._idle_lock:
-            self._closed = True
-            for _, connection in self._idle:
-                connection.close()
-            self._idle.clear()
-
-    # -- connections ---------------------------------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._reading() as connection, schema.transaction(connection):
-            yield connection
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection of one's own for one question; as many are kept as were ever needed at once."""
-        with schema.sqlite_errors(self._path):
-            connection, file = self._take()
-            try:
-                yield connection
-            except BaseException:
-                connection.close()
-                raise
-            with self._idle_lock:
-                if not self._closed:
-                    self._idle.append((file, connection))
-                    return
-            connection.close()
-
-    def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
-        try:
-            stat = self._path.stat()
-            file = (stat.st_dev, stat.st_ino)
-        except FileNotFoundError:  # removed under us
-            file = (0, 0)
-        with self._idle_lock:
-            if self._closed:
-                raise ValueError("the index is closed")
-            while self._idle:
-                seen, connection = self._idle.pop()
-                if seen == file:
-                    return connection, file
-                connection.close()  # somebody replaced a damaged file: this one reads the old
-        return schema.connect(self._path), file
 
 
 def merge(captions: Sequence[Caption]) -> list[Moment]:
@@ -236,24 +226,56 @@ def _remove_video(connection: sqlite3.Connection, video: str) -> bool:
     return connection.execute("DELETE FROM videos WHERE id = ?", (video,)).rowcount > 0
 
 
-def _replace_moments(connection: sqlite3.Connection, video: str, moments: Sequence[Moment]) -> None:
+def _replace_moments(
+    connection: sqlite3.Connection, video: str, moments: Sequence[Moment], frames: Sequence[Fraction] = ()
+) -> None:
     """Only what differs is written: a long video is projected again after each chunk that was described."""
-    wanted = {(to_wire(start), to_wire(end), text): float(start) for start, end, text in moments}
-    there = connection.execute("SELECT id, start, end, text FROM moments WHERE video = ?", (video,)).fetchall()
+    wanted = {
+        (to_wire(start), to_wire(end), _frame_at(frames, start), text): (float(start), float(end))
+        for start, end, text in moments
+    }
+    there = connection.execute("SELECT id, start, end, frame, text FROM moments WHERE video = ?", (video,)).fetchall()
     gone = [(id_,) for id_, *moment in there if wanted.pop(tuple(moment), None) is None]
     connection.executemany("DELETE FROM moments WHERE id = ?", gone)
     connection.executemany(
-        "INSERT INTO moments (video, start, end, text, start_s) VALUES (?, ?, ?, ?, ?)",
-        [(video, *moment, start_s) for moment, start_s in wanted.items()],
+        "INSERT INTO moments (video, start, end, frame, text, start_s, end_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(video, *moment, *spans) for moment, spans in wanted.items()],
     )
 
 
-def _remember(connection: sqlite3.Connection, event_id: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_event', ?)", (event_id,))
+def _frame_at(frames: Sequence[Fraction], moment: Fraction) -> int:
+    """Which frame has this time; -1: none."""
+    at = bisect_left(frames, moment)
+    return at if at < len(frames) and frames[at] == moment else -1
 
 
-def _record(row: tuple[str, str, str, str, int, str | None, int | None, int | None, str]) -> VideoRecord:
-    id_, job, name, state, created_ms, duration, width_px, height_px, document = row
+def _captions_of(connection: sqlite3.Connection, video: str) -> int:
+    row = connection.execute("SELECT captions FROM videos WHERE id = ?", (video,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _video_where(want: VideoWant, after: Key | None) -> tuple[str, list[Any]]:
+    where: list[str] = []
+    arguments: list[Any] = []
+    for column, values in (("state", want.states), ("tenant", want.tenants)):
+        if values:
+            where.append(f"{column} IN ({', '.join('?' * len(values))})")
+            arguments += sorted(values)
+    if want.q:
+        where.append("(instr(find, ?) > 0 OR instr(n.title_key, ?) > 0)")
+        arguments += [folded(want.q)] * 2
+    if want.tag:
+        where.append("instr(n.tags_key, ?) > 0")
+        arguments.append(f"\n{folded(want.tag)}\n")
+    if after is not None:
+        where.append("(created_ms, id) < (?, ?)")
+        arguments += after
+    return ("WHERE " + " AND ".join(where) if where else ""), arguments
+
+
+def _record(row: tuple[Any, ...]) -> VideoRecord:
+    id_, job, name, state, created_ms, duration, width_px, height_px, document, *more = row
+    tenant, size_bytes, captions, title, tags = more
     return VideoRecord(
         VideoId(id_),
         JobId(job),
@@ -264,4 +286,9 @@ def _record(row: tuple[str, str, str, str, int, str | None, int | None, int | No
         width_px,
         height_px,
         json.loads(document),
+        tenant,
+        size_bytes,
+        captions,
+        title,
+        tags_of(tags),
     )

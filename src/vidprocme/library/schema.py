@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vidprocme.core.errors import Retryable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_MS = 10_000  # longer than any one video's transaction
 
 # A moment is a run of captions with the same words: what a search finds. FTS5 keeps no copy of the text (content=).
@@ -22,14 +22,34 @@ _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
     id TEXT PRIMARY KEY, job TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, created_ms INTEGER NOT NULL,
-    duration TEXT, width_px INTEGER, height_px INTEGER, document TEXT NOT NULL
+    duration TEXT, width_px INTEGER, height_px INTEGER, document TEXT NOT NULL, tenant TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, captions INTEGER NOT NULL, find TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX videos_newest ON videos (created_ms DESC);
+CREATE INDEX videos_newest ON videos (created_ms, id);
+CREATE INDEX videos_of_job ON videos (job);
+CREATE TABLE notes (
+    video TEXT PRIMARY KEY, title TEXT NOT NULL, tags TEXT NOT NULL, title_key TEXT NOT NULL, tags_key TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE jobs (job TEXT PRIMARY KEY, video TEXT NOT NULL, created_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX jobs_of_video ON jobs (video, created_ms);
+CREATE TABLE catalog (
+    job TEXT PRIMARY KEY, video TEXT NOT NULL, name TEXT NOT NULL, size_bytes INTEGER NOT NULL, tenant TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, bin TEXT NOT NULL, state TEXT NOT NULL, ended_ms INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL, dead INTEGER NOT NULL, stage TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+    title TEXT NOT NULL, name_key TEXT NOT NULL, find TEXT NOT NULL, generation TEXT NOT NULL
+);
+CREATE INDEX catalog_created ON catalog (created_ms, job);
+CREATE INDEX catalog_ended ON catalog (ended_ms, job);
+CREATE INDEX catalog_name ON catalog (name_key, job);
+CREATE INDEX catalog_size ON catalog (size_bytes, job);
+CREATE INDEX catalog_duration ON catalog (duration_ms, job);
+CREATE INDEX catalog_state ON catalog (state, dead, bin, tenant);
+CREATE INDEX catalog_state_created ON catalog (state, created_ms, job);
+CREATE INDEX catalog_code ON catalog (code, created_ms) WHERE code <> '';
+CREATE INDEX catalog_video ON catalog (video);
 CREATE TABLE moments (
     id INTEGER PRIMARY KEY, video TEXT NOT NULL, start TEXT NOT NULL, end TEXT NOT NULL, start_s REAL NOT NULL,
-    text TEXT NOT NULL
+    end_s REAL NOT NULL, frame INTEGER NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX moments_of_video ON moments (video);
 CREATE VIRTUAL TABLE words USING fts5 (
@@ -47,6 +67,8 @@ _NAMES = (
     "TRIGGER moments_removed",
     "TABLE words",
     "TABLE moments",
+    "TABLE catalog",
+    "TABLE notes",
     "TABLE jobs",
     "TABLE videos",
     "TABLE meta",

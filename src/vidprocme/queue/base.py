@@ -301,6 +301,14 @@ class Queue(Rules, Protocol):
         """Newest first; `active` only those that have not ended."""
         ...
 
+    def views(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobView]:
+        """Those of these jobs that there are and that can be read, in few round trips."""
+        ...
+
+    def first_tasks(self, jobs: Sequence[JobId]) -> Mapping[JobId, TaskView]:
+        """Of each of these jobs the task that was planned first (the probe, if it has one)."""
+        ...
+
     def each_job(
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
     ) -> Iterator[JobView]:

@@ -102,6 +102,21 @@ class QueueReader:
     def drained_nodes(self) -> Mapping[str, str]:
         return dict(sorted(_pairs(self.command("HGETALL", self._keys.of("drained"))).items()))
 
+    def views(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobView]:
+        found: dict[JobId, JobView] = {}
+        for at in range(0, len(jobs), PAGE):
+            page = jobs[at : at + PAGE]
+            rows = self.commands(("HMGET", self._keys.job(id_), *codec.JOB_FIELDS) for id_ in page)
+            found.update((view.job.id, view) for view in _job_views(page, rows))
+        return found
+
+    def first_tasks(self, jobs: Sequence[JobId]) -> Mapping[JobId, TaskView]:
+        firsts = self.commands(("LINDEX", self._keys.job_tasks(id_), 0) for id_ in jobs)
+        ids = [TaskId(id_) for id_ in firsts if id_]
+        rows = self.commands(("HMGET", self._keys.task(id_), *codec.TASK_FIELDS) for id_ in ids)
+        views = unreadable.each("task", ids, rows, lambda id_, row: codec.task_view(TaskId(id_), row))
+        return {view.task.job: view for view in views}
+
     def each_job(
         self, *, active: bool = False, since_ms: int | None = None, until_ms: int | None = None
     ) -> Iterator[JobView]:

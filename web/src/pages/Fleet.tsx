@@ -110,9 +110,11 @@ function Node({ node }: { node: Schemas["NodeDocument"] }) {
           </table>
         </div>
       )}
-      <p className="meta" style={{ marginTop: 8 }}>
-        {words.alerts.since} <Time at={node.started_at} /> ({age((Date.now() - Date.parse(node.started_at)) / 1000)})
-      </p>
+      {node.started_at && (
+        <p className="meta" style={{ marginTop: 8 }}>
+          {words.alerts.since} <Time at={node.started_at} /> ({age((Date.now() - Date.parse(node.started_at)) / 1000)})
+        </p>
+      )}
       {asks && (
         <Confirm title={words.fleet.drain(node.id)} verb={words.fleet.drain(node.id)} act={act} close={() => setAsks(false)} />
       )}

@@ -198,13 +198,14 @@ function Rounds({ id }: { id: string }) {
               from={from}
               to={to}
               spans={round.stages
-                .filter((stage) => !stage.kept)
+                .filter((stage) => !stage.kept && stage.start !== null)
                 .map((stage) => {
+                  const start = Date.parse(stage.start ?? "");
                   const end = stage.end ? Date.parse(stage.end) : to;
-                  const took = age((end - Date.parse(stage.start)) / 1000);
+                  const took = age((end - start) / 1000);
                   return {
                     key: stage.stage,
-                    start: Date.parse(stage.start),
+                    start,
                     end,
                     look: `s-${stage.stage}`,
                     text: stage.stage,

@@ -118,7 +118,7 @@ function Log({ id, attempt: one }: { id: string; attempt: Attempt }) {
   const [error, setError] = useState("");
   const [follows, setFollows] = useState(true);
   const box = useRef<HTMLPreElement>(null);
-  const path = { job_id: id, task: one.task, number: String(one.number) };
+  const path = { job_id: id, task: one.task, number: one.number };
   useEffect(() => {
     let offset: number | undefined;
     let over = false;

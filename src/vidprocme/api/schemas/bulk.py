@@ -70,3 +70,8 @@ class OperationDocument(Document):
     errors: list[ErrorDocument] = Field(description="the first 20")
     created_at: str
     ended_at: str | None
+
+
+class OperationList(Document):
+    items: list[OperationDocument]
+    next_cursor: str | None = None

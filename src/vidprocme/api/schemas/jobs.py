@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,10 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
-from vidprocme.api.schemas.base import Document, ErrorDocument, time_text
+from vidprocme.api.schemas.base import Document, ErrorDocument, Wish, time_text
 from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
 from vidprocme.core.ids import JobId, TaskId, video_id
-from vidprocme.core.job import Next, Stage, TaskState
+from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
@@ -20,7 +21,7 @@ from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
 from vidprocme.dispatch.watch import BAD, progress_of, suspects
-from vidprocme.library.base import Blobs
+from vidprocme.library.base import Blobs, JobRow
 from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
 
 TROUBLES_SHOWN = 20
@@ -28,7 +29,7 @@ MODEL_STAGES = frozenset({Stage.DESCRIBE})  # at places for models; all others a
 
 
 class Changed(Document):
-    """What a cancel or retry did. `tasks`: how many got fresh tries (retry)."""
+    """What a cancel or retry did. `tasks`: how many got fresh tries (retry), or were cancelled at once (cancel: what runs follows)."""
 
     id: str
     state: str
@@ -89,7 +90,11 @@ class AttemptDocument(Document):
 
 
 class JobSummary(Document):
-    """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state; `late`: its deadline passed before it ended."""
+    """A job in a list. Times are RFC 3339, UTC; `tasks` counts them by state; `late`: its deadline passed before it ended.
+
+    What changes (`state`, `bin`, `tasks`, `progress`, `late`, `ended_at`) is as it is now; `stage`, `code` and `message` as of the
+    list's `as_of`.
+    """
 
     id: str
     video: str
@@ -104,6 +109,16 @@ class JobSummary(Document):
     deadline_at: str | None
     late: bool
     tasks: dict[str, int]
+    title: str = Field(description="of its video; the file's name when nobody gave one")
+    stage: str | None = Field(
+        description="where it is: of the task that started last; of a failed job, where it failed; null when it succeeded"
+    )
+    code: str | None = Field(description="of its error")
+    message: str | None = Field(description="of its error")
+    progress: float = Field(
+        description="0..1 of its tasks have succeeded; 0 until the probe has said what there is to do"
+    )
+    duration_s: float | None = Field(description="of the video; null until it was probed")
 
 
 class JobDocument(JobSummary):
@@ -129,19 +144,42 @@ class JobDocument(JobSummary):
     captions_url: str | None
     degraded: list[str]
     error: ErrorDocument | None
+    etag: str
+
+
+class JobPatch(Wish):
+    """Fields that are not given stay."""
+
+    bin: str | None = Field(default=None, description="where it is moved")
+    deadline: str | None = Field(default=None, description="`2h` from now, or an ISO 8601 time; empty: none any more")
 
 
 class JobList(Document):
+    """`counts`: jobs by state, and `dead`, for the filter without its states. `as_of`: what happened until then is in the list."""
+
     items: list[JobSummary]
     next_cursor: str | None = None
+    total_estimate: int
+    counts: dict[str, int]
+    as_of: str | None = Field(description="null: the list is being made")
 
 
-def job_summary(view: JobView) -> JobSummary:
-    return JobSummary(**_summary_fields(view))
+def job_summary(view: JobView, row: JobRow | None = None) -> JobSummary:
+    """A row of the list, with what can change as the queue says it now."""
+    return JobSummary(**_summary_fields(view, row))
 
 
-def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
+def etag_of(view: JobView) -> str:
+    """Changes with what can be patched, and with the state."""
+    said = f"{view.state}|{view.job.bin}|{view.job.deadline_ms}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def job_document(queue: Queue, blobs: Blobs, job: JobId, row: JobRow | None = None) -> JobDocument:
     """Everything about one job.
+
+    Args:
+        row: its row in the table of jobs, if there is one already.
 
     Raises:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
@@ -151,10 +189,18 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
     waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled)
+    summary = _summary_fields(result.view, row)
+    summary |= {
+        "progress": round(progress.fraction, 4),
+        "code": result.error.code if result.error else None,
+        "message": result.error.message if result.error else None,
+        "duration_s": seconds(result.media.duration) if result.media else summary["duration_s"],
+    }
+    if result.error and "stage" in result.error.evidence:
+        summary["stage"] = result.error.evidence["stage"]
     return JobDocument(
-        **_summary_fields(result.view),
+        **summary,
         recipe=to_wire(result.view.job.recipe),
-        progress=round(progress.fraction, 4),
         stages=[
             StageDocument(
                 name=stage.stage,
@@ -190,11 +236,13 @@ def job_document(queue: Queue, blobs: Blobs, job: JobId) -> JobDocument:
         captions_url=f"{url}/captions.vtt" if result.captions else None,
         degraded=list(result.degraded),
         error=ErrorDocument(**result.error.public()) if result.error else None,
+        etag=etag_of(result.view),
     )
 
 
-def _summary_fields(view: JobView) -> dict[str, Any]:
+def _summary_fields(view: JobView, row: JobRow | None) -> dict[str, Any]:
     source = view.job.source
+    known = row is not None and row.state == view.state.value  # what it died of is of no use when it goes on
     return {
         "id": view.job.id,
         "video": video_id(source.sha256),
@@ -209,7 +257,20 @@ def _summary_fields(view: JobView) -> dict[str, Any]:
         "deadline_at": time_text(view.job.deadline_ms) if view.job.deadline_ms else None,
         "late": view.late,
         "tasks": {state.value: count for state, count in view.counts.items() if count},
+        "title": (row.title if row else "") or source.name.encode("utf-8", "replace").decode(),
+        "stage": (row.stage if row and view.state is not JobState.SUCCEEDED else "") or None,
+        "code": (row.code if row and known else "") or None,
+        "message": (row.message if row and known else "") or None,
+        "progress": _progress(view),
+        "duration_s": row.duration_ms / 1000 if row and row.duration_ms else None,
     }
+
+
+def _progress(view: JobView) -> float:
+    total = sum(view.counts.values())
+    if view.state is JobState.SUCCEEDED or total < 2:
+        return 1.0 if view.state is JobState.SUCCEEDED else 0.0
+    return round(view.counts.get(TaskState.SUCCEEDED, 0) / total, 4)
 
 
 def _outlook(
