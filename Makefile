@@ -18,7 +18,7 @@ test: .venv/dev.stamp ## set up, and pass the tests; names what this machine lac
 	@$(PY) scripts/parts.py test
 
 test-all: .venv/dev.stamp .venv-delivery/made.stamp ## everything; a missing part is an error
-	@$(PY) scripts/parts.py test-all
+	@VIDPROCME_TEST_EXAMPLES=60 $(PY) scripts/parts.py test-all
 
 check: .venv/dev.stamp lint types test ## format, lint, types, tests
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,12 +264,17 @@ def test_a_key_that_asks_too_often_waits_and_others_do_not(redis_url: str, tmp_p
 
 
 def test_wrong_keys_are_counted_told_and_stopped(asking: Keyed) -> None:
-    tries = [asking.anonymous.get("/v1/jobs", headers={"authorization": f"Bearer vp_{number}"}) for number in range(40)]
-    codes = [answer.status_code for answer in tries]
-    assert codes[0] == 401 and codes[-1] == 429 and 20 <= codes.count(401) <= 30
-    assert_problem(asking.anonymous.post("/v1/session", json={"key": "vp_no"}), 429, "RATE_LIMITED")
+    def wrong(number: int) -> int:
+        return asking.anonymous.get("/v1/jobs", headers={"authorization": f"Bearer vp_{number}"}).status_code
+
+    # However slow this machine is: what comes back meanwhile (one in two seconds) is tried too.
+    codes = list(itertools.takewhile(lambda code: code == 401, map(wrong, range(1000))))
+    assert 20 <= len(codes) < 1000
+    signs_in = (asking.anonymous.post("/v1/session", json={"key": "vp_no"}) for _ in range(1000))
+    stopped = next(answer for answer in signs_in if answer.status_code != 401)
+    assert_problem(stopped, 429, "RATE_LIMITED")
     told = lines(asking, action="key.refused")
-    assert len(told) == codes.count(401)
+    assert len(told) == len(codes)
     assert (told[0]["who"], told[0]["status"], told[0]["object"]) == ("nobody", 401, "GET /v1/jobs")
     assert asking.admin.get("/v1/jobs").status_code == 200, "a right key comes in from the same address"
 
@@ -296,7 +302,7 @@ def test_what_was_done_and_refused_is_told_newest_first(asking: Keyed) -> None:
         ("bin.change", "environment", 200),
         ("key.create", "environment", 201),
     ]
-    assert found[1]["object"] == "bulk" and found[1]["request_id"].startswith("req_")
+    assert "bulk" in found[1]["object"] and found[1]["request_id"].startswith("req_")
     assert [line["action"] for line in lines(asking, action="bin")] == ["bin.change"]
     assert [line["object"] for line in lines(asking, who="read of None")] == ["PATCH /v1/bins/bulk"]
     first = asking.admin.get("/v1/audit", params={"limit": 2}).json()
@@ -309,3 +315,4 @@ def test_a_parameter_that_nobody_knows_is_refused(client: httpx.Client) -> None:
     problem = assert_problem(client.get("/v1/jobs", params={"limmit": 1}), 422, "PARAMETER_UNKNOWN")
     assert "limit" in str(problem["hint"])
     assert_problem(client.get("/v1/bins", params={"x": 1}), 422, "PARAMETER_UNKNOWN")
+    assert_problem(client.get("/v1/jobs?limit=1&limit=2"), 422, "PARAMETER_TWICE")

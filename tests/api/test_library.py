@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from tests.api.test_videos import assert_problem
 from vidprocme.api.access import Caller, caller_of
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.server import create_app
-from vidprocme.core.ids import JobId, task_id
+from vidprocme.core.ids import JobId, VideoId, task_id
 from vidprocme.core.job import Job, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.resources import Resources
+from vidprocme.library.base import Note
 from vidprocme.queue.base import Claim, Settlement
 from vidprocme.wiring import House
 
@@ -74,6 +76,23 @@ def test_a_title_is_changed_once_by_who_saw_the_old_one(client: httpx.Client, vi
     assert_problem(client.patch(url, json={"tags": [" "]}), 422, "TAG_BAD")
     assert_problem(client.patch(url, json={"name": "x"}), 422, "REQUEST_INVALID")
     assert_problem(client.patch("/v1/videos/vid_none", json={}), 404, "VIDEO_UNKNOWN")
+
+
+def test_the_index_repeats_a_title_also_when_it_was_made_anew(house: House, video: str) -> None:
+    with serving(create_app(house)) as client:
+        listed(client, 1)
+        client.patch(f"/v1/videos/{video}", json={"title": "Night shift"})
+        assert client.get("/v1/search", params={"q": "dog"}).json()["items"][0]["title"] == "Night shift"
+    with contextlib.closing(house.open_index()) as index:
+        index.clear()
+    with serving(create_app(house)):
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.closing(house.open_index()) as index:
+                if index.notes().get(VideoId(video)) == Note("Night shift"):
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_markup_comes_back_as_data_only(client: httpx.Client, house: House, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_captions_as_a_file(client: httpx.Client, url: str, format_: str, type_:
     assert answer.headers["content-disposition"].startswith(f'attachment; filename="clip.{format_}"')
     match format_:
         case "json":
-            assert [one["text"] for one in answer.json()["captions"]] == WORDS
+            assert [one["text"] for one in answer.json()["items"]] == WORDS
         case "jsonl":
             assert [json.loads(line)["text"] for line in answer.text.splitlines()] == WORDS
         case "csv":

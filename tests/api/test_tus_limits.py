@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from httpx import Client
 
+from tests.api.keyed import Keyed
 from tests.api.serving import serving
 from tests.api.test_tus import CONTENT, until
 from tests.api.test_videos import assert_problem
@@ -26,8 +28,10 @@ from tests.api.tusing import (
 )
 from vidprocme.api import arriving
 from vidprocme.api.server import create_app
+from vidprocme.client.http import HttpClient
 from vidprocme.config import Settings
 from vidprocme.library.arrivals import ArrivalState
+from vidprocme.library.notes import VIDEO_NOTES, VideoNote
 from vidprocme.wiring import House
 
 
@@ -138,3 +142,50 @@ def test_a_queue_that_was_away_gets_the_job_later(
 
         until(lambda: client.get(location).json()["state"] == ArrivalState.DONE)
         assert_is_a_job(house, client.head(location, headers=TUS), CONTENT)
+
+
+def test_what_is_said_of_the_video_is_kept(client: Client, house: House) -> None:
+    said = {"title": " The  goat ", "tags": "farm, north,,farm", "metadata": '{"camera": "7"}'}
+    kept = VideoNote("The goat", ("farm", "north"), {"camera": "7"})
+    form = {"data": {**said, "model": "none"}, "files": {"file": ("goat.mp4", CONTENT)}}
+
+    video = create(client, len(CONTENT), CONTENT, **said).headers["vidprocme-video"]
+    other = create(client, len(CONTENT), CONTENT, title="Another").headers["vidprocme-video"]
+    record = house.records(VIDEO_NOTES, VideoNote).get(video)
+
+    assert record is not None and record.doc == kept
+    assert other == video  # and what was said first stays
+    house.queue.client.flushdb()  # type: ignore[attr-defined]
+    assert client.post("/v1/videos", **form).json()["video"] == video  # type: ignore[arg-type]
+    record = house.records(VIDEO_NOTES, VideoNote).get(video)
+    assert record is not None and record.doc == kept
+
+
+def test_a_key_of_one_tenant_sees_its_own_uploads(asking: Keyed) -> None:
+    ours, theirs = asking.with_key("submit", "a"), asking.with_key("admin", "b")
+    location = created(ours, 10)
+
+    assert_problem(theirs.get(location), 404, "UPLOAD_UNKNOWN")
+    assert theirs.head(location, headers=TUS).status_code == 404
+    assert_problem(send(theirs, location, 0, b"0123456789"), 404, "UPLOAD_UNKNOWN")
+    assert_problem(theirs.delete(location, headers=TUS), 404, "UPLOAD_UNKNOWN")
+    wish = {"source": {"upload_id": location.rpartition("/")[2]}}
+    assert_problem(theirs.post("/v1/videos", json=wish), 404, "UPLOAD_UNKNOWN")
+    assert theirs.get("/v1/uploads").json()["items"] == []
+    assert_problem(create(ours, 10, tenant="b"), 403, "TENANT_NOT_YOURS")
+    assert_problem(create(asking.with_key("read"), 10), 403, "SCOPE_TOO_SMALL")
+    assert [item["bin"] for item in ours.get("/v1/uploads").json()["items"]] == ["normal"]
+    assert send(ours, location, 0, b"0123456789").status_code == 204
+
+
+def test_the_command_line_s_client_speaks_it(client: Client, house: House, tmp_path: Path) -> None:
+    """In pieces, with checksums."""
+    film = tmp_path / "goat.mp4"
+    film.write_bytes(CONTENT)
+    told: list[tuple[int, int]] = []
+    with contextlib.closing(HttpClient(str(client.base_url), state=tmp_path / "state")) as ours:
+        done = ours.submit(film, {"model": "none", "bin": "high"}, lambda sent, size: told.append((sent, size)))
+
+    assert (done["bin"], done["created"]) == ("high", True)
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert house.blobs.read(hashlib.sha256(CONTENT).hexdigest()) == CONTENT

@@ -6,7 +6,7 @@ import hashlib
 
 from fastapi import APIRouter, Request, Response
 
-from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.access import AsCaller, Caller, everywhere, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.params import IfMatch, agree
@@ -19,7 +19,7 @@ from vidprocme.core.shares import TenantShare, tenant_named
 from vidprocme.dispatch.waiting import Standing, standing
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
-OPERATE = [needs(Scope.OPERATE)]
+OPERATE = [needs(Scope.OPERATE), everywhere()]
 SPARK_MIN = 30
 SHOWN = ("standing", "bins", "overview", "fleet")  # documents in which what is changed here can be seen
 

@@ -30,7 +30,7 @@ BODY_MOST = 1 << 20  # bytes of what is not a file
 IMAGE_COST = 0.1  # a grid of frames asks for many
 NOBODY = "nobody"
 # Of a file that comes in pieces, every piece is a request: the upload's beginning is what is told.
-QUIET = frozenset({"append_upload", "patch_upload"})
+QUIET = frozenset({"send_upload", "send_upload_instead"})
 log = logging.getLogger("vidprocme.api")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from typing import Annotated
@@ -23,6 +24,7 @@ from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.job import JobState
 from vidprocme.dispatch.removing import remove
+from vidprocme.library.base import Note
 from vidprocme.library.notes import Removal, VideoNote
 from vidprocme.queue.kept import NEW
 
@@ -32,6 +34,7 @@ VIDEOS_MOST = 1_000_000
 END_WAIT_S = 2.5  # a cancel ends what runs within 1.5 s
 STEP_S = 0.1
 REMOVE_EVERY_S = 2.0
+NOTES_EVERY = 15  # of these turns
 TAG_CHARS_MOST, VALUE_CHARS_MOST = 100, 1000
 LOG = logging.getLogger("vidprocme.api.library")
 
@@ -109,6 +112,7 @@ def change_video(
             f"Video {shelf.id} was changed by somebody else meanwhile.",
             "Read it again, and repeat your change if it still holds.",
         ) from error
+    desk.index.note(shelf.id, Note(note.title, note.tags))
     return _told(find(desk, caller, video_id), response)
 
 
@@ -168,14 +172,28 @@ def redescribe_video(
 
 
 async def keep_removing(desk: Desk) -> None:
-    """See to it that what was asked to go goes, also what a server before this one was asked."""
-    while True:
+    """See to it that what was asked to go goes, also what a server before this one was asked; and that the index, which may have
+    been made anew or be another server's, repeats what people say of videos.
+    """
+    for turn in itertools.count():
         try:
+            if turn % NOTES_EVERY == 0:
+                await run_in_threadpool(_repeat_notes, desk)
             for record in await run_in_threadpool(lambda: removals_of(desk).list()):
                 await run_in_threadpool(_remove, desk, record.id)
         except (VidprocmeError, OSError) as error:
             LOG.debug("videos that were deleted could not be seen to: %s", error)
         await asyncio.sleep(REMOVE_EVERY_S)
+
+
+def _repeat_notes(desk: Desk) -> None:
+    """Only what differs is written."""
+    there = desk.index.notes()
+    said = {VideoId(record.id): Note(record.doc.title, record.doc.tags) for record in notes_of(desk).list()}
+    for video in said.keys() | there.keys():
+        wanted = said.get(video, Note())
+        if there.get(video, Note()) != wanted:
+            desk.index.note(video, wanted)
 
 
 def _remove(desk: Desk, video: str) -> bool:
@@ -189,6 +207,7 @@ def _remove(desk: Desk, video: str) -> bool:
     left = desk.queue.jobs_named(desk.index.jobs_of(VideoId(video)))
     if not left:
         notes_of(desk).delete(video)
+        desk.index.note(VideoId(video), Note())
     with contextlib.suppress(Fatal):  # somebody asked again meanwhile
         records.delete(video, if_match=record.etag)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path as File
 from typing import Annotated, Any, Literal
@@ -16,12 +16,12 @@ from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
-from vidprocme.api.schemas.videos import FrameDocument, FrameList
+from vidprocme.api.schemas.videos import CaptionDocument, CaptionList, FrameDocument, FrameList
 from vidprocme.api.sending import ASK_AGAIN, FOREVER, disposition, has, send_blob
 from vidprocme.api.shelf import find
 from vidprocme.core.errors import BadWish, Fatal
-from vidprocme.core.media import seconds
-from vidprocme.dispatch.results import FrameRef
+from vidprocme.core.media import Caption, seconds
+from vidprocme.dispatch.results import FrameRef, caption_document
 from vidprocme.library.export import WRITERS
 from vidprocme.library.frames_zip import read_one
 from vidprocme.library.pictures import light, resized
@@ -165,7 +165,10 @@ def show_frame(
     responses={
         **documented(404, 422, 503),
         200: {
-            "content": {media_type: {} for _, media_type in WRITERS.values()},
+            "content": {
+                **{media_type: {} for _, media_type in WRITERS.values()},
+                "application/json": {"schema": {"$ref": "#/components/schemas/CaptionList"}},
+            },
             "description": "The captions so far, in order of time",
         },
     },
@@ -191,11 +194,18 @@ def export_captions(
             f"GET /v1/videos/{shelf.id} says how far it is, and what is missing.",
         )
     write, media_type = WRITERS[format]
+    if format == "json":
+        write = _listed
     headers = {
         "Cache-Control": ASK_AGAIN,
         "Content-Disposition": disposition(File(shelf.title).stem, f".{format}", download=download),
     }
     return Response(write(captions).encode(), media_type=f"{media_type}; charset=utf-8", headers=headers)
+
+
+def _listed(captions: Sequence[Caption]) -> str:
+    """As the API lists things."""
+    return CaptionList(items=[CaptionDocument(**caption_document(one)) for one in captions]).model_dump_json()
 
 
 def candidates(frames: tuple[FrameRef, ...]) -> list[FrameRef]:

@@ -18,6 +18,7 @@ from fastapi import Depends, FastAPI
 from vidprocme import __version__
 from vidprocme.api import fleet, library, overview, uploads
 from vidprocme.api.arriving import Arriving
+from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
 from vidprocme.api.door import Door
 from vidprocme.api.guard import Guard
@@ -25,9 +26,8 @@ from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
 from vidprocme.api.operations import Operations
 from vidprocme.api.params import known_params
-from vidprocme.api.problems import Problem, install
+from vidprocme.api.problems import install
 from vidprocme.api.rooms import ROOMS
-from vidprocme.api.schemas.videos import VideoWish
 from vidprocme.api.ui import Pages
 from vidprocme.config import load
 from vidprocme.core.errors import VidprocmeError
@@ -95,7 +95,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.add_middleware(Idempotency, desk=desk)
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
-    _describe(app)
+    describe(app)
     return app
 
 
@@ -115,23 +115,6 @@ async def _mark(house: House) -> None:
         while True:
             mark.touch()
             await asyncio.sleep(MARK_EVERY_S)
-
-
-def _describe(app: FastAPI) -> None:
-    """The schema knows what no route names by its type: Problem, and what is read by hand."""
-    made = app.openapi
-
-    def openapi() -> dict[str, object]:
-        schema = made()
-        parts = schema["components"]["schemas"]
-        for model in (Problem, VideoWish):
-            if model.__name__ not in parts:
-                described = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                parts.update(described.pop("$defs", {}))
-                parts[model.__name__] = described
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidprocme.api.desk import Desk
-from vidprocme.api.wishes import accept, now_ms
+from vidprocme.api.wishes import accept, keep_note, now_ms
 from vidprocme.core.errors import Fatal
+from vidprocme.core.ids import video_id
 from vidprocme.core.job import Bin, Source
 from vidprocme.library.arrivals import ENDED, Arrival, ArrivalState, failed
+from vidprocme.library.notes import VideoNote
 
 
 def settle(desk: Desk, arrival: Arrival) -> Arrival:
@@ -41,6 +43,8 @@ def settle(desk: Desk, arrival: Arrival) -> Arrival:
             _adopt(desk, arrival)
             at("upload-adopted")
             source = Source(f"blob:{arrival.content}", arrival.name, arrival.content, arrival.size_bytes)
+        note = VideoNote(arrival.title, arrival.tags, dict(arrival.metadata))
+        keep_note(desk, video_id(arrival.content), note)
         whose = {"bin_": Bin(arrival.bin), "tenant": arrival.tenant, "deadline_ms": arrival.deadline_ms}
         accepted = accept(desk, source, (desk.house.recipe(arrival.wish), whose))  # type: ignore[arg-type]
         at("upload-submitted")

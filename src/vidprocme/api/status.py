@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from vidprocme import __version__
 from vidprocme.api.access import needs
 from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
+from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.monitor import metrics
@@ -24,14 +25,19 @@ async def health() -> JSONResponse:
     return JSONResponse(healthz().to_json())
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "Something that is needed is missing"}})
 def ready(desk: AtDesk) -> JSONResponse:
     """Its parts, each with a sentence; 503 when one that is needed is missing."""
     found = readyz(_checks(desk))
     return JSONResponse(found.to_json(), found.http_status)
 
 
-@router.get("/metrics", dependencies=[needs(Scope.READ)])
+@router.get(
+    "/metrics",
+    dependencies=[needs(Scope.READ)],
+    response_class=PlainTextResponse,
+    responses=documented(401, 403, 429),
+)
 def numbers(desk: AtDesk, request: Request) -> Response:
     """For Prometheus. Without a queue only what this process knows by itself."""
     own = metrics.OwnFacts(

@@ -19,8 +19,9 @@ from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
 from vidprocme.api.uploads import Upload, received
-from vidprocme.api.wishes import accept, tenant_of, wish_of
+from vidprocme.api.wishes import accept, keep_note, note_of, tenant_of, wish_of
 from vidprocme.core.errors import BadWish
+from vidprocme.core.ids import video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Source
 from vidprocme.core.shares import TENANT_CHARS_MOST
 
@@ -53,6 +54,9 @@ _FORM: dict[str, Any] = {
                         "video_preset": {"type": "string"},
                         "audio_kbit": {"type": "string"},
                         "chunk": {"type": "string"},
+                        "title": {"type": "string"},
+                        "tags": {"type": "string", "description": "with commas"},
+                        "metadata": {"type": "string", "description": "a JSON object of texts"},
                     },
                 }
             },
@@ -82,7 +86,7 @@ async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, calle
         return _accepted(made)
     query = dict(request.query_params)
     length = request.headers.get("content-length", "")
-    await run_in_threadpool(_may_come, arriving, caller, query, int(length) if length.isdigit() else 0)
+    await run_in_threadpool(_may_come, arriving, caller, dict(query), int(length) if length.isdigit() else 0)
     async with received(request, desk.house.data / "uploads") as upload:
         accepted = await run_in_threadpool(_submit, desk, caller, {**query, **upload.fields}, upload)
     audit(request, "video.submit", accepted.id)
@@ -107,6 +111,7 @@ async def _wish(request: Request) -> VideoWish:
 
 def _may_come(arriving: Arriving, caller: Caller, query: dict[str, str], coming: int) -> None:
     """What can be said before the bytes come: a wrong wish, no room, no queue."""
+    note_of(query)
     wish_of(arriving.desk, {**query, "tenant": tenant_of(caller, query.get("tenant", ""))})
     arriving.need_room(coming, sum(map(arriving.arrivals.coming_bytes, arriving.arrivals.all())))
     error = arriving.desk.queue_error()
@@ -115,6 +120,8 @@ def _may_come(arriving: Arriving, caller: Caller, query: dict[str, str], coming:
 
 
 def _submit(desk: Desk, caller: Caller, fields: dict[str, str], upload: Upload) -> Accepted:
+    note = note_of(fields)
     wish = wish_of(desk, {**fields, "tenant": tenant_of(caller, fields.get("tenant", ""))})
     kept = desk.blobs.adopt(upload.path, upload.name)
+    keep_note(desk, video_id(kept.sha256), note)
     return accept(desk, Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes), wish)

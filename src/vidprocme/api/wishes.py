@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 
 from vidprocme.api.access import Caller
 from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.videos import Accepted
+from vidprocme.api.shelf import notes_of
 from vidprocme.api.uploads import safe_name
-from vidprocme.core.errors import BadWish
-from vidprocme.core.ids import video_id
+from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.ids import VideoId, video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
 from vidprocme.core.shares import tenant_named
 from vidprocme.core.when import deadline_ms
 from vidprocme.dispatch.control import Whose
 from vidprocme.library.arrivals import Arrival, new_id
+from vidprocme.library.notes import VideoNote
+from vidprocme.queue.kept import NEW
 
 GB = 10**9
+NOTE_MOST = 16_000
+NOTE_TRIES = 10
+LOG = logging.getLogger("vidprocme.api.uploads")
 # Of the clients, and nothing to us: what a video is, probe finds out.
 IGNORED = ("filetype", "type", "relativePath", "lastModified")
 
@@ -56,13 +63,13 @@ def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *,
     """An upload as its sender describes it, checked.
 
     Raises:
-        BadWish: see videos.wish_of; UPLOAD_METADATA; Fatal: TENANT_NOT_YOURS.
+        BadWish: see videos.wish_of; UPLOAD_METADATA, TENANT_NOT_YOURS.
     """
     rest = {name: value for name, value in fields.items() if name not in IGNORED}
     name = safe_name(rest.pop("filename", "") or rest.pop("name", ""))
     rest.pop("name", None)
     sha256, hold = rest.pop("sha256", ""), rest.pop("hold", "").lower() in ("1", "true", "yes")
-    title, tags, more = rest.pop("title", ""), rest.pop("tags", ""), rest.pop("metadata", "")
+    note = note_of(rest)
     rest["tenant"] = tenant_of(caller, rest.pop("tenant", ""))
     _, whose = wish_of(desk, dict(rest))
     for known in ("bin", "tenant", "deadline"):
@@ -80,10 +87,42 @@ def arrival_of(desk: Desk, caller: Caller, fields: dict[str, str], size: int, *,
         told,
         sha256,
         hold,
-        title[:300],
-        tuple(tag for tag in (part.strip() for part in tags.split(",")) if tag)[:50],
-        _texts(more),
+        note.title,
+        note.tags,
+        note.metadata,
     )
+
+
+def note_of(fields: dict[str, str]) -> VideoNote:
+    """What is said of the video itself, taken out of the fields: `title`, `tags` (with commas), `metadata` (JSON).
+
+    Raises:
+        BadWish: UPLOAD_METADATA.
+    """
+    title, tags, more = fields.pop("title", ""), fields.pop("tags", ""), fields.pop("metadata", "")
+    if len(title) + len(tags) + len(more) > NOTE_MOST:
+        raise BadWish(
+            "UPLOAD_METADATA", f"Title, tags and metadata have more than {NOTE_MOST} characters.", "Send less."
+        )
+    words = (" ".join(part.split()) for part in tags.split(","))
+    return VideoNote(" ".join(title.split())[:300], tuple(dict.fromkeys(filter(None, words)))[:50], _texts(more))
+
+
+def keep_note(desk: Desk, video: VideoId, note: VideoNote) -> None:
+    """Write down what was said of a video. What somebody said of it before stays: it is the same video."""
+    for _ in range(NOTE_TRIES):
+        record = notes_of(desk).get(video)
+        old = record.doc if record else VideoNote()
+        new = VideoNote(old.title or note.title, old.tags or note.tags, old.metadata or note.metadata)
+        if new == old:
+            return
+        try:
+            notes_of(desk).put(video, new, if_match=record.etag if record else NEW)
+            return
+        except Fatal as error:
+            if error.code != "RECORD_CHANGED":
+                LOG.warning("video %s: its title, tags and metadata are not kept: %s", video, error)
+                return
 
 
 def _texts(text: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ class KeyWish(Wish):
     name: str = Field(min_length=1, max_length=100)
     scope: Scope = Scope.SUBMIT
     tenant: str | None = Field(default=None, description="the key sees and makes only what is this tenant's; null: all")
-    expires_in_s: int | None = Field(default=None, ge=1, le=10 * 366 * 86400)
+    expires_in_s: int | None = Field(default=None, strict=True, ge=1, le=10 * 366 * 86400)
 
 
 class KeyDocument(Document):

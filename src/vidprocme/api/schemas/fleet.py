@@ -31,8 +31,8 @@ class BinList(Document):
 class BinPatch(Wish):
     """Fields that are not given stay."""
 
-    paused: bool | None = None
-    limit: int | None = Field(default=None, ge=0, description="0: no limit")
+    paused: bool | None = Field(default=None, strict=True)
+    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0: no limit")
 
 
 class Verdict(StrEnum):
@@ -173,8 +173,8 @@ class TenantList(Document):
 
 
 class TenantPatch(Wish):
-    weight: int | None = Field(default=None, ge=1, le=1000)
-    limit: int | None = Field(default=None, ge=0, description="0: no limit")
+    weight: int | None = Field(default=None, ge=1, le=1000, strict=True)
+    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0: no limit")
 
 
 class ModelDocument(Document):
