@@ -71,7 +71,13 @@ const job = createRoute({
     lean({ tab: JOB_TABS.find((tab) => tab === raw.tab), attempt: text(raw.attempt) }),
   component: lazyRouteComponent(() => import("./pages/Job")),
 });
-const fleet = createRoute({ getParentRoute: () => root, path: "/fleet", component: lazyRouteComponent(() => import("./pages/Fleet")) });
+export const WINDOWS = [300, 900, 3600] as const; // seconds
+const fleet = createRoute({
+  getParentRoute: () => root,
+  path: "/fleet",
+  validateSearch: (raw: Raw): { window?: number } => lean({ window: WINDOWS.find((one) => one === number(raw.window)) }),
+  component: lazyRouteComponent(() => import("./pages/Fleet")),
+});
 const ALERT_TABS = ["open", "acknowledged", "silenced", "resolved", "rules", "webhooks"] as const;
 export type AlertsTab = (typeof ALERT_TABS)[number];
 const alerts = createRoute({
