@@ -160,3 +160,13 @@ def register(house: House) -> None:
     house.queue.join(PoolInfo("p", "node-a", "b", 1, 1, 1, places=1), 60_000)
     report = PoolReport((PlaceReport("node-a/cpu", "node-a", PlaceKind.CPU, 4, 0),))
     house.queue.beat("p", [], lease_ms=1000, presence_ms=60_000, report=report)
+
+
+def test_the_api_is_explained_by_our_own_page(opens: Opens) -> None:
+    page = opens().open("/docs")
+    page.get_by_label("Find a route").fill("drain node")
+    expect(page).to_have_url(re.compile(r"/docs\?q=drain\+node$"))
+    page.get_by_text("/v1/nodes/{node}/drain").click()
+    expect(page.get_by_role("row", name=re.compile("^node path"))).to_be_visible()
+
+    assert axe(page) == []

@@ -95,8 +95,15 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("./pages/Settings")),
 });
 
+const docs = createRoute({
+  getParentRoute: () => root,
+  path: "/docs",
+  validateSearch: (raw: Raw): { q?: string } => lean({ q: text(raw.q) }),
+  component: lazyRouteComponent(() => import("./pages/Docs")),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([overview, videos, video, search, jobs, job, fleet, alerts, settings]),
+  routeTree: root.addChildren([overview, videos, video, search, jobs, job, fleet, alerts, settings, docs]),
   parseSearch,
   stringifySearch: writeSearch,
   defaultPreload: "intent",

@@ -203,6 +203,18 @@ export const words = {
     try: (n: number | null) => (n === null ? "lost, no try used" : `try ${n}`),
     took: "took",
   },
+  docs: {
+    title: "API",
+    text: "Every route of this server, as it describes itself.",
+    find: "Find a route",
+    raw: "openapi.json",
+    none: "No route goes by these words",
+    parameters: "Parameters",
+    sends: "Sends",
+    answers: "Answers",
+    required: "required",
+    count: (n: number) => many(n, "route"),
+  },
   fleet: {
     title: "Fleet",
     none: "No machine is at work",

@@ -42,6 +42,7 @@ export default function Palette({ close }: { close: () => void }) {
               {words.palette.go(words.pages[name])}
             </Command.Item>
           ))}
+          <Command.Item onSelect={run(() => navigate({ to: "/docs" }))}>{words.palette.go(words.docs.title)}</Command.Item>
           <Command.Item onSelect={run(() => uploads.pick())}>{words.overview.add}</Command.Item>
           <Command.Item onSelect={run(() => navigate({ to: "/jobs", search: { state: ["dead"] } }))}>{words.jobs.deadLetters}</Command.Item>
           <Command.Item onSelect={run(() => choose({ theme: "light" }))}>{words.shell.light}</Command.Item>
