@@ -7,9 +7,10 @@ import re
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.web.conftest import DESK, PHONE, Opens, axe, overflow_px
+from tests.api.serving import serving
+from tests.web.conftest import DESK, PHONE, Opens, Watched, axe, overflow_px
 from vidprocme.core.resources import PlaceKind
 from vidprocme.queue.base import PlaceReport, PoolInfo, PoolReport
 from vidprocme.wiring import House
@@ -170,3 +171,19 @@ def test_the_api_is_explained_by_our_own_page(opens: Opens) -> None:
     expect(page.get_by_role("row", name=re.compile("^node path"))).to_be_visible()
 
     assert axe(page) == []
+
+
+def test_a_server_that_is_gone_is_told_after_ten_seconds(browser: Browser, app: FastAPI) -> None:
+    with serving(app) as client:
+        watched = Watched(browser.new_page(), str(client.base_url).rstrip("/"))
+        page = watched.page
+        page.clock.install()
+        watched.open("/settings")
+        expect(live(page)).to_be_visible()
+    page.clock.run_for(8_000)
+    expect(page.get_by_text("No news from the server")).to_have_count(0)
+    page.clock.run_for(4_000)
+
+    expect(page.get_by_text("No news from the server")).to_be_visible()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    page.close()

@@ -81,12 +81,14 @@ export function Strip({ label, from, to, spans, playhead, tall, thin, glides, ch
   );
 }
 
-/** The axis below strips that share it, from the left edge to the right one. */
+/** The axis below strips that share it, from the left edge to the right one, the ticks as far apart as they are in time. */
 export function Axis({ ticks }: { ticks: string[] }) {
   return (
     <div className="axis" aria-hidden="true">
-      {ticks.map((tick) => (
-        <span key={tick}>{tick}</span>
+      {ticks.map((tick, n) => (
+        <span key={tick} style={{ left: `${(n / Math.max(1, ticks.length - 1)) * 100}%` }}>
+          {tick}
+        </span>
       ))}
     </div>
   );
