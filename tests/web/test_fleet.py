@@ -68,3 +68,13 @@ def test_the_time_span_is_part_of_the_address(opens: Opens, house: House) -> Non
 
     expect(page.get_by_label("Time span")).to_have_value("900")
     expect(page.get_by_text("15 min ago")).to_be_visible()
+
+
+def test_what_an_address_should_not_say_is_left_out(opens: Opens, house: House) -> None:
+    """A link that somebody mistyped, or that a mailer added to, opens all the same."""
+    register(house)
+    watched = opens()
+    page = watched.open("/fleet?window=7&utm_source=mail")
+    expect(page.get_by_label("Time span")).to_have_value("300")
+    page = watched.open("/jobs?state=failed&utm_source=mail")
+    expect(page.get_by_role("button", name="failed", exact=False).first).to_have_attribute("aria-pressed", "true")

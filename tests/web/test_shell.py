@@ -102,9 +102,13 @@ def test_by_keyboard_alone(opens: Opens) -> None:
 
 
 def test_the_theme_is_kept(opens: Opens) -> None:
-    page = opens(theme="light").open("/settings")
+    watched = opens(theme="light")
+    page = watched.open("/settings")
     page.get_by_role("button", name="Dark").first.click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    # Before the first paint, and so without what draws the page: nobody who works in the dark is flashed at.
+    watched.expect("ERR_FAILED")
+    page.route("**/assets/*.js", lambda route: route.abort())
     page.reload()
 
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")

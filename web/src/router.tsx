@@ -106,6 +106,7 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, videos, video, search, jobs, job, fleet, alerts, settings, docs]),
   parseSearch,
   stringifySearch: writeSearch,
+  search: { strict: true }, // what a page does not know never reaches its questions to the API
   defaultPreload: "intent",
   scrollRestoration: true,
 });
