@@ -33,8 +33,13 @@ export function timeCode(seconds: number): string {
   return minutes < 60 ? `${minutes}:${two(s % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(s % 60)}`;
 }
 
+/** `13:02`, on a clock of 24 hours. */
+export function minute(at: number, utc: boolean): string {
+  return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(utc ? { timeZone: "UTC" } : {}) }).format(at);
+}
+
 export function clock(at: string | number | Date, utc: boolean): string {
-  return new Intl.DateTimeFormat(undefined, {
+  return new Intl.DateTimeFormat("en-GB", {
     dateStyle: "medium",
     timeStyle: "medium",
     ...(utc ? { timeZone: "UTC" } : {}),

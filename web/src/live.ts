@@ -37,6 +37,7 @@ export class Live {
   private heardMs = Date.now();
   private leads = false;
   private ended = false;
+  private wasLive = false;
   state: LiveState = "connecting";
 
   constructor(
@@ -88,7 +89,12 @@ export class Live {
     const after = this.last ? `&last_event_id=${this.last}` : "";
     const source = this.open(`/v1/events?topics=${TOPICS}${after}`);
     this.source = source;
-    source.onopen = () => this.become("live", true);
+    source.onopen = () => {
+      // Nobody heard what happened while there was no stream, and there is no id to ask from: all is asked anew.
+      if (this.wasLive && !this.last) this.share({ event: "gap", id: "", data: {} });
+      this.wasLive = true;
+      this.become("live", true);
+    };
     for (const name of EVENTS) {
       source.addEventListener(name, (event) => {
         const message = event as MessageEvent<string>;
@@ -96,8 +102,7 @@ export class Live {
         if (name === "diary") this.last = told.id;
         if (name === "gap") this.last = "";
         this.become("live", true);
-        this.tell(told);
-        this.channel?.postMessage({ kind: "told", told } satisfies Message);
+        this.share(told);
       });
     }
     source.onerror = () => {
@@ -119,6 +124,11 @@ export class Live {
       this.tell(message.told);
     }
     if (message.kind === "state" && message.state) this.become(message.state, false, message.since);
+  }
+
+  private share(told: Told): void {
+    this.tell(told);
+    this.channel?.postMessage({ kind: "told", told } satisfies Message);
   }
 
   private tell(told: Told): void {

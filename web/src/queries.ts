@@ -2,6 +2,7 @@
 // asked for again, at most once a second each.
 
 import { type QueryKey, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import type { paths } from "./api.gen";
 import { http, type Problem, problemOf, queries, type Schemas, told } from "./api";
 import { live } from "./live";
 
@@ -64,18 +65,18 @@ export const useBins = () => useQuery({ queryKey: ["bins"], queryFn: () => told(
 
 export const useTenants = () => useQuery({ queryKey: ["tenants"], queryFn: () => told(http.GET("/v1/tenants")) });
 
-export const useLanes = (place: string) =>
+export const useLanes = (place: string, windowS: number) =>
   useQuery({
-    queryKey: ["lanes", place],
-    queryFn: () => told(http.GET("/v1/places/{place}/lanes", { params: { path: { place }, query: { window_s: 300 } } })),
+    queryKey: ["lanes", place, windowS],
+    queryFn: () => told(http.GET("/v1/places/{place}/lanes", { params: { path: { place }, query: { window_s: windowS } } })),
     placeholderData: keepPreviousData,
     refetchInterval: 10_000,
   });
 
-export const useSeries = (minutes: number) =>
+export const useSeries = (by: "frames" | "jobs", minutes: number) =>
   useQuery({
-    queryKey: ["series", minutes],
-    queryFn: () => told(http.GET("/v1/series", { params: { query: { by: "outcome", minutes } } })),
+    queryKey: ["series", by, minutes],
+    queryFn: () => told(http.GET("/v1/series", { params: { query: { by, minutes } } })),
     refetchInterval: 30_000,
   });
 
@@ -183,10 +184,12 @@ export interface VideoSearch {
   tag?: string[];
 }
 
+type VideoStates = NonNullable<paths["/v1/videos"]["get"]["parameters"]["query"]>["state"]; // others are refused in words
+
 export const useVideos = (filter: VideoSearch) =>
   useInfiniteQuery({
     queryKey: ["videos", filter],
-    queryFn: ({ pageParam }) => told(http.GET("/v1/videos", { params: { query: { ...filter, limit: 60, cursor: pageParam } } })),
+    queryFn: ({ pageParam }) => told(http.GET("/v1/videos", { params: { query: { ...filter, state: filter.state as VideoStates, limit: 60, cursor: pageParam } } })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     placeholderData: keepPreviousData,
@@ -198,10 +201,13 @@ export const useVideo = (id: string) =>
 export const useCaptions = (id: string) =>
   useQuery({
     queryKey: ["video", id, "captions"],
-    // Among several forms of an answer its types know which one was asked for by nobody.
-    queryFn: async () =>
-      (await told(http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } }))) as Schemas["CaptionList"],
-    retry: false,
+    queryFn: async () => {
+      const answer = http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } });
+      return (await told(answer).catch((problem: Problem) => {
+        if (problem.code === "CAPTIONS_NONE") return { items: [] };
+        throw problem;
+      })) as Schemas["CaptionList"]; // other formats are texts
+    },
   });
 
 export const useFrames = (id: string) =>

@@ -76,7 +76,13 @@ const job = createRoute({
     lean({ tab: JOB_TABS.find((tab) => tab === raw.tab), attempt: text(raw.attempt) }),
   component: lazyRouteComponent(() => import("./pages/Job")),
 });
-const fleet = createRoute({ getParentRoute: () => root, path: "/fleet", component: lazyRouteComponent(() => import("./pages/Fleet")) });
+export const WINDOWS = [300, 900, 3600] as const; // seconds
+const fleet = createRoute({
+  getParentRoute: () => root,
+  path: "/fleet",
+  validateSearch: (raw: Raw): { window?: number } => lean({ window: WINDOWS.find((one) => one === number(raw.window)) }),
+  component: lazyRouteComponent(() => import("./pages/Fleet")),
+});
 const ALERT_TABS = ["open", "acknowledged", "silenced", "resolved", "rules", "webhooks"] as const;
 export type AlertsTab = (typeof ALERT_TABS)[number];
 const alerts = createRoute({
@@ -94,10 +100,18 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("./pages/Settings")),
 });
 
+const docs = createRoute({
+  getParentRoute: () => root,
+  path: "/docs",
+  validateSearch: (raw: Raw): { q?: string } => lean({ q: text(raw.q) }),
+  component: lazyRouteComponent(() => import("./pages/Docs")),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([overview, videos, video, search, jobs, job, fleet, alerts, settings]),
+  routeTree: root.addChildren([overview, videos, video, search, jobs, job, fleet, alerts, settings, docs]),
   parseSearch,
   stringifySearch: writeSearch,
+  search: { strict: true }, // what a page does not know never reaches its questions to the API
   defaultPreload: "intent",
   scrollRestoration: true,
 });

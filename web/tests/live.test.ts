@@ -97,3 +97,14 @@ it("it is lost when nothing was heard for ten seconds", async () => {
   expect(one.state).toBe("lost");
   one.stop();
 });
+
+it("after a cut without an event to go on from, all is asked anew", async () => {
+  const { one, heard } = made();
+  Source.all[0]?.onopen?.();
+  expect(heard).toEqual([]);
+  Source.all[0]?.onerror?.();
+  await passed(2_000);
+  Source.all[1]?.onopen?.();
+  expect(heard.map((told) => told.event)).toEqual(["gap"]);
+  one.stop();
+});

@@ -1,26 +1,53 @@
+// Machines, their places, and what ran on each: where the work goes, and why a place does none.
+
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, queries, type Schemas, told } from "../api";
-import { age, bytes, percent } from "../format";
+import { percent } from "../format";
 import { Button, Card, Empty, Loaded, PageHead, State, Time } from "../parts/basic";
 import { Lanes } from "../parts/Lanes";
-import { Confirm } from "../parts/overlay";
+import { Confirm, toast } from "../parts/overlay";
+import { Legend } from "../parts/Strip";
 import { useModels, useNodes } from "../queries";
 import { words } from "../words";
-import { Link } from "@tanstack/react-router";
+
+const route = getRouteApi("/fleet");
+const STAGES = ["probe", "transcode", "frames", "join", "describe", "index"];
+const LANES_MOST = 16;
 
 export default function Fleet() {
   const nodes = useNodes();
+  const { window: windowS = 300 } = route.useSearch();
+  const navigate = route.useNavigate();
+  const places = nodes.data?.items.flatMap((node) => node.places) ?? [];
+  const busy = places.reduce((sum, place) => sum + place.busy, 0);
   return (
     <>
-      <PageHead title={words.fleet.title} />
+      <PageHead title={words.fleet.title} text={places.length > 0 && words.fleet.sub(nodes.data?.items.length ?? 0, places.length, busy)}>
+        {places.length > 0 && (
+          <select
+            className="input"
+            aria-label={words.fleet.window}
+            value={windowS}
+            onChange={(event) => void navigate({ search: { window: event.target.value === "300" ? undefined : Number(event.target.value) } })}
+          >
+            {Object.entries(words.fleet.windows).map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
+            ))}
+          </select>
+        )}
+      </PageHead>
       <Loaded query={nodes}>
         {(data) =>
           data.items.length === 0 ? (
             <Empty title={words.fleet.none} text={words.fleet.noneNext} command="vidprocme worker" />
           ) : (
             <div className="stack">
+              <Legend stages={STAGES} />
               {data.items.map((node) => (
-                <Node key={node.id} node={node} />
+                <Node key={node.id} node={node} windowS={windowS} />
               ))}
               <Models />
             </div>
@@ -31,101 +58,99 @@ export default function Fleet() {
   );
 }
 
-function Node({ node }: { node: Schemas["NodeDocument"] }) {
+function Node({ node, windowS }: { node: Schemas["NodeDocument"]; windowS: number }) {
   const [asks, setAsks] = useState(false);
   const drained = node.drained_by !== null;
   const act = async () => {
     const params = { params: { path: { node: node.id } } };
     await told(drained ? http.POST("/v1/nodes/{node}/undrain", params) : http.POST("/v1/nodes/{node}/drain", params));
     await queries.invalidateQueries({ queryKey: ["nodes"] });
+    toast(drained ? words.fleet.backNow(node.id) : words.fleet.drainedNow(node.id));
   };
-  const running = node.places.flatMap((place) => place.now.map((now) => ({ place, now })));
   return (
     <Card
       title={
-        <>
-          <span className="mono">{node.id}</span> <span className="meta">{words.fleet.pools(node.pools)}</span>{" "}
-          {node.state === "draining" && <span className="tag warn">{node.drained_by ? words.fleet.drainedBy(node.drained_by) : words.fleet.draining}</span>}
-        </>
+        <span className="node-head">
+          <span className="mono">{node.id}</span>
+          {drained ? <State name="draining" text={words.fleet.drainedBy(node.drained_by ?? "")} /> : <State name={node.state} />}
+          <span className="meta">
+            {words.fleet.pools(node.pools)}
+            {node.started_at && (
+              <>
+                , {words.fleet.upSince} <Time at={node.started_at} />
+              </>
+            )}
+          </span>
+        </span>
       }
       aside={
-        <Button small onClick={() => (drained ? void act() : setAsks(true))}>
+        <Button small onClick={() => setAsks(true)}>
           {drained ? words.fleet.undrain(node.id) : words.fleet.drain(node.id)}
         </Button>
       }
     >
-      <Lanes places={node.places} />
-      {node.places.some((place) => place.vram_total_bytes !== null || place.warm.length > 0) && (
-        <p className="meta break" style={{ marginTop: 8 }}>
-          {node.places
-            .filter((place) => place.warm.length || place.vram_total_bytes !== null)
-            .map((place) =>
-              [
-                `${place.name}: ${place.warm.join(", ") || words.common.none}`,
-                place.vram_total_bytes === null ? "" : `${bytes(place.vram_used_bytes ?? 0)} / ${bytes(place.vram_total_bytes)}`,
-                place.temperature_c === null ? "" : `${place.temperature_c} °C`,
-                place.utilization === null ? "" : percent(place.utilization),
-              ]
-                .filter(Boolean)
-                .join(", "),
-            )
-            .join(" · ")}
-        </p>
-      )}
-      {running.length === 0 ? (
-        <p className="meta" style={{ marginTop: 12 }}>
-          {words.fleet.nothingRuns}
-        </p>
-      ) : (
-        <div className="scroll" style={{ marginTop: 12 }} tabIndex={0} role="region" aria-label={`${node.id}: ${words.states.running ?? ""}`}>
-          <table className="sheet">
-            <thead>
-              <tr>
-                <th scope="col">{words.jobs.columns.name}</th>
-                <th scope="col">{words.jobs.columns.stage}</th>
-                <th scope="col">{words.pages.fleet}</th>
-                <th scope="col" className="right">
-                  {words.jobs.columns.age}
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {running.map(({ place, now }) => (
-                <tr key={now.task}>
-                  <td className="break">
-                    <Link to="/jobs/$id" params={{ id: now.job }}>
-                      {now.name || now.job}
-                    </Link>
-                  </td>
-                  <td>
-                    <State name="running" text={now.stage} /> {now.progress > 0 && <span className="meta">{percent(now.progress)}</span>}
-                  </td>
-                  <td className="mono">{place.name}</td>
-                  <td className="right">
-                    <Time at={now.started_at} relative />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      {node.started_at && (
-        <p className="meta" style={{ marginTop: 8 }}>
-          {words.alerts.since} <Time at={node.started_at} /> ({age((Date.now() - Date.parse(node.started_at)) / 1000)})
-        </p>
-      )}
+      <Lanes places={node.places} windowS={windowS} lanesMost={LANES_MOST} short legend={false} />
+      <Now places={node.places} label={node.id} />
       {asks && (
-        <Confirm title={words.fleet.drain(node.id)} verb={words.fleet.drain(node.id)} act={act} close={() => setAsks(false)} />
+        <Confirm
+          title={`${drained ? words.fleet.undrain(node.id) : words.fleet.drain(node.id)}?`}
+          text={drained ? words.fleet.undrainText : words.fleet.drainText}
+          verb={drained ? words.fleet.undrain(node.id) : words.fleet.drain(node.id)}
+          act={act}
+          close={() => setAsks(false)}
+        />
       )}
     </Card>
+  );
+}
+
+/** What runs this moment, folded: the strips show it already, and a machine may run a hundred. */
+function Now({ places, label }: { places: Schemas["PlaceDocument"][]; label: string }) {
+  const running = places.flatMap((place) => place.now.map((now) => ({ place, now })));
+  if (running.length === 0) return <p className="meta">{words.fleet.nothingRuns}</p>;
+  return (
+    <details className="now">
+      <summary>{words.fleet.runsNow(running.length)}</summary>
+      <div className="scroll" tabIndex={0} role="region" aria-label={`${label}: ${words.fleet.runsNow(running.length)}`}>
+        <table className="sheet">
+          <thead>
+            <tr>
+              <th scope="col">{words.jobs.columns.name}</th>
+              <th scope="col">{words.jobs.columns.stage}</th>
+              <th scope="col">{words.fleet.place}</th>
+              <th scope="col" className="right">
+                {words.fleet.runsFor}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {running.map(({ place, now }) => (
+              <tr key={now.task}>
+                <td className="break">
+                  <Link to="/jobs/$id" params={{ id: now.job }}>
+                    {now.name || now.job}
+                  </Link>
+                </td>
+                <td>
+                  <State name="running" text={now.stage} /> {now.progress > 0 && <span className="meta">{percent(now.progress)}</span>}
+                </td>
+                <td className="mono">{place.name}</td>
+                <td className="right">
+                  <Time at={now.started_at} relative />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
   );
 }
 
 function Models() {
   const models = useModels();
   return (
-    <Card title={words.video.model}>
+    <Card title={words.fleet.models}>
       <Loaded query={models}>
         {(data) => (
           <ul className="plain">

@@ -101,7 +101,7 @@ function Bin({ bin }: { bin: Schemas["BinDocument"] }) {
 function Places() {
   const nodes = useNodes();
   return (
-    <Card title={words.overview.places} aside={<Link to="/fleet">{words.pages.fleet}</Link>}>
+    <Card title={words.overview.places} aside={<Link to="/fleet">{words.overview.wholeFleet}</Link>}>
       <Loaded query={nodes}>
         {(data) => {
           const places = data.items.flatMap((node) => node.places);
@@ -116,18 +116,18 @@ function Places() {
 }
 
 function Throughput() {
-  const series = useSeries(120);
+  const series = useSeries("frames", 60);
   return (
-    <Card title={words.overview.ended}>
+    <Card title={words.overview.frames}>
       <Loaded query={series}>
         {(data) => {
           const over = data.items.slice(0, -1); // the minute that runs is not full yet
           return (
             <Suspense fallback={<Skeleton lines={1} height={180} />}>
               <Chart
-                title={words.overview.ended}
+                title={words.overview.frames}
                 times={over.map((point) => Date.parse(point.at) / 1000)}
-                values={over.map((point) => point.values.ok ?? 0)}
+                values={over.map((point) => Object.values(point.values).reduce((sum, value) => sum + value, 0))}
               />
             </Suspense>
           );

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { clock, whole } from "../format";
+import { clock, minute, whole } from "../format";
 import { usePrefs } from "../prefs";
 
 interface Props {
@@ -22,7 +22,7 @@ export default function Chart({ title, times, values, height = 180 }: Props) {
   useEffect(() => {
     const place = box.current;
     if (!place) return undefined;
-    const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px sans-serif" };
+    const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `12px ${colour("--sans")}` };
     const made = new uPlot(
       {
         width: place.clientWidth || 300,
@@ -31,8 +31,9 @@ export default function Chart({ title, times, values, height = 180 }: Props) {
         cursor: { show: false },
         tzDate: utc ? (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC") : (ts) => new Date(ts * 1000),
         scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
+        padding: [8, 8, 0, 0],
         axes: [
-          { ...axis, grid: { show: false }, values: [[60, "{HH}:{mm}", "", "", "", "", "", "", 0]] },
+          { ...axis, grid: { show: false }, size: 30, space: 80, values: (_u, ticks) => ticks.map((tick) => minute(tick * 1000, utc)) },
           { ...axis, size: 44, values: (_u, ticks) => ticks.map((tick) => whole(tick)) },
         ],
         series: [{}, { stroke: colour("--stage-describe"), width: 1.5, fill: `${colour("--stage-describe")}22`, points: { show: false } }],
@@ -55,7 +56,8 @@ export default function Chart({ title, times, values, height = 180 }: Props) {
   return (
     <figure aria-label={title} style={{ margin: 0 }}>
       <div ref={box} aria-hidden="true" />
-      <table className="only-read">
+      <div className="only-read">
+      <table>
         <caption>{title}</caption>
         <tbody>
           {times.slice(-30).map((time, n) => (
@@ -66,6 +68,7 @@ export default function Chart({ title, times, values, height = 180 }: Props) {
           ))}
         </tbody>
       </table>
+      </div>
     </figure>
   );
 }

@@ -1,13 +1,17 @@
 // Ctrl K: go somewhere, do something, open what an id names.
 
 import { useNavigate } from "@tanstack/react-router";
-import { Command } from "cmdk";
+import { Command, defaultFilter } from "cmdk";
 import { choose } from "../prefs";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 import { useState } from "react";
 import { Dialog } from "./overlay";
 import { PLACES } from "./Shell";
+
+// Whatever was typed can be searched for: that comes after all that goes by the typed words.
+const SEARCH = "search for what was typed";
+const rank = (value: string, typed: string) => (value === SEARCH ? 0.0001 : (defaultFilter?.(value, typed) ?? 0));
 
 export default function Palette({ close }: { close: () => void }) {
   const [text, setText] = useState("");
@@ -19,7 +23,7 @@ export default function Palette({ close }: { close: () => void }) {
   };
   return (
     <Dialog title={words.palette.title} close={close}>
-      <Command label={words.palette.title} className="palette">
+      <Command label={words.palette.title} className="palette" filter={rank}>
         <Command.Input className="input" autoFocus value={text} onValueChange={setText} placeholder={words.palette.placeholder} />
         <Command.List>
           <Command.Empty>{words.palette.nothing}</Command.Empty>
@@ -38,12 +42,13 @@ export default function Palette({ close }: { close: () => void }) {
               {words.palette.go(words.pages[name])}
             </Command.Item>
           ))}
+          <Command.Item onSelect={run(() => navigate({ to: "/docs" }))}>{words.palette.go(words.docs.title)}</Command.Item>
           <Command.Item onSelect={run(() => uploads.pick())}>{words.overview.add}</Command.Item>
           <Command.Item onSelect={run(() => navigate({ to: "/jobs", search: { state: ["dead"] } }))}>{words.jobs.deadLetters}</Command.Item>
           <Command.Item onSelect={run(() => choose({ theme: "light" }))}>{words.shell.light}</Command.Item>
           <Command.Item onSelect={run(() => choose({ theme: "dark" }))}>{words.shell.dark}</Command.Item>
           {typed && (
-            <Command.Item value={`${typed} captions`} onSelect={run(() => navigate({ to: "/search", search: { q: typed } }))}>
+            <Command.Item value={SEARCH} onSelect={run(() => navigate({ to: "/search", search: { q: typed } }))}>
               {words.palette.searchFor(typed)}
             </Command.Item>
           )}

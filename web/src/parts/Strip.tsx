@@ -22,12 +22,13 @@ interface Props {
   spans: StripSpan[];
   playhead?: number;
   tall?: boolean;
+  thin?: boolean;
   glides?: boolean;
   choose?: (span: StripSpan) => void;
   seek?: (at: number) => void;
 }
 
-export function Strip({ label, from, to, spans, playhead, tall, glides, choose, seek }: Props) {
+export function Strip({ label, from, to, spans, playhead, tall, thin, glides, choose, seek }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [stop, setStop] = useState(0);
   const length = Math.max(1e-9, to - from);
@@ -50,7 +51,7 @@ export function Strip({ label, from, to, spans, playhead, tall, glides, choose, 
       ref={box}
       role="group"
       aria-label={label}
-      className={["strip", tall ? "tall" : "", glides ? "glides" : ""].filter(Boolean).join(" ")}
+      className={["strip", tall ? "tall" : "", thin ? "thin" : "", glides ? "glides" : ""].filter(Boolean).join(" ")}
       onKeyDown={keys}
       onClick={click}
     >
@@ -76,6 +77,19 @@ export function Strip({ label, from, to, spans, playhead, tall, glides, choose, 
         </button>
       ))}
       {playhead !== undefined && <span className="playhead" style={{ left: at(playhead) }} />}
+    </div>
+  );
+}
+
+/** The axis below strips that share it, from the left edge to the right one, the ticks as far apart as they are in time. */
+export function Axis({ ticks }: { ticks: string[] }) {
+  return (
+    <div className="axis" aria-hidden="true">
+      {ticks.map((tick, n) => (
+        <span key={tick} style={{ left: `${(n / Math.max(1, ticks.length - 1)) * 100}%` }}>
+          {tick}
+        </span>
+      ))}
     </div>
   );
 }

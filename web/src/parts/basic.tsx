@@ -31,6 +31,7 @@ export function Card({ title, aside, children, label }: { title?: ReactNode; asi
 export function PageHead({ title, text, children }: { title: ReactNode; text?: ReactNode; children?: ReactNode }) {
   return (
     <div className="head">
+      {typeof title === "string" && <title>{`${title.replace(/\.$/, "")} · ${words.product}`}</title>}
       <div>
         <h1>{title}</h1>
         {text && <p>{text}</p>}
@@ -86,6 +87,8 @@ const GLYPHS: Record<string, [string, string]> = {
   timeout: ["✕", "bad"],
   lost: ["↯", "warn"],
   cancelled: ["–", "calm"],
+  working: ["✓", "ok"],
+  draining: ["↓", "warn"],
 };
 
 /** A state with a glyph and a word: colour alone says nothing. */

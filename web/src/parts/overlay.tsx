@@ -21,6 +21,8 @@ export function Dialog({
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
+    // The browser would take the first thing that can have the focus at all, which need not be where one writes.
+    dialog?.querySelector<HTMLElement>("input, select, textarea")?.focus();
     return () => dialog?.close();
   }, []);
   return (
