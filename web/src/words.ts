@@ -201,7 +201,9 @@ export const words = {
     cancelText: "What waits is cancelled at once, what runs within a few seconds. What was published stays.",
     dropText: "The job is forgotten, with its dead letters. The same video with the same wishes then makes a new job.",
     try: (n: number | null) => (n === null ? "lost, no try used" : `try ${n}`),
-    took: "took",
+    took: "Took",
+    place: "Place",
+    started: "Started",
   },
   docs: {
     title: "API",
