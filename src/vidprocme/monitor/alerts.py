@@ -299,7 +299,7 @@ def _trouble(facts: Facts, rules: Mapping[str, Rule]) -> Iterator[Sight]:
             "dead-letters",
             "dead",
             f"{_many(facts.dead, 'dead letter')}",
-            f"{_many(facts.dead, 'task')} used up all tries, and will not be tried again by themselves.",
+            f"{_many(facts.dead, 'task')} used up all tries; nothing happens to them until somebody says so.",
             "vidprocme jobs dead shows what broke; retry or drop their jobs.",
             "/jobs?state=dead",
         )
