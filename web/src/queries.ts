@@ -82,6 +82,11 @@ export const useSeries = (by: "frames" | "jobs", minutes: number) =>
 
 export const useModels = () => useQuery({ queryKey: ["models"], queryFn: () => told(http.GET("/v1/models")) });
 
+export const useSettings = () => useQuery({ queryKey: ["settings"], queryFn: () => told(http.GET("/v1/settings")), staleTime: 300_000 });
+
+export const useUnfinished = (enabled: boolean) =>
+  useQuery({ queryKey: ["uploads"], queryFn: () => told(http.GET("/v1/uploads")), staleTime: 60_000, retry: false, enabled });
+
 export type AlertTab = Schemas["AlertState"];
 
 export const useAlerts = (state: AlertTab) =>

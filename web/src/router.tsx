@@ -91,7 +91,7 @@ const alerts = createRoute({
   validateSearch: (raw: Raw): { tab?: AlertsTab } => lean({ tab: ALERT_TABS.find((tab) => tab === raw.tab) }),
   component: lazyRouteComponent(() => import("./pages/Alerts")),
 });
-const SETTINGS_TABS = ["look", "keys", "bins", "audit"] as const;
+const SETTINGS_TABS = ["look", "keys", "bins", "retention", "audit"] as const;
 export type SettingsTab = (typeof SETTINGS_TABS)[number];
 const settings = createRoute({
   getParentRoute: () => root,

@@ -41,6 +41,7 @@ describe.each(["light", "dark"])("%s", (theme) => {
 
   it.each(["probe", "transcode", "frames", "join", "describe", "index"])("%s stands out on its strip", (stage) => {
     expect(contrast(colour(`stage-${stage}`), colour("sunk"))).toBeGreaterThanOrEqual(3);
+    expect(contrast(colour(`stage-${stage}`), colour("card")), "its name inside it").toBeGreaterThanOrEqual(4.5);
   });
 
   it("edges of fields stand out", () => {

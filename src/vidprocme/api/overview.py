@@ -24,6 +24,7 @@ from vidprocme.api.schemas.fleet import (
     OverviewDocument,
     SeriesDocument,
     SeriesPoint,
+    SettingsDocument,
     Verdict,
     VersionDocument,
 )
@@ -183,3 +184,10 @@ def _warm(model: str, places: Iterable[tuple[str, list[str]]]) -> list[str]:
 def show_version() -> VersionDocument:
     """Of this server."""
     return VersionDocument(version=__version__)
+
+
+@router.get("/v1/settings", responses=documented(422, 503))
+def show_settings(desk: AtDesk) -> SettingsDocument:
+    """What is kept for how long, and what is allowed; set by VIDPROCME_* and vidprocme.toml."""
+    settings = desk.house.settings
+    return SettingsDocument(**{name: getattr(settings, name) for name in SettingsDocument.model_fields})

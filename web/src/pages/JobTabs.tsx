@@ -29,8 +29,8 @@ export function Attempts({ id }: { id: string }) {
                 <tr>
                   <th scope="col">{words.jobs.columns.stage}</th>
                   <th scope="col">{words.jobs.columns.state}</th>
-                  <th scope="col">{words.pages.fleet}</th>
-                  <th scope="col">{words.settings.when}</th>
+                  <th scope="col">{words.job.place}</th>
+                  <th scope="col">{words.job.started}</th>
                   <th scope="col" className="right">
                     {words.job.took}
                   </th>

@@ -5,7 +5,7 @@ import { whole } from "../format";
 import { Button, Card, Field, Loaded, PageHead, Select, Tabs, Time } from "../parts/basic";
 import { attempt, Confirm, Once } from "../parts/overlay";
 import { choose, type Prefs, usePrefs } from "../prefs";
-import { useAudit, useBins, useKeys, useSession, useTenants } from "../queries";
+import { useAudit, useBins, useKeys, useSession, useSettings, useTenants } from "../queries";
 import type { SettingsTab } from "../router";
 import { words } from "../words";
 
@@ -21,11 +21,12 @@ export default function Settings() {
         label={s.title}
         now={tab}
         choose={(next) => void navigate({ search: next === "look" ? {} : { tab: next }, replace: true })}
-        tabs={(["look", "keys", "bins", "audit"] as const).map((key) => ({ key, text: s.tabs[key] }))}
+        tabs={(["look", "keys", "bins", "retention", "audit"] as const).map((key) => ({ key, text: s.tabs[key] }))}
       />
       {tab === "look" && <Look />}
       {tab === "keys" && <Keys />}
       {tab === "bins" && <Bins />}
+      {tab === "retention" && <Retention />}
       {tab === "audit" && <Audit />}
     </>
   );
@@ -259,6 +260,29 @@ function Limit({ label, value, save }: { label: string; value: number | null; sa
         if (Number.isFinite(wanted) && wanted !== (value ?? 0)) save(wanted);
       }}
     />
+  );
+}
+
+function Retention() {
+  const settings = useSettings();
+  return (
+    <Card title={s.tabs.retention}>
+      <p className="meta">{s.retention}</p>
+      <Loaded query={settings}>
+        {(data) => (
+          <table className="sheet">
+            <tbody>
+              {Object.entries(s.keep).map(([name, text]) => (
+                <tr key={name}>
+                  <th scope="row">{text}</th>
+                  <td className="right">{whole(data[name as keyof typeof s.keep])}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Loaded>
+    </Card>
   );
 }
 

@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { Button, Progress, Select } from "../parts/basic";
 import { age, bytes, percent } from "../format";
-import { useJob } from "../queries";
+import { useJob, useUnfinished } from "../queries";
 import { words } from "../words";
 import { type Item, uploads } from "./uploads";
 
@@ -20,6 +20,7 @@ export function Tray() {
   const items = useUploads();
   const [over, setOver] = useState(false);
   const [hidden, setHidden] = useState(false);
+  const left = useLeft(items);
   useEffect(() => setHidden(false), [items.length]);
   useEffect(() => {
     const enter = (event: DragEvent) => {
@@ -54,7 +55,7 @@ export function Tray() {
           <span>{words.upload.drop}</span>
         </div>
       )}
-      {items.length > 0 && !hidden && (
+      {(items.length > 0 || left.length > 0) && !hidden && (
         <section className="tray card" aria-label={words.upload.title}>
           <div className="row spread">
             <h2>{words.upload.title}</h2>
@@ -69,7 +70,29 @@ export function Tray() {
               options={["urgent", "high", "normal", "bulk"].map((bin) => [bin, `${words.upload.bin}: ${bin}`] as const)}
               onChange={(bin) => uploads.wish({ bin })}
             />
+            <Select
+              label={words.upload.preset}
+              value={uploads.wishes.preset}
+              options={["", "web", "small", "full", "frames"].map((preset) => [preset, `${words.upload.preset}: ${preset || words.upload.asItComes}`] as const)}
+              onChange={(preset) => uploads.wish({ preset })}
+            />
           </div>
+          {left.length > 0 && (
+            <div className="upload">
+              <span className="meta">{words.upload.unfinished}</span>
+              {left.map((one) => (
+                <div key={one.id} className="row spread">
+                  <span className="cut name">
+                    {one.name} <span className="meta">{percent(one.offset_bytes / Math.max(1, one.size_bytes))}</span>
+                  </span>
+                  <Button small onClick={() => uploads.pick()}>
+                    {words.upload.choose}
+                    <span className="only-read"> {one.name}</span>
+                  </Button>
+                </div>
+              ))}
+            </div>
+          )}
           <ul className="plain">
             {items.map((item) => (
               <Line key={item.key} item={item} />
@@ -78,6 +101,16 @@ export function Tray() {
         </section>
       )}
     </>
+  );
+}
+
+/** What this browser began and did not end: after a reload the file itself has to be chosen again. */
+function useLeft(items: Item[]) {
+  const begun = Object.keys(localStorage).some((key) => key.startsWith("tus::"));
+  const { data } = useUnfinished(begun);
+  if (!begun) return [];
+  return (data?.items ?? []).filter(
+    (one) => one.state === "receiving" && one.size_bytes > 0 && !items.some((item) => item.name === one.name && item.size === one.size_bytes),
   );
 }
 

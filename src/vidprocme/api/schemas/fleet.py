@@ -193,3 +193,21 @@ class ModelList(Document):
 
 class VersionDocument(Document):
     version: str
+
+
+class SettingsDocument(Document):
+    """How this server is set, as far as it is no secret. 0 in a retention: for ever, or any number."""
+
+    keep_jobs: int
+    keep_days: int
+    keep_failed_days: int
+    keep_dead: int
+    keep_dead_days: int
+    log_days: int
+    upload_hours: int
+    upload_max_gb: int
+    upload_quota_gb: int
+    memory_percent: int
+    nice: int
+    rate_per_s: int
+    auth: str
