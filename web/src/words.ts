@@ -72,7 +72,7 @@ export const words = {
     changed: "Saved",
   },
   strip: {
-    ago: (age: string) => `${age} ago`,
+    ago: (age: string) => `−${age}`,
     now: "now",
     lane: (place: string, n: number) => `${place}, lane ${n}`,
     more: (n: number) => `and ${many(n, "lane")} more`,
