@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import expect
 
+from tests.cli.things import fail, submit
 from tests.web.conftest import Opens, axe
 from tests.web.test_shell import register
 from vidprocme.wiring import House
@@ -78,3 +81,25 @@ def test_what_an_address_should_not_say_is_left_out(opens: Opens, house: House) 
     expect(page.get_by_label("Time span")).to_have_value("300")
     page = watched.open("/jobs?state=failed&utm_source=mail")
     expect(page.get_by_role("button", name="failed", exact=False).first).to_have_attribute("aria-pressed", "true")
+
+
+def test_an_alert_is_told_and_acknowledged_where_it_is_read(
+    opens: Opens, app: FastAPI, house: House, tmp_path: Path
+) -> None:
+    app.state.desk.alarm.every_s = app.state.desk.alarm.step_s = 0.05
+    watched = opens()
+    page = watched.open("/")
+    fail(house, submit(house, tmp_path))
+
+    expect(page.get_by_role("button", name="Acknowledge: 1 job failed in probe")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("This file is text.").first).to_be_visible()
+    tally = page.get_by_role("navigation", name="Places").get_by_label("open alert")
+    expect(tally).to_be_visible()
+    assert axe(page) == []
+    page.get_by_role("link", name="Show: 1 job failed in probe").click()
+    expect(page).to_have_url(re.compile(r"/jobs\?state=failed&stage=probe&code=NOT_MEDIA$"))
+    page.go_back()
+    page.get_by_role("button", name="Acknowledge: 1 job failed in probe").click()
+    expect(page.get_by_role("button", name="Acknowledge: 1 job failed in probe")).to_have_count(0)
+    expect(page.get_by_role("status").filter(has_text="Acknowledged: 1 job failed in probe")).to_be_visible()
+    expect(tally).to_have_count(0)

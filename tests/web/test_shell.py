@@ -15,7 +15,7 @@ from vidprocme.core.resources import PlaceKind
 from vidprocme.queue.base import PlaceReport, PoolInfo, PoolReport
 from vidprocme.wiring import House
 
-PLACES = ["/", "/videos", "/search", "/jobs", "/fleet", "/settings"]
+PLACES = ["/", "/videos", "/search", "/jobs", "/fleet", "/alerts", "/settings", "/docs"]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ export const words = {
     changed: "Saved",
   },
   strip: {
-    ago: (age: string) => `${age} ago`,
+    ago: (age: string) => `−${age}`,
     now: "now",
     lane: (place: string, n: number) => `${place}, lane ${n}`,
     more: (n: number) => `and ${many(n, "lane")} more`,
@@ -96,7 +96,11 @@ export const words = {
     why: "Why",
     jobs: "Jobs",
     alerts: (n: number) => many(n, "open alert"),
-    seeAlerts: "See alerts",
+    allAlerts: (n: number) => `All ${many(n, "open alert")}`,
+    showOne: "Show",
+    showAlert: (title: string) => `Show: ${title}`,
+    acknowledgeAlert: (title: string) => `Acknowledge: ${title}`,
+    acknowledged: (title: string) => `Acknowledged: ${title}`,
     spark: (bin: string, total: number) => `${many(total, "attempt")} of ${bin} ended well in the last 30 minutes`,
   },
   videos: {

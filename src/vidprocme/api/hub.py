@@ -23,7 +23,7 @@ from vidprocme.dispatch.lanes import KEPT_MS, LaneBook
 from vidprocme.queue.base import Queue
 
 BATCH = 500
-BLOCK_MS = 250  # also how long the end of the server waits for the thread
+BLOCK_MS = 100  # also how long the end of the server waits for the thread
 PAUSE_S = 1.0  # after an error
 GAUGE_EVERY_S = 1.0
 HELD_MOST = 10_000  # messages for one listener; who reads so slowly is cut off, and asks again from its last id

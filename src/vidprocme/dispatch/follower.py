@@ -26,7 +26,7 @@ from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
 TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "job.forgotten", "task.succeeded"})
-BLOCK_MS = 250  # also how long the end of a process waits for the thread
+BLOCK_MS = 100  # also how long the end of a process waits for the thread
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
 LOG = logging.getLogger("vidprocme.dispatch.follower")

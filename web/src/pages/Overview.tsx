@@ -1,18 +1,19 @@
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
-import { http, type Schemas, told } from "../api";
+import { http, queries, type Schemas, told } from "../api";
 import { age, whole } from "../format";
 import { Button, Card, ErrorState, Loaded, PageHead, Skeleton } from "../parts/basic";
 import { attempt } from "../parts/overlay";
 import { Lanes } from "../parts/Lanes";
 import { Spark } from "../parts/Spark";
-import { useNodes, useOverview, useSeries } from "../queries";
+import { useAlerts, useNodes, useOverview, useSeries } from "../queries";
 import { parseSearch } from "../query";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 
 const Chart = lazy(() => import("../parts/Chart"));
 const SHOWN = 8;
+const ALERTS_SHOWN = 3;
 
 export default function Overview() {
   const overview = useOverview();
@@ -35,16 +36,7 @@ export default function Overview() {
       <PageHead title={now.text} text={now.detail}>
         {add}
       </PageHead>
-      {now.alerts_open > 0 && (
-        <div className="notice bad">
-          <b>{words.overview.alerts(now.alerts_open)}</b>
-          <div className="row">
-            <Link to="/alerts" className="button">
-              {words.overview.seeAlerts}
-            </Link>
-          </div>
-        </div>
-      )}
+      {now.alerts_open > 0 && <OpenAlerts open={now.alerts_open} />}
       {now.bins.filter((bin) => bin.paused && bin.waiting > 0).map((bin) => <PausedBin key={bin.name} bin={bin} />)}
       <ul className="plain card bins" aria-label={words.overview.bins}>
         {now.bins.map((bin) => (
@@ -59,6 +51,55 @@ export default function Overview() {
         </div>
       </div>
     </>
+  );
+}
+
+const WORST = ["critical", "warning", "info"];
+
+/** The worst three, each with what happened and what can be done; a paused bin has a line of its own below. */
+function OpenAlerts({ open }: { open: number }) {
+  const alerts = useAlerts("open");
+  const items = (alerts.data?.items ?? []).filter((alert) => alert.rule !== "bin-paused");
+  const shown = [...items].sort((a, b) => WORST.indexOf(a.severity) - WORST.indexOf(b.severity)).slice(0, ALERTS_SHOWN);
+  return (
+    <>
+      {shown.map((alert) => (
+        <OpenAlert key={alert.id} alert={alert} />
+      ))}
+      {open > ALERTS_SHOWN && (
+        <p className="meta notices-more">
+          <Link to="/alerts">{words.overview.allAlerts(open)}</Link>
+        </p>
+      )}
+    </>
+  );
+}
+
+function OpenAlert({ alert }: { alert: Schemas["AlertDocument"] }) {
+  const acknowledge = () =>
+    attempt(async () => {
+      await told(http.POST("/v1/alerts/{alert_id}/ack", { params: { path: { alert_id: alert.id } }, body: { note: "" } }));
+      await queries.invalidateQueries({ queryKey: ["alerts"] });
+      await queries.invalidateQueries({ queryKey: ["overview"] });
+    }, words.overview.acknowledged(alert.title));
+  const [path, query = ""] = alert.link.split("?");
+  return (
+    <div className={alert.severity === "info" ? "notice" : "notice bad"}>
+      <b>
+        <span aria-hidden="true">{alert.severity === "critical" ? "✕" : "!"}</span> {alert.title}
+      </b>
+      <span className="break">{alert.text}</span>
+      <div className="row">
+        {path?.startsWith("/") && (
+          <Link to={path} search={parseSearch(query)} className="button" aria-label={words.overview.showAlert(alert.title)}>
+            {words.overview.showOne}
+          </Link>
+        )}
+        <Button onClick={() => void acknowledge()} aria-label={words.overview.acknowledgeAlert(alert.title)}>
+          {words.alerts.ack}
+        </Button>
+      </div>
+    </div>
   );
 }
 
