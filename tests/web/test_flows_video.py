@@ -159,9 +159,9 @@ def test_from_words_to_the_moment(visits: Opens, studio: Studio) -> None:
     moment = page.locator("main").get_by_role("link").filter(has_text="0:09")
     expect(moment.locator("mark").first).to_be_visible()
     expect(moment.get_by_role("presentation").or_(moment.locator("img")).first).to_be_visible()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('a.moment img')].every(i => i.complete && i.naturalWidth > 0)"
-    )
+    # Those that are not in sight are loaded when they come into it.
+    picture = moment.locator("img").first.element_handle()
+    page.wait_for_function("(image) => image.complete && image.naturalWidth > 0", arg=picture)
     moment.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/videos/{studio.video}\?.*t=9"))
