@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -167,3 +169,46 @@ def test_a_tenants_webhook_hears_of_its_own_jobs_alone(house: House, receiver: R
         told = [json.loads(body) for _, body in receiver.wait(2)]
         assert [one["data"]["job"] for one in told if one["type"].startswith("job.")] == [job]
         assert len([one for one in told if one["type"] == "alert.opened"]) == 1
+
+
+def test_a_dead_address_leaves_room_for_the_others(
+    house: House, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "WAITING_MOST", 2)
+    with receiving() as well, watched(house) as client:
+        dead, _ = made(client, receiver, "job.failed")
+        made(client, well, "job.failed")
+        _followed(house)
+        receiver.status = 500
+        for number in range(5):
+            fail(house, submit(house, tmp_path, f"{number}.mp4"))
+            well.wait(number + 1)
+        given_up = until(
+            lambda: [
+                one
+                for one in _deliveries(client, dead, 3)
+                if one["next_at"] is None and "given up" in str(one["error"])
+            ]
+        )
+        assert len(given_up) == 3  # the other two are tried again
+
+
+def test_an_answer_that_never_ends_is_not_read(house: House) -> None:
+    """Only its status counts; the rest would fill the memory."""
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, watched(house) as client:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\nx")
+                connection.recv(1)  # until the other side goes
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        id_ = client.post("/v1/webhooks", json={"name": "drip", "url": url}).json()["id"]
+        tried = client.post(f"/v1/webhooks/{id_}/test").json()
+        thread.join(10)
+        assert tried["status"] == 200 and not thread.is_alive()

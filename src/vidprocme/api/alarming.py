@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Mapping
 
 from vidprocme.api import alerts
@@ -65,11 +66,20 @@ def _failing(desk: Desk) -> Mapping[str, tuple[str, float]]:
 
 
 def _deliverer(desk: Desk) -> Deliverer:
-    asker = client(Allowed(desk.house.settings.outbound_allow))
+    allowed = Allowed(desk.house.settings.outbound_allow)
 
     def send(url: str, headers: Mapping[str, str], body: bytes) -> int:
-        # A redirect is an answer like others: what is signed for one address is not sent to another.
-        return asker.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S).status_code
+        # A redirect is an answer like others: what is signed for one address is not sent to another. Only the status is read;
+        # who sends it byte by byte is cut off.
+        with client(allowed) as asker:
+            watchdog = threading.Timer(TIMEOUT_S, asker.close)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                with asker.stream("POST", url, content=body, headers=dict(headers), timeout=TIMEOUT_S) as answer:
+                    return answer.status_code
+            finally:
+                watchdog.cancel()
 
     return Deliverer(
         desk.records(delivering.WEBHOOKS, Webhook),

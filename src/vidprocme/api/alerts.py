@@ -31,6 +31,7 @@ from vidprocme.core.errors import Fatal
 from vidprocme.dispatch.alarm import HISTORY, RULES, Line
 from vidprocme.monitor.alerts import Alert
 from vidprocme.monitor.rules import BY_ID, Change, Rule
+from vidprocme.queue.kept import NEW
 
 # Alerts tell of all tenants' work: a key of one tenant does not see them.
 router = APIRouter(dependencies=[needs(Scope.READ), everywhere()])
@@ -216,7 +217,8 @@ def change_alert_rule(
     store = desk.records(RULES, Change)
     there = store.get(rule_id)
     said = {name: value for name, value in wish.model_dump(mode="json").items() if value is not None}
-    store.put(rule_id, replace(there.doc if there is not None else Change(), **said))
+    before = there.etag if there is not None else NEW
+    store.put(rule_id, replace(there.doc if there is not None else Change(), **said), if_match=before)
     return show_alert_rule(rule_id, desk, response)
 
 

@@ -144,8 +144,10 @@ class Alarm:
                     self._looked_s = time.monotonic()
                     self._look()
                 if not self._own and self._holds():
-                    self.deliverer.follow(self._queue())
-                    self.deliverer.send_due()
+                    try:
+                        self.deliverer.follow(self._queue(), self._holds)
+                    finally:
+                        self.deliverer.send_due()
                 told = ""
             except Exception as error:  # a watch that ended would be silent for ever
                 code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
@@ -168,9 +170,7 @@ class Alarm:
         if not facts.known:
             self._look_alone(facts)
             return
-        for id_, alert in self._own.items():
-            self._on_change(id_, replace(alert, resolved_ms=self._now_ms()))
-        self._own.clear()
+        self._tell_of_outage()
         if not self._holds():
             return
         rules = {id_: rule for id_, (rule, _) in self.rules().items()}
@@ -189,17 +189,29 @@ class Alarm:
         found = evaluate(facts, BY_ID, self._pending, list(self._own.values()), now_ms)
         self._pending = found.pending
         for alert in found.opened:
-            id_ = f"alr_{ulid(now_ms, os.urandom(10))}"
-            self._own[id_] = alert
-            self._on_change(id_, alert)
+            if alert.rule == "redis-away":  # of all else it is not known whether it is open already
+                id_ = f"alr_{ulid(now_ms, os.urandom(10))}"
+                self._own[id_] = alert
+                self._on_change(id_, alert)
+
+    def _tell_of_outage(self) -> None:
+        """The queue is back: now its outage can be written down."""
+        for id_, alert in list(self._own.items()):
+            over = replace(alert, resolved_ms=self._now_ms())
+            for what, how in (("opened", alert), ("resolved", over)):
+                self.deliverer.tell(f"alert.{what}", f"{id_}_{what}", alert_data(id_, how), self._now_ms())
+                self._history().append(Line(id_, what, "", how))
+            del self._own[id_]
+            self._on_change(id_, over)
 
     def _open(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
             id_ = f"alr_{ulid(alert.opened_ms, os.urandom(10))}"
+            # Told first: killed in between, somebody hears of it twice rather than nobody of it.
+            self.deliverer.tell("alert.opened", f"{id_}_opened", alert_data(id_, alert), alert.opened_ms)
             self._alerts().put(id_, alert)
             self._history().append(Line(id_, "opened", "", alert))
             self._on_change(id_, alert)
-            self.deliverer.tell("alert.opened", f"{id_}_opened", alert_data(id_, alert), alert.opened_ms)
 
     def _again(self, record: Record[Alert], alert: Alert, *, tell: bool) -> None:
         try:
@@ -210,10 +222,10 @@ class Alarm:
             self._on_change(record.id, alert)
 
     def _resolve(self, record: Record[Alert], alert: Alert) -> None:
+        self.deliverer.tell("alert.resolved", f"{record.id}_resolved", alert_data(record.id, alert), alert.resolved_ms)
         self._history().append(Line(record.id, "resolved", "", alert))
         self._alerts().delete(record.id)
         self._on_change(record.id, alert)
-        self.deliverer.tell("alert.resolved", f"{record.id}_resolved", alert_data(record.id, alert), alert.resolved_ms)
 
 
 def alert_data(id_: str, alert: Alert) -> dict[str, object]:

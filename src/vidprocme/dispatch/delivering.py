@@ -34,6 +34,8 @@ EACH_AT_ONCE = 2  # of one webhook: a slow one holds up no other
 BATCH = 500
 OLD_SECRET_MS = 24 * 3_600_000
 GONE = 410  # the receiver wants no more
+WAITING_MOST = 1_000  # messages of one webhook: what a dead one is not told any more leaves room for the others
+FULL = f"{WAITING_MOST} messages wait for this webhook already: this one was given up."
 
 # Sends a message, and returns HTTP's status. Raises what it cannot.
 Send = Callable[[str, Mapping[str, str], bytes], int]
@@ -113,8 +115,12 @@ class Deliverer:
 
     # -- what is due -------------------------------------------------------------------------------------------------
 
-    def follow(self, queue: Queue) -> None:
-        """Messages for what the diary tells since the last call, also before a restart."""
+    def follow(self, queue: Queue, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Messages for what the diary tells since the last call, also before a restart.
+
+        Args:
+            goes_on: asked between two batches; False: it is somebody else's now.
+        """
         cursor = self._cursors.get(WEBHOOKS)
         newest = queue.newest_event() or "0"
         hooks = self._webhooks.list()
@@ -123,17 +129,23 @@ class Deliverer:
                 self._cursors.put(WEBHOOKS, newest)
             return
         while events := queue.events(cursor.doc, BATCH):
+            waiting = self._waiting()
             for event in events:
-                self._tell_event(queue, event, hooks)
-            cursor = self._cursors.put(WEBHOOKS, events[-1].id)
+                self._tell_event(queue, event, hooks, waiting)
+            cursor = self._cursors.put(WEBHOOKS, events[-1].id, if_match=cursor.etag)
+            if not goes_on():
+                return
 
-    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]]) -> None:
+    def _waiting(self) -> Counter[str]:
+        return Counter(message.doc.webhook for message in self._messages.list())
+
+    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]], waiting: Counter[str]) -> None:
         if event.kind != "job.ended":
             return
         view = queue.job(JobId(event.job))
         if view is not None:
             state = str(event.data.get("state") or view.state)
-            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks)
+            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks, waiting)
 
     def tell(
         self,
@@ -143,12 +155,20 @@ class Deliverer:
         at_ms: int,
         tenant: str | None = None,
         hooks: Iterable[Record[Webhook]] | None = None,
+        waiting: Counter[str] | None = None,
     ) -> None:
         """A message for each webhook that wants to know. `id_`: of what happened."""
+        waiting = self._waiting() if waiting is None else waiting
         for hook in self._webhooks.list() if hooks is None else hooks:
-            if hook.doc.wants(event, tenant):
-                message = Message(hook.id, event, payload_of(event, data, at_ms), self._now_ms())
-                _put_new(self._messages, f"msg_{id_}_{hook.id}", message)
+            if not hook.doc.wants(event, tenant):
+                continue
+            message = Message(hook.id, event, payload_of(event, data, at_ms), self._now_ms())
+            if waiting[hook.id] >= WAITING_MOST:
+                told = Tried(f"msg_{id_}_{hook.id}", hook.id, event, 0, None, FULL, 0.0, None, message.payload)
+                self._tries.append(told)
+                continue
+            waiting[hook.id] += 1
+            _put_new(self._messages, f"msg_{id_}_{hook.id}", message)
 
     def again(self, tried: Tried) -> str:
         """Send what was sent once more, as a message of its own under the same id. Returns the id."""
