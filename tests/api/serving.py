@@ -27,9 +27,9 @@ class _Server(Ending):
 
 
 @contextmanager
-def serving(app: FastAPI, *, proxies: str = "") -> Iterator[httpx.Client]:
-    """A client of the app, at 127.0.0.1 and a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def serving(app: FastAPI, *, proxies: str = "", port: int = 0) -> Iterator[httpx.Client]:
+    """A client of the app, at 127.0.0.1 and this port; 0: a free one."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app,

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.api.serving import serving
-from tests.cli.served import Up, draw, up
+from tests.cli.served import Up, await_, draw, up
 from tests.simlive import Live, sim_live
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
@@ -186,8 +187,15 @@ def visits(browser: Browser, studio: Studio) -> Iterator[Opens]:
 
 @pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A simulated house with a hundred videos, of which many meet trouble; shared, so nothing may count on a state for long."""
-    with sim_live(tmp_path_factory.mktemp("town") / "data", "--jobs", "120", "--fail", "30%", "--speed", "60") as live:
+    """A simulated house where 60 videos have come to their ends, a good many to a bad one. What a test breaks stays so."""
+    options = ("--jobs", "60", "--fail", "30%", "--speed", "60")
+    with sim_live(tmp_path_factory.mktemp("town") / "data", *options) as live:
+
+        def all_ended() -> bool:
+            counts = asked(live.url, "/v1/jobs?limit=1")["counts"]
+            return int(counts["succeeded"] + counts["failed"]) == 60
+
+        await_(all_ended, "the town's videos did not end")
         yield live
 
 
@@ -196,6 +204,12 @@ def strolls(browser: Browser, town: Live) -> Iterator[Opens]:
     """Watched pages of the town."""
     with windows(browser) as open_:
         yield partial(open_, town.url)
+
+
+def asked(url: str, path: str) -> dict[str, Any]:
+    """What the server answers beside the page."""
+    found: dict[str, Any] = httpx.get(f"{url}{path}", timeout=30, trust_env=False).json()
+    return found
 
 
 def axe(page: Page) -> list[str]:

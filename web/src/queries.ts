@@ -8,7 +8,7 @@ import { live } from "./live";
 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
-const due = new Map<string, ReturnType<typeof setTimeout>>();
+const due = new Map<string, ReturnType<typeof setTimeout> >();
 const AGAIN_MS = 1_000;
 
 function soon(key: QueryKey): void {
@@ -18,9 +18,23 @@ function soon(key: QueryKey): void {
     name,
     setTimeout(() => {
       due.delete(name);
+      if (key[0] === "job" && gone.has(String(key[1]))) return;
       void queries.invalidateQueries({ queryKey: key });
     }, AGAIN_MS),
   );
+}
+
+const gone = new Set<string>();
+
+/** Drops a job. Its page is still there when the news of it comes: nothing more is asked of the job. */
+export async function drop(job: string): Promise<void> {
+  gone.add(job);
+  try {
+    await told(http.DELETE("/v1/jobs/{job_id}", { params: { path: { job_id: job } } }));
+  } catch (error) {
+    gone.delete(job);
+    throw error;
+  }
 }
 
 export function follow(): void {
@@ -133,6 +147,7 @@ export interface JobSearch {
 }
 
 export const JOBS_PAGE = 200;
+const JOBS_FRESH = 100; // rows that are asked for again when something happens
 
 export const useJobs = (filter: JobSearch) =>
   useInfiniteQuery({
@@ -144,11 +159,11 @@ export const useJobs = (filter: JobSearch) =>
     refetchOnWindowFocus: false,
   });
 
-/** The first row and the counts alone: whether there is news, without moving what is being read. */
+/** The first rows and the counts alone: whether there is news, without moving what is being read. */
 export const useJobsHead = (filter: JobSearch) =>
   useQuery({
     queryKey: ["jobs", "counts", filter],
-    queryFn: () => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: 20 } } })),
+    queryFn: () => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_FRESH } } })),
     placeholderData: keepPreviousData,
   });
 

@@ -2,11 +2,11 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useState } from "react";
 import { http, queries, type Schemas, told } from "../api";
 import { age, percent } from "../format";
-import { Button, Card, ErrorState, PageHead, Progress, Skeleton, State, Tabs, Time } from "../parts/basic";
+import { Button, Card, ErrorPage, PageHead, Progress, Skeleton, State, Tabs, Time } from "../parts/basic";
 import { Evidence } from "../parts/Evidence";
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { Legend, Strip } from "../parts/Strip";
-import { useJob, useTimeline } from "../queries";
+import { drop, useJob, useTimeline } from "../queries";
 import type { JobTab } from "../router";
 import { words } from "../words";
 import { Attempts, Events, Logs, Payload } from "./JobTabs";
@@ -19,7 +19,7 @@ const BINS = ["urgent", "high", "normal", "bulk"] as const;
 export default function JobPage() {
   const { id } = useParams({ from: "/jobs/$id" });
   const job = useJob(id);
-  if (!job.data) return job.error ? <ErrorState error={job.error} again={() => void job.refetch()} /> : <Skeleton lines={8} height={24} />;
+  if (!job.data) return job.error ? <ErrorPage error={job.error} again={() => void job.refetch()} /> : <Skeleton lines={8} height={24} />;
   return <Shown key={id} job={job.data} />;
 }
 
@@ -133,7 +133,7 @@ function Head({ job, going }: { job: Job; going: boolean }) {
           verb={words.job.drop}
           close={() => setAsks("")}
           act={async () => {
-            await told(http.DELETE("/v1/jobs/{job_id}", path));
+            await drop(job.id);
             await queries.invalidateQueries({ queryKey: ["jobs"] });
             await navigate({ to: "/jobs" });
           }}

@@ -30,7 +30,11 @@ export default function Jobs() {
   const set = (change: JobSearch) => void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const head = useJobsHead(filter);
   const jobs = useJobs(filter);
-  const items = useMemo(() => jobs.data?.pages.flatMap((page) => page.items) ?? [], [jobs.data]);
+  // Rows stand where they stood, and say what became of their jobs.
+  const items = useMemo(() => {
+    const fresh = new Map(head.data?.items.map((job) => [job.id, job]));
+    return jobs.data?.pages.flatMap((page) => page.items.map((job) => fresh.get(job.id) ?? job)) ?? [];
+  }, [jobs.data, head.data]);
   const total = head.data?.total_estimate ?? items.length;
   const counts = head.data?.counts ?? {};
   const chosen = useChosen(filter);

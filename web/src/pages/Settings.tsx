@@ -186,58 +186,62 @@ function Bins() {
       <Card title={words.overview.bins}>
         <Loaded query={bins}>
           {(data) => (
-            <table className="sheet">
-              <tbody>
-                {data.items.map((bin) => (
-                  <tr key={bin.name}>
-                    <th scope="row">{bin.name}</th>
-                    <td>
-                      <Limit label={`${bin.name}: ${s.limit}`} value={bin.limit} save={(limit) => patchBin(bin.name, { limit })} />
-                    </td>
-                    <td>{bin.paused && <span className="tag warn">{words.overview.paused}</span>}</td>
-                    <td className="right">
-                      <Button small onClick={() => patchBin(bin.name, { paused: !bin.paused })}>
-                        {bin.paused ? words.overview.resume(bin.name) : words.overview.pause(bin.name)}
-                      </Button>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <div className="scroll" tabIndex={0} role="group" aria-label={words.overview.bins}>
+              <table className="sheet">
+                <tbody>
+                  {data.items.map((bin) => (
+                    <tr key={bin.name}>
+                      <th scope="row">{bin.name}</th>
+                      <td>
+                        <Limit label={`${bin.name}: ${s.limit}`} value={bin.limit} save={(limit) => patchBin(bin.name, { limit })} />
+                      </td>
+                      <td>{bin.paused && <span className="tag warn">{words.overview.paused}</span>}</td>
+                      <td className="right">
+                        <Button small onClick={() => patchBin(bin.name, { paused: !bin.paused })}>
+                          {bin.paused ? words.overview.resume(bin.name) : words.overview.pause(bin.name)}
+                        </Button>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
           )}
         </Loaded>
       </Card>
       <Card title={s.tenant}>
         <Loaded query={tenants}>
           {(data) => (
-            <table className="sheet">
-              <thead>
-                <tr>
-                  <th scope="col">{s.tenant}</th>
-                  <th scope="col">{s.weight}</th>
-                  <th scope="col">{s.limit}</th>
-                  <th scope="col" className="right">
-                    {s.used}
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.items.map((tenant) => (
-                  <tr key={tenant.name}>
-                    <th scope="row" className="break">
-                      {tenant.name}
+            <div className="scroll" tabIndex={0} role="group" aria-label={s.tenant}>
+              <table className="sheet">
+                <thead>
+                  <tr>
+                    <th scope="col">{s.tenant}</th>
+                    <th scope="col">{s.weight}</th>
+                    <th scope="col">{s.limit}</th>
+                    <th scope="col" className="right">
+                      {s.used}
                     </th>
-                    <td>
-                      <Limit label={`${tenant.name}: ${s.weight}`} value={tenant.weight} save={(weight) => patchTenant(tenant.name, { weight: Math.max(1, weight) })} />
-                    </td>
-                    <td>
-                      <Limit label={`${tenant.name}: ${s.limit}`} value={tenant.limit} save={(limit) => patchTenant(tenant.name, { limit })} />
-                    </td>
-                    <td className="right">{whole(tenant.used_core_s)}</td>
                   </tr>
-                ))}
-              </tbody>
-            </table>
+                </thead>
+                <tbody>
+                  {data.items.map((tenant) => (
+                    <tr key={tenant.name}>
+                      <th scope="row" className="break">
+                        {tenant.name}
+                      </th>
+                      <td>
+                        <Limit label={`${tenant.name}: ${s.weight}`} value={tenant.weight} save={(weight) => patchTenant(tenant.name, { weight: Math.max(1, weight) })} />
+                      </td>
+                      <td>
+                        <Limit label={`${tenant.name}: ${s.limit}`} value={tenant.limit} save={(limit) => patchTenant(tenant.name, { limit })} />
+                      </td>
+                      <td className="right">{whole(tenant.used_core_s)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
           )}
         </Loaded>
       </Card>

@@ -2,7 +2,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Schemas } from "../api";
 import { timeCode } from "../format";
-import { Button, copyText, ErrorState, Loaded, Skeleton } from "../parts/basic";
+import { Button, copyText, ErrorPage, Loaded, Skeleton } from "../parts/basic";
 import { toast } from "../parts/overlay";
 import { Strip, type StripSpan } from "../parts/Strip";
 import { useCaptions, useVideo } from "../queries";
@@ -16,7 +16,7 @@ type Caption = Schemas["CaptionDocument"];
 export default function VideoPage() {
   const { id } = useParams({ from: "/videos/$id" });
   const video = useVideo(id);
-  if (!video.data) return video.error ? <ErrorState error={video.error} again={() => void video.refetch()} /> : <Skeleton lines={6} height={32} />;
+  if (!video.data) return video.error ? <ErrorPage error={video.error} again={() => void video.refetch()} /> : <Skeleton lines={6} height={32} />;
   return <Watch key={id} video={video.data} />;
 }
 

@@ -160,6 +160,16 @@ export function ErrorState({ error, again }: { error: unknown; again?: () => voi
   );
 }
 
+/** In the place of a page that cannot be shown. */
+export function ErrorPage({ error, again }: { error: unknown; again: () => void }) {
+  return (
+    <>
+      <PageHead title={words.common.error} />
+      <ErrorState error={error} again={again} />
+    </>
+  );
+}
+
 /** What a query shows: a skeleton, its error with a way on, or its data. */
 export function Loaded<T>({
   query,
