@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, cancel, fairness, kills, pipeline, queue, scale, soak, upload
+from benchmarks import api, cancel, fairness, kills, lists, pipeline, queue, scale, soak, upload
 
 BENCHMARKS = {
     "api": api.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "queue": queue.main,
     "scale": scale.main,
     "kills": kills.main,
+    "lists": lists.main,
     "soak": soak.main,
     "cancel": cancel.main,
     "fairness": fairness.main,

@@ -145,7 +145,7 @@ async def _measure(
         for some in await asyncio.gather(*(_ask(port, ids, until_s) for _ in range(options.clients)))
         for one in some
     ]
-    by_route = {route: _spread([ms for name, ms in took if name == route]) for route, _ in MIX}
+    by_route = {route: spread([ms for name, ms in took if name == route]) for route, _ in MIX}
     assert server.pid is not None
     process = psutil.Process(server.pid)
     before = process.memory_info().rss
@@ -170,9 +170,9 @@ async def _measure(
     await asyncio.gather(*streams)
     return {
         "requests": len(took),
-        "all_ms": _spread([ms for _, ms in took]),
+        "all_ms": spread([ms for _, ms in took]),
         "routes_ms": by_route,
-        "lag_ms": _spread(lags),
+        "lag_ms": spread(lags),
         "delivered": told,
         "unequal": len(set(heard)) - 1,
         "rss_mb": [round(before / 1e6), round(after / 1e6)],
@@ -229,6 +229,6 @@ def _submit(house: House, per_s: int, seconds: float) -> None:
         time.sleep(max(0.0, began + 2 * (number + 1) / per_s - time.monotonic()))
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values) or [0.0]
     return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)], 1) for p in (50, 95, 99)}

@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             "queue.kept",
             "executor.base",
             "library.base",
+            "library.notes",
             "monitor",
             "processes",
         }

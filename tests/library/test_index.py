@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.library.fill import captions, texts, video
 from vidprocme.core.errors import BadWish
-from vidprocme.core.ids import VideoId
+from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.media import Caption
-from vidprocme.library.base import SearchIndex, SearchWant
+from vidprocme.library.base import JobRow, Note, SearchIndex, SearchWant, VideoWant
 from vidprocme.library.index import SqliteIndex, merge
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -219,3 +220,26 @@ def test_ten_thousand_captions_against_brute_force(index: SqliteIndex) -> None:
         hits = index.search(" ".join([*whole, last]), limit=20_000)
         assert len(hits) == len(expected) and {(h.video, h.start) for h in hits} == expected
         assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+
+
+def test_videos_are_found_by_the_state_of_their_jobs_as_every_event_tells_it(index: SqliteIndex) -> None:
+    for number in range(5):
+        index.project(video(number, state="queued", tenant="zoo" if number == 4 else "default"), None, "1-0")
+    index.write_jobs([row(number, "running") for number in (1, 2, 4)], [], "2-0")
+    index.note(VideoId("vid_2"), Note("Loading bay", ("Night", "Cam 2")))
+    running = VideoWant(states=frozenset({"running"}))
+
+    assert [one.id for one in index.videos(9, running)] == ["vid_4", "vid_2", "vid_1"] and index.count_videos(
+        running
+    ) == 3
+    assert [one.id for one in index.videos(9, VideoWant(states=frozenset({"queued"})))] == ["vid_3", "vid_0"]
+    assert [one.id for one in index.videos(9, replace(running, tenants=frozenset({"default"})))] == ["vid_2", "vid_1"]
+    assert [one.id for one in index.videos(9, replace(running, hidden=frozenset({"job_2"})))] == ["vid_4", "vid_1"]
+    assert [one.id for one in index.videos(9, VideoWant(tags=frozenset({"night", "CAM 2"})))] == ["vid_2"]
+    assert index.videos(9, VideoWant(tags=frozenset({"night", "cam"}))) == []
+    assert [one.id for one in index.videos(9, VideoWant("LOADING"))] == ["vid_2"]
+    assert [one.id for one in index.videos(2, running, after=(4, "vid_4"))] == ["vid_2", "vid_1"]
+
+
+def row(number: int, state: str) -> JobRow:
+    return JobRow(JobId(f"job_{number}"), VideoId(f"vid_{number}"), "x.mp4", 1, "default", number, "normal", state)

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from vidprocme.api.access import AsCaller, everywhere, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
+from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.alerts import (
@@ -47,7 +48,7 @@ def list_alerts(
 ) -> AlertList:
     """What needs a person, the newest first; with `state=resolved` what did."""
     wanted = set(state or [AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SILENCED])
-    after = None if cursor is None else key_of(cursor)
+    after = None if cursor is None else text_of(cursor, "alerts")
     found: list[tuple[str, AlertDocument]] = []
     if after is None or after.startswith("now "):
         place = "" if after is None else after.removeprefix("now ")
@@ -63,7 +64,7 @@ def list_alerts(
     more = len(found) > limit
     return AlertList(
         items=[document for _, document in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1][0]) if more else None,
+        next_cursor=cursor_of("alerts", found[limit - 1][0]) if more else None,
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.params import cursor_of, key_of
+from vidprocme.api.paging import cursor_of, text_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import AuditDocument, AuditList, Scope
 from vidprocme.api.schemas.base import time_text
@@ -82,11 +82,12 @@ def list_audit(
         before = page[-1].id
     more = len(found) > limit
     found = found[:limit]
-    return AuditList(items=[_document(e) for e in found], next_cursor=cursor_of(found[-1].id) if more else None)
+    next_ = cursor_of("audit", found[-1].id) if more else None
+    return AuditList(items=[_document(e) for e in found], next_cursor=next_)
 
 
 def _line_id(cursor: str) -> str:
-    found = key_of(cursor)
+    found = text_of(cursor, "audit")
     ms, _, number = found.partition("-")
     if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit() and len(found) < 40):
         raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,12 +27,13 @@ from vidprocme.api.schemas.bulk import (
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
-from vidprocme.library.base import JobRow
+from vidprocme.library.base import JobRow, JobSort, Key
 from vidprocme.queue.kept import Record
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
 
 SAMPLE = 20
+PAGE = 1000
 UNFINISHED = frozenset({"queued", "running"})
 BROKEN = frozenset({"failed", "cancelled"})
 
@@ -46,16 +48,20 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
     """Cancel, retry, move or drop the jobs with these ids, or all that fit a filter now. It goes on in the background; of those
     that are named, others may be changed by then: what cannot be done any more is counted as unchanged."""
     bin_ = _target(wish)
-    rows = _rows(desk, caller, wish)
-    able = [row for row in rows if _able(wish.action, bin_, row)]
-    answer = BulkAnswer(matched=len(rows), able=len(able), sample=[row.id for row in able[:SAMPLE]], operation=None)
+    ids, able, sample = list[JobId](), 0, list[str]()
+    for row in _rows(desk, caller, wish):
+        ids.append(row.id)
+        if _able(wish.action, bin_, row):
+            able += 1
+            sample += [row.id] if able <= SAMPLE else []
+    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None)
     if wish.dry_run:
         response.status_code = 200
         return answer
     operations: Operations = request.app.state.operations
     # All that matched: the table may be a moment behind, and the verb itself knows best.
-    id_ = operations.start(wish.action, bin_, [row.id for row in rows], caller.tenant)
-    audit(request, f"jobs.{wish.action}", id_, matched=len(rows), able=len(able))
+    id_ = operations.start(wish.action, bin_, ids, caller.tenant)
+    audit(request, f"jobs.{wish.action}", id_, matched=len(ids), able=able)
     response.headers["Location"] = f"/v1/operations/{id_}"
     return answer.model_copy(update={"operation": id_})
 
@@ -93,15 +99,21 @@ def show_operation(operation_id: str, request: Request, caller: AsCaller) -> Ope
     return _document(found)
 
 
-def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> list[JobRow]:
+def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
+    """Read in pages: a house may have very many."""
     if (wish.ids is None) == (wish.filter is None):
         raise BadWish("JOBS_UNCLEAR", "Give either `ids` or `filter`.", "An empty filter, {}, means all jobs.")
     as_of(desk)
     if wish.ids is not None:
         found = desk.index.job_rows([JobId(id_) for id_ in wish.ids])
-        return [row for row in found.values() if caller.sees(row.tenant)]
+        yield from (row for row in found.values() if caller.sees(row.tenant))
+        return
     assert wish.filter is not None
-    return desk.index.all_jobs(want_of(wish.filter, caller, desk.queue.now_ms()))
+    want = want_of(wish.filter, caller, desk.queue.now_ms())
+    after: Key | None = None
+    while rows := desk.index.jobs(want, JobSort.CREATED, descending=False, after=after, limit=PAGE):
+        yield from rows
+        after = rows[-1].created_ms, rows[-1].id
 
 
 def _target(wish: BulkWish) -> Bin | None:

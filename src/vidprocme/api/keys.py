@@ -13,7 +13,8 @@ from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.holders import USED, Key, hash_of, id_of
 from vidprocme.api.idempotency import told_once
-from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
+from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import KeyDocument, KeyList, KeyMade, KeyWish, Scope
 from vidprocme.api.schemas.base import time_text
@@ -35,13 +36,13 @@ def list_keys(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> KeyList:
     """The keys, by name. Nobody can read a key again."""
-    after = None if cursor is None else key_of(cursor)
+    after = None if cursor is None else text_of(cursor, "keys")
     seen = [record for record in desk.keys.store.list() if caller.tenant in (None, record.doc.tenant)]
     found = sorted((record for record in seen if after is None or _place(record) > after), key=_place)
     more = len(found) > limit
     return KeyList(
         items=[_document(desk, record) for record in found[:limit]],
-        next_cursor=cursor_of(_place(found[limit - 1])) if more else None,
+        next_cursor=cursor_of("keys", _place(found[limit - 1])) if more else None,
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import time
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
+from vidprocme.api.filters import as_of
+from vidprocme.api.paging import cursor_of, key_of
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import Accepted, RedescribeWish, VideoDocument, VideoList, VideoPatch
@@ -24,13 +26,13 @@ from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.job import JobState
 from vidprocme.dispatch.removing import remove
-from vidprocme.library.base import Note
+from vidprocme.dispatch.repeating import repeat_notes
+from vidprocme.library.base import Key, Note, VideoWant
 from vidprocme.library.notes import Removal, VideoNote
 from vidprocme.queue.kept import NEW
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
 
-VIDEOS_MOST = 1_000_000
 END_WAIT_S = 2.5  # a cancel ends what runs within 1.5 s
 STEP_S = 0.1
 REMOVE_EVERY_S = 2.0
@@ -43,35 +45,32 @@ LOG = logging.getLogger("vidprocme.api.library")
 def list_videos(
     desk: AtDesk,
     caller: AsCaller,
-    q: Annotated[str, Query(description="a part of the title or name, in any case")] = "",
+    q: Annotated[str, Query(description="a part of the title, name or id, in any case")] = "",
     state: Annotated[list[JobState] | None, Query(description="of its newest job; several: any of them")] = None,
     tag: Annotated[list[str] | None, Query(description="in any case; several: all of them")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> VideoList:
-    """Videos, newest first."""
-    after = _after(cursor) if cursor is not None else None
-    records = desk.index.videos(VIDEOS_MOST)
-    views = {view.job.id: view for view in desk.queue.jobs_named([record.job for record in records])}
-    notes = {record.id: record.doc for record in notes_of(desk).list()}
-    gone = {job for record in removals_of(desk).list() for job in record.doc.jobs}
-    wanted, tags = q.casefold(), {one.casefold() for one in tag or ()}
-    found = []
-    for record in records:
-        view, note = views.get(record.job), notes.get(record.id)
-        if view is None or view.job.id in gone or not caller.sees(view.job.tenant):
-            continue
-        if state and view.state not in state:
-            continue
-        if tags and not tags <= {one.casefold() for one in (note.tags if note else ())}:
-            continue
-        if wanted in record.name.casefold() or (note and wanted in note.title.casefold()):
-            found.append((record, view, note))
-    found.sort(key=lambda one: (one[0].created_ms, one[0].id), reverse=True)
-    rest = [one for one in found if after is None or (one[0].created_ms, one[0].id) < after]
-    page = rest[:limit]
-    more = cursor_of(f"{page[-1][0].created_ms} {page[-1][0].id}") if len(rest) > limit else None
-    return VideoList(items=[summary(*one) for one in page], next_cursor=more, total_estimate=len(found))
+    """Videos, newest first, as they are now; which fit is decided by what was true a moment ago."""
+    after = key_of(cursor, "newest", int, str) if cursor is not None else None
+    if state:
+        as_of(desk)
+    want = VideoWant(
+        q,
+        states=frozenset(one.value for one in state or ()),
+        tags=frozenset(tag or ()),
+        tenants=frozenset() if caller.tenant is None else frozenset({caller.tenant}),
+        hidden=frozenset(job for record in removals_of(desk).list() for job in record.doc.jobs),
+    )
+    records = desk.index.videos(limit + 1, want, cast("Key | None", after))
+    page = records[:limit]
+    views = desk.queue.views([record.job for record in page])
+    last = page[-1] if len(records) > limit else None
+    return VideoList(
+        items=[summary(record, views[record.job]) for record in page if record.job in views],
+        next_cursor=cursor_of("newest", last.created_ms, last.id) if last else None,
+        total_estimate=desk.index.count_videos(want),
+    )
 
 
 @router.get("/v1/videos/{video_id}", responses=documented(404, 422, 503))
@@ -178,22 +177,12 @@ async def keep_removing(desk: Desk) -> None:
     for turn in itertools.count():
         try:
             if turn % NOTES_EVERY == 0:
-                await run_in_threadpool(_repeat_notes, desk)
+                await run_in_threadpool(repeat_notes, notes_of(desk), desk.index)
             for record in await run_in_threadpool(lambda: removals_of(desk).list()):
                 await run_in_threadpool(_remove, desk, record.id)
         except (VidprocmeError, OSError) as error:
             LOG.debug("videos that were deleted could not be seen to: %s", error)
         await asyncio.sleep(REMOVE_EVERY_S)
-
-
-def _repeat_notes(desk: Desk) -> None:
-    """Only what differs is written."""
-    there = desk.index.notes()
-    said = {VideoId(record.id): Note(record.doc.title, record.doc.tags) for record in notes_of(desk).list()}
-    for video in said.keys() | there.keys():
-        wanted = said.get(video, Note())
-        if there.get(video, Note()) != wanted:
-            desk.index.note(video, wanted)
 
 
 def _remove(desk: Desk, video: str) -> bool:
@@ -244,10 +233,3 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
                 {"field": "metadata"},
             )
     return pairs
-
-
-def _after(cursor: str) -> tuple[int, str]:
-    created_ms, _, video = key_of(cursor).partition(" ")
-    if not (created_ms.isascii() and created_ms.isdecimal() and len(created_ms) < 20):
-        raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")
-    return int(created_ms), video

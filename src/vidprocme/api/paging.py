@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import cast
 
 from vidprocme.core.errors import BadWish
 
@@ -34,3 +35,8 @@ def key_of(cursor: str, order: str, *types: type[int] | type[str]) -> tuple[int 
     if any(isinstance(part, int) and not -(2**63) <= part < 2**63 for part in said):
         return key_of("", order, *types)
     return tuple(said[1:])
+
+
+def text_of(cursor: str, order: str) -> str:
+    """`key_of` where the place is one text."""
+    return cast("str", key_of(cursor, order, str)[0])

@@ -1,9 +1,7 @@
-"""What every route has in common about its query and its headers: names that nobody knows, cursors, ETags."""
+"""What every route has in common about its query and its headers: names that nobody knows, ETags."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin
 
@@ -61,25 +59,6 @@ def _many(annotation: Any) -> bool:
     """`list[str]`, `list[str] | None`."""
     origin = get_origin(annotation) or annotation
     return origin in (list, tuple, set, frozenset) or any(map(_many, get_args(annotation)))
-
-
-def cursor_of(key: str) -> str:
-    """An opaque cursor from the sort key of the last item."""
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def key_of(cursor: str) -> str:
-    """The sort key in a cursor.
-
-    Raises:
-        BadWish: CURSOR_BAD.
-    """
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise BadWish(
-            "CURSOR_BAD", f"{cursor[:100]!r} is no cursor of this list.", "Take `next_cursor` of the page before."
-        ) from None
 
 
 def agree(if_match: str | None, etag: str) -> None:

@@ -189,14 +189,14 @@ def document(shelf: Shelf) -> VideoDocument:
     )
 
 
-def summary(record: VideoRecord, view: JobView, note: VideoNote | None) -> VideoSummary:
+def summary(record: VideoRecord, view: JobView) -> VideoSummary:
     """A video in a list, without a look at its tasks."""
     error = record.document.get("error")
     name = plain(view.job.source.name)
     return VideoSummary(
         id=record.id,
         job=record.job,
-        title=(note and note.title) or name,
+        title=record.title or name,
         name=name,
         state=view.state.value,
         tenant=view.job.tenant,
@@ -206,7 +206,7 @@ def summary(record: VideoRecord, view: JobView, note: VideoNote | None) -> Video
         height_px=record.height_px,
         size_bytes=view.job.source.size_bytes,
         captions=int(record.document.get("captions") or 0),
-        tags=list(note.tags) if note else [],
+        tags=list(record.tags),
         progress=done(view),
         poster_url=f"/v1/videos/{record.id}/poster" if record.document.get("frames") else None,
         error=ErrorDocument(**error) if error else None,

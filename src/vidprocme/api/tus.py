@@ -20,7 +20,7 @@ from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.appending import Check, append
 from vidprocme.api.arriving import Arriving, AtArriving
 from vidprocme.api.audit import audit
-from vidprocme.api.params import cursor_of, key_of
+from vidprocme.api.paging import cursor_of, text_of
 from vidprocme.api.problems import documented, request_id_of, strange
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.base import ErrorDocument, time_text
@@ -81,9 +81,9 @@ def list_uploads(
     cursor: Annotated[str, Query(max_length=100)] = "",
 ) -> UploadList:
     """Uploads and imports, newest first, those that have ended for a day."""
-    before = key_of(cursor) if cursor else "~"
+    before = text_of(cursor, "uploads") if cursor else "~"
     mine = [one for one in reversed(arriving.arrivals.all()) if one.id < before and caller.sees(one.tenant)]
-    more = cursor_of(mine[limit - 1].id) if len(mine) > limit else None
+    more = cursor_of("uploads", mine[limit - 1].id) if len(mine) > limit else None
     return UploadList(items=[document(arriving.arrivals, one) for one in mine[:limit]], next_cursor=more)
 
 

@@ -13,7 +13,8 @@ from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.idempotency import told_once
 from vidprocme.api.outbound import check_url
-from vidprocme.api.params import IfMatch, agree, cursor_of, key_of
+from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.alerts import (
@@ -147,7 +148,7 @@ def list_deliveries(
 ) -> DeliveryList:
     """What was sent there, each try by itself, newest first; about the last 10,000 of all webhooks are kept."""
     _known(desk, caller, webhook_id)
-    before = None if cursor is None else key_of(cursor)
+    before = None if cursor is None else text_of(cursor, "deliveries")
     found: list[Entry[Tried]] = []
     journal = desk.journal(TRIES, Tried)
     while len(found) <= limit and (lines := journal.page(PAGE, before)):
@@ -155,7 +156,8 @@ def list_deliveries(
         before = lines[-1].id
     more = len(found) > limit
     return DeliveryList(
-        items=[_delivery(one) for one in found[:limit]], next_cursor=cursor_of(found[limit - 1].id) if more else None
+        items=[_delivery(one) for one in found[:limit]],
+        next_cursor=cursor_of("deliveries", found[limit - 1].id) if more else None,
     )
 
 

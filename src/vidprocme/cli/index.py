@@ -12,6 +12,8 @@ from vidprocme.cli.options import house_of
 from vidprocme.core.errors import Retryable
 from vidprocme.dispatch.follower import rebuild
 from vidprocme.dispatch.jobs_follower import rebuild_jobs
+from vidprocme.dispatch.repeating import repeat_notes
+from vidprocme.library.notes import VIDEO_NOTES, VideoNote
 
 
 @click.group()
@@ -43,6 +45,7 @@ def rebuild_index(ctx: click.Context) -> None:
                         click.echo(f"\r{done} of {total}", nl=False, err=True)
 
                 target.clear()
+                repeat_notes(house.records(VIDEO_NOTES, VideoNote), target)
                 rebuild_jobs(queue, target)
                 count = rebuild(queue, house.blobs, target, on_progress)
         start = "\r" if live else ""

@@ -201,10 +201,6 @@ class SearchIndex(Protocol):
         """A page: those behind the row that stands at `after`."""
         ...
 
-    def all_jobs(self, want: JobWant) -> list[JobRow]:
-        """All that fit, oldest first."""
-        ...
-
     def count_jobs(self, want: JobWant) -> Mapping[str, int]:
         """How many fit, by state; `dead`: of these, those of which a task is out of tries."""
         ...

@@ -81,12 +81,6 @@ class JobTable(IndexFile):
             ).fetchall()
         return [_row(row) for row in found]
 
-    def all_jobs(self, want: JobWant) -> list[JobRow]:
-        where, arguments = _where(want)
-        with self._reading() as connection:
-            found = connection.execute(f"SELECT {_ROW} FROM catalog{_and(where)} ORDER BY created_ms, job", arguments)
-            return [_row(row) for row in found]
-
     def count_jobs(self, want: JobWant) -> dict[str, int]:
         where, arguments = _where(want)
         with self._reading() as connection:

@@ -35,10 +35,12 @@ _WRITTEN = (
     "id, job, name, state, created_ms, duration, width_px, height_px, document, tenant, size_bytes, captions, find"
 )
 _VIDEO = (
-    "id, job, name, state, created_ms, duration, width_px, height_px, document, tenant, size_bytes, captions, "
-    "coalesce(n.title, ''), coalesce(n.tags, '')"
+    "v.id, v.job, v.name, v.state, v.created_ms, v.duration, v.width_px, v.height_px, v.document, v.tenant, v.size_bytes, "
+    "v.captions, coalesce(n.title, ''), coalesce(n.tags, '')"
 )
-_FROM = "FROM videos LEFT JOIN notes n ON n.video = id"
+_FROM = "FROM videos v LEFT JOIN notes n ON n.video = v.id"
+# The table of jobs follows every event; what a video says of itself does not.
+_STATE = "coalesce((SELECT c.state FROM catalog c WHERE c.job = v.job), v.state)"
 LAST_EVENT = "last_event"
 
 
@@ -189,7 +191,7 @@ class SqliteIndex(JobTable):
         where, arguments = _video_where(want or VideoWant(), after)
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_VIDEO} {_FROM} {where} ORDER BY created_ms DESC, id DESC LIMIT ?",
+                f"SELECT {_VIDEO} {_FROM} {where} ORDER BY v.created_ms DESC, v.id DESC LIMIT ?",
                 [*arguments, max(limit, 0)],
             ).fetchall()
         return [_record(row) for row in rows]
@@ -202,7 +204,7 @@ class SqliteIndex(JobTable):
 
     def video(self, video: VideoId) -> VideoRecord | None:
         with self._reading() as connection:
-            row = connection.execute(f"SELECT {_VIDEO} {_FROM} WHERE id = ?", (video,)).fetchone()
+            row = connection.execute(f"SELECT {_VIDEO} {_FROM} WHERE v.id = ?", (video,)).fetchone()
         return _record(row) if row else None
 
 
@@ -257,18 +259,21 @@ def _captions_of(connection: sqlite3.Connection, video: str) -> int:
 def _video_where(want: VideoWant, after: Key | None) -> tuple[str, list[Any]]:
     where: list[str] = []
     arguments: list[Any] = []
-    for column, values in (("state", want.states), ("tenant", want.tenants)):
+    for column, values in (("v.tenant", want.tenants), (_STATE, want.states)):
         if values:
             where.append(f"{column} IN ({', '.join('?' * len(values))})")
             arguments += sorted(values)
     if want.q:
-        where.append("(instr(find, ?) > 0 OR instr(n.title_key, ?) > 0)")
+        where.append("(instr(v.find, ?) > 0 OR instr(n.title_key, ?) > 0)")
         arguments += [folded(want.q)] * 2
-    if want.tag:
+    for tag in want.tags:
         where.append("instr(n.tags_key, ?) > 0")
-        arguments.append(f"\n{folded(want.tag)}\n")
+        arguments.append(f"\n{folded(tag)}\n")
+    if want.hidden:
+        where.append("v.job NOT IN (SELECT value FROM json_each(?))")
+        arguments.append(json.dumps(sorted(want.hidden)))
     if after is not None:
-        where.append("(created_ms, id) < (?, ?)")
+        where.append("(v.created_ms, v.id) < (?, ?)")
         arguments += after
     return ("WHERE " + " AND ".join(where) if where else ""), arguments
 

@@ -69,12 +69,14 @@ Key = tuple[int | str, str]  # where a row stands in its order: the value that i
 
 @dataclass(frozen=True, slots=True)
 class VideoWant:
-    """As JobWant, of videos. tag: one of its tags, in any case."""
+    """As JobWant, of videos; their state is that of the job they show, as the table of jobs has it. tags: it has all of these, in
+    any case. hidden: jobs whose videos are left out."""
 
     q: str = ""
     states: frozenset[str] = frozenset()
-    tag: str = ""
+    tags: frozenset[str] = frozenset()
     tenants: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
