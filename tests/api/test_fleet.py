@@ -96,7 +96,7 @@ def test_a_key_of_one_tenant_is_told_of_that_tenants_work_alone(house: House) ->
         assert (shown["busy"], {now["job"] for now in shown["now"]}) == (2, {own})
         assert [one["name"] for one in client.get("/v1/tenants").json()["items"]] == ["zoo"]
         assert client.get("/v1/tenants/farm").json()["code"] == "TENANT_UNKNOWN"
-        assert client.patch("/v1/tenants/farm", json={"weight": 9}).status_code == 404
+        assert client.patch("/v1/tenants/farm", json={"weight": 9}).status_code == 403
     assert house.queue.tenants()["farm"].weight == 2
 
 

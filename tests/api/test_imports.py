@@ -185,6 +185,7 @@ def test_one_that_is_taken_back_stops(open_app: tuple[House, Client], elsewhere:
     assert parts(house) == []
 
 
+@pytest.mark.slow
 def test_a_server_killed_while_it_fetches_begins_again(house: House, redis_url: str, elsewhere: str) -> None:
     Elsewhere.go.clear()
     with served(house.data, redis_url) as server, httpx.Client(base_url=server.url, trust_env=False) as client:

@@ -179,6 +179,7 @@ def deaf(app: FastAPI, url: str, after: str) -> Iterator[socket.socket]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_listener_that_does_not_read_is_cut_off_and_goes_on_from_its_id(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

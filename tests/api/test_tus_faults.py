@@ -74,13 +74,14 @@ def test_a_server_killed_in_the_middle_of_a_piece(
 @pytest.mark.parametrize(
     ("point", "asked"),
     [
-        ("upload-whole", False),
-        ("upload-hashed", False),
+        # Two are in `make test`; the others take as long each.
+        pytest.param("upload-whole", False, marks=pytest.mark.slow),
+        pytest.param("upload-hashed", False, marks=pytest.mark.slow),
         ("upload-adopted", False),
-        ("upload-adopted", True),  # the sender comes back at once
-        ("before-submit", True),
+        pytest.param("upload-adopted", True, marks=pytest.mark.slow),  # the sender comes back at once
+        pytest.param("before-submit", True, marks=pytest.mark.slow),
         ("submitted", False),
-        ("upload-submitted", True),
+        pytest.param("upload-submitted", True, marks=pytest.mark.slow),
     ],
 )
 def test_a_server_killed_between_the_last_byte_and_its_answer(
@@ -106,6 +107,7 @@ def test_a_server_killed_between_the_last_byte_and_its_answer(
     assert parts(house) == []
 
 
+@pytest.mark.slow
 def test_two_gigabytes_and_little_memory(server: Served, away: httpx.Client, house: House) -> None:
     server.start()
     count = 2 * GB // len(BLOCK)

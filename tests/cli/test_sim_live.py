@@ -103,6 +103,7 @@ def test_attempts_have_logs_and_failed_ones_their_evidence(client: httpx.Client,
     )
 
 
+@pytest.mark.slow
 def test_a_machine_that_dies_is_gone_and_what_it_ran_goes_on_elsewhere(tmp_path: Path) -> None:
     with sim_live(
         tmp_path / "data", "--jobs", "8", "--speed", "12", "--nodes", "2", "--gpus", "2", "--fail", "0"

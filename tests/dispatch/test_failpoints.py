@@ -48,6 +48,8 @@ DRAINED = ("draining-told", "handed-back", "left")
 CONTROL = ("before-submit", "submitted", "rebound", "retried")
 INDEX = ("index-cleared", "reprojected", "reprojected:3", "projected", "projected:2", "followed")
 PLAN = {"planned", "enqueued-batch"}  # in the journeys
+LISTS = {"jobs-read", "jobs-followed", "jobs-rewritten"}  # in test_jobs_follower.py
+UPLOADS = {"upload-whole", "upload-hashed", "upload-adopted", "upload-submitted"}  # in tests/api/test_tus_faults.py
 # Of each sort one is in `make test`; all of them take half a minute.
 QUICK = {"joined", "claimed", "started", "beaten", "settled", "handed-back", "submitted", "retried", "projected"}
 
@@ -151,5 +153,5 @@ def test_every_named_moment_is_killed_at() -> None:
     text = "".join(path.read_text() for room in rooms for path in room.glob("*.py"))
     named = set(re.findall(r'\bat\("([a-z-]+)"\)', text)) | set(re.findall(r'\b_at\("([a-z-]+)"\)', text))
 
-    killed = {point.partition(":")[0] for point in (*POOL, *DRAINED, *CONTROL, *INDEX, "rejoined", "key-freed")} | PLAN
-    assert named == killed
+    killed = {point.partition(":")[0] for point in (*POOL, *DRAINED, *CONTROL, *INDEX, "rejoined", "key-freed")}
+    assert named == killed | PLAN | LISTS | UPLOADS

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,8 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.api.serving import serving
+from tests.cli.served import Up, draw, up
+from tests.simlive import Live, sim_live
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
 from vidprocme.queue import embedded
@@ -113,9 +117,9 @@ def site(app: FastAPI) -> Iterator[str]:
 Opens = Callable[..., Watched]
 
 
-@pytest.fixture
-def opens(browser: Browser, site: str) -> Iterator[Opens]:
-    """Makes watched pages; at the end of the test none of them may have had a fault.
+@contextmanager
+def windows(browser: Browser) -> Iterator[Opens]:
+    """Makes watched pages of the server at `url`; when the block ends, none of them may have had a fault.
 
     With `beside` the new page is another tab of that page's window.
     """
@@ -123,7 +127,7 @@ def opens(browser: Browser, site: str) -> Iterator[Opens]:
     contexts: list[BrowserContext] = []
 
     def open_(
-        *, size: tuple[int, int] = DESK, theme: str = "light", beside: Watched | None = None, **more: Any
+        url: str, *, size: tuple[int, int] = DESK, theme: str = "light", beside: Watched | None = None, **more: Any
     ) -> Watched:
         if beside is None:
             viewport = {"width": size[0], "height": size[1]}
@@ -133,15 +137,65 @@ def opens(browser: Browser, site: str) -> Iterator[Opens]:
             contexts.append(context)
         else:
             context = beside.page.context
-        watched = Watched(context.new_page(), site)
+        watched = Watched(context.new_page(), url)
         watched.watch()
         made.append(watched)
         return watched
 
-    yield open_
-    for context in contexts:
-        context.close()
+    try:
+        yield open_
+    finally:
+        for context in contexts:
+            context.close()
     assert [fault for watched in made for fault in watched.found()] == []
+
+
+@pytest.fixture
+def opens(browser: Browser, site: str) -> Iterator[Opens]:
+    """Watched pages of the test's own server."""
+    with windows(browser) as open_:
+        yield partial(open_, site)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A server with a pool and the demo model. `video` is ready; its captions should say `said`, one each second."""
+
+    up: Up
+    video: str
+    said: list[str]
+    folder: Path
+
+
+@pytest.fixture(scope="package")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    folder = tmp_path_factory.mktemp("studio")
+    with up(folder, VIDPROCME_MODEL="demo") as server:
+        said = draw(folder / "dock.mp4", 12, seed=2026)
+        job = server.ended(server.post(folder / "dock.mp4", title="Loading dock"))
+        assert job["state"] == "succeeded", job
+        yield Studio(server, job["video"], said, folder)
+
+
+@pytest.fixture
+def visits(browser: Browser, studio: Studio) -> Iterator[Opens]:
+    """Watched pages of the studio."""
+    with windows(browser) as open_:
+        yield partial(open_, studio.up.url)
+
+
+@pytest.fixture(scope="package")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A simulated house with a hundred videos, of which many meet trouble; shared, so nothing may count on a state for long."""
+    with sim_live(tmp_path_factory.mktemp("town") / "data", "--jobs", "120", "--fail", "30%", "--speed", "60") as live:
+        yield live
+
+
+@pytest.fixture
+def strolls(browser: Browser, town: Live) -> Iterator[Opens]:
+    """Watched pages of the town."""
+    with windows(browser) as open_:
+        yield partial(open_, town.url)
 
 
 def axe(page: Page) -> list[str]:

@@ -15,18 +15,23 @@ from vidprocme.core.resources import PlaceKind
 from vidprocme.queue.base import PlaceReport, PoolInfo, PoolReport
 from vidprocme.wiring import House
 
-PLACES = ["/", "/videos", "/search", "/jobs", "/fleet", "/alerts", "/settings", "/docs"]
+PLACES = ["/", "/videos", "/search", "/jobs", "/fleet", "/alerts", "/settings", "/settings?tab=bins", "/docs"]
 
 
 @pytest.mark.parametrize(
     ("theme", "size"), [("light", DESK), ("dark", PHONE)], ids=["desk in the light", "phone in the dark"]
 )
-def test_every_place_can_be_used_by_everybody(opens: Opens, theme: str, size: tuple[int, int]) -> None:
+def test_every_place_can_be_used_by_everybody(opens: Opens, site: str, theme: str, size: tuple[int, int]) -> None:
+    with httpx.Client(base_url=site, trust_env=False) as client:
+        for tenant in ("harbour", "museum", "studio-nine"):  # rows of what is widest
+            client.patch(f"/v1/tenants/{tenant}", json={"weight": 2}).raise_for_status()
     watched = opens(theme=theme, size=size)
     for place in PLACES:
         page = watched.open(place)
         expect(page.locator("html")).to_have_attribute("data-theme", theme)
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        if place.endswith("=bins"):
+            expect(page.get_by_text("studio-nine")).to_be_visible()
         assert axe(page) == [], place
         assert overflow_px(page) <= 0, place
 

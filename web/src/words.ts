@@ -72,7 +72,7 @@ export const words = {
     changed: "Saved",
   },
   strip: {
-    ago: (age: string) => `−${age}`,
+    minutes: (n: number) => `${n} min`,
     now: "now",
     lane: (place: string, n: number) => `${place}, lane ${n}`,
     more: (n: number) => `and ${many(n, "lane")} more`,

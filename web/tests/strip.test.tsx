@@ -37,6 +37,6 @@ it("cuts what lies beyond the axis", () => {
 });
 
 it("has ticks at whole minutes", () => {
-  expect(ticks(300)).toEqual(["−5 min", "−4", "−3", "−2", "−1", "now"]);
-  expect(ticks(3600)).toEqual(["−60 min", "−45", "−30", "−15", "now"]);
+  expect(ticks(300)).toEqual(["5 min", "4", "3", "2", "1", "now"]);
+  expect(ticks(3600)).toEqual(["60 min", "45", "30", "15", "now"]);
 });

@@ -88,7 +88,7 @@ def list_operations(
     )
 
 
-@router.get("/v1/operations/{operation_id}", responses=documented(404, 503))
+@router.get("/v1/operations/{operation_id}", responses=documented(404, 422, 503))
 def show_operation(operation_id: str, request: Request, caller: AsCaller) -> OperationDocument:
     operations: Operations = request.app.state.operations
     found = operations.records.get(operation_id)

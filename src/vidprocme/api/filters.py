@@ -18,7 +18,7 @@ from vidprocme.library.base import JobWant
 
 DEAD = "dead"  # no state of a job, but asked for like one
 NOBODY = ""  # no tenant has this name
-CATCH_UP_S = 0.05  # so long a list waits for what has happened already
+CATCH_UP_S = 0.5  # so long a list waits for what has happened already
 LOOK_EVERY_S = 0.002
 
 

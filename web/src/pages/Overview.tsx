@@ -84,7 +84,7 @@ function OpenAlert({ alert }: { alert: Schemas["AlertDocument"] }) {
     }, words.overview.acknowledged(alert.title));
   const [path, query = ""] = alert.link.split("?");
   return (
-    <div className={alert.severity === "info" ? "notice" : "notice bad"}>
+    <div className={alert.severity === "critical" ? "notice bad" : "notice"}>
       <b>
         <span aria-hidden="true">{alert.severity === "critical" ? "✕" : "!"}</span> {alert.title}
       </b>

@@ -100,7 +100,7 @@ function Watch({ video }: { video: Video }) {
           <div className="row">
             <Typed value={q} label={words.video.search} wide change={(text) => void navigate({ search: (before) => ({ ...before, q: text || undefined }), replace: true })} />
           </div>
-          {q && (
+          {q && captions.data && (
             <div className="row spread meta" style={{ margin: "6px 0" }}>
               <span role="status">{words.video.hits(nowHit + 1, hits.length)}</span>
               <span className="row">

@@ -31,6 +31,7 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
   const refresh = () => queries.invalidateQueries({ queryKey: ["video", video.id] });
   return (
     <div className="head">
+      <title>{`${video.title} · ${words.product}`}</title>
       <div>
         <h1>{video.title}</h1>
         <p className="row">

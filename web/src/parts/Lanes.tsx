@@ -40,11 +40,11 @@ export function Lanes({ places, windowS = 300, lanesMost = 4, short, legend = tr
 
 const STEPS_S: Record<number, number> = { 300: 60, 900: 300, 3600: 900 };
 
-/** `−5 min`, `−4`, `−3` ... `now` */
+/** `5 min`, `4`, `3` ... `now` */
 export function ticks(windowS: number): string[] {
   const stepS = STEPS_S[windowS] ?? windowS;
   const minutes = Array.from({ length: Math.floor(windowS / stepS) }, (_, n) => (windowS - n * stepS) / 60);
-  return [...minutes.map((m, n) => words.strip.ago(n === 0 ? `${m} min` : String(m))), words.strip.now];
+  return [...minutes.map((m, n) => (n === 0 ? words.strip.minutes(m) : String(m))), words.strip.now];
 }
 
 function Place({ place, windowS, lanesMost, short }: { place: PlaceDocument; windowS: number; lanesMost: number; short?: boolean }) {

@@ -1,0 +1,76 @@
+"""Videos come in by the mouse: three are dropped, one is broken, and each says what becomes of it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.cli.served import DEADLINE_S, draw
+from tests.web.conftest import PHONE, Opens, axe, overflow_px
+
+LONG_MS = DEADLINE_S * 1000
+
+DROP = """files => {
+    const carried = new DataTransfer()
+    for (const [name, text] of files) {
+        const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0))
+        carried.items.add(new File([bytes], name, { type: 'video/mp4' }))
+    }
+    for (const kind of ['dragenter', 'dragover', 'drop'])
+        document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: carried }))
+}"""
+
+
+def drop(page: Page, *files: Path) -> None:
+    """As a hand does that lets these files go over the page."""
+    page.evaluate(DROP, [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files])
+
+
+def test_three_are_dropped_and_the_broken_one_holds_up_nobody(visits: Opens, tmp_path: Path) -> None:
+    one, two, broken = (tmp_path / name for name in ("one.mp4", "two.mp4", "broken.mp4"))
+    draw(one, 3, seed=11)
+    said = draw(two, 3, seed=12)
+    broken.write_bytes(one.read_bytes()[:2000])
+
+    page = visits().open("/videos")
+    drop(page, one, two, broken)
+    tray = page.get_by_role("region", name="Uploads")
+    lines = {file.name: tray.get_by_role("listitem").filter(has_text=file.name) for file in (one, two, broken)}
+    for line in lines.values():
+        expect(line.get_by_role("progressbar")).to_be_visible()
+    assert axe(page) == []
+
+    # The broken one says what is wrong with it, where it was dropped, and leads to its job.
+    expect(lines["broken.mp4"].get_by_role("link", name="Open")).to_have_attribute(
+        "href", re.compile("^/jobs/"), timeout=LONG_MS
+    )
+    expect(lines["broken.mp4"]).to_contain_text(re.compile("broken|damaged|read|open|video"))
+    for name in ("one.mp4", "two.mp4"):
+        expect(lines[name]).to_contain_text("done", timeout=LONG_MS)
+    # The page behind has heard of it all by the stream.
+    videos = page.locator("main").get_by_role("listitem")
+    expect(videos.filter(has_text="one.mp4")).to_contain_text("3 captions")
+    expect(videos.filter(has_text="broken.mp4")).to_contain_text("failed")
+
+    lines["two.mp4"].get_by_role("link", name="Open").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("two.mp4")
+    expect(page.get_by_role("region", name="Captions")).to_contain_text(said[0])
+    # The tray came along; when all is over, it is put away for good.
+    tray.get_by_role("button", name="Hide").click()
+    expect(tray).to_have_count(0)
+
+
+def test_what_cannot_be_read_is_said_in_a_sentence_with_what_to_do(visits: Opens, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.write_bytes(b"")
+    page = visits(size=PHONE).open("/videos")
+    drop(page, empty)
+    line = page.get_by_role("region", name="Uploads").get_by_role("listitem")
+    expect(line.get_by_role("alert")).to_contain_text("empty")
+    assert overflow_px(page) <= 0
+    assert axe(page) == []
+    line.get_by_role("button", name="Remove empty.mp4 from the list").click()
+    expect(line).to_have_count(0)
