@@ -39,8 +39,6 @@ _VIDEO = (
     "v.captions, coalesce(n.title, ''), coalesce(n.tags, '')"
 )
 _FROM = "FROM videos v LEFT JOIN notes n ON n.video = v.id"
-# The table of jobs follows every event; what a video says of itself does not.
-_STATE = "coalesce((SELECT c.state FROM catalog c WHERE c.job = v.job), v.state)"
 LAST_EVENT = "last_event"
 
 
@@ -259,10 +257,12 @@ def _captions_of(connection: sqlite3.Connection, video: str) -> int:
 def _video_where(want: VideoWant, after: Key | None) -> tuple[str, list[Any]]:
     where: list[str] = []
     arguments: list[Any] = []
-    for column, values in (("v.tenant", want.tenants), (_STATE, want.states)):
-        if values:
-            where.append(f"{column} IN ({', '.join('?' * len(values))})")
-            arguments += sorted(values)
+    if want.tenants:
+        where.append(f"v.tenant IN ({', '.join('?' * len(want.tenants))})")
+        arguments += sorted(want.tenants)
+    if want.states:  # the table of jobs follows every event; what a video says of itself does not
+        where.append(f"v.job IN (SELECT job FROM catalog WHERE state IN ({', '.join('?' * len(want.states))}))")
+        arguments += sorted(want.states)
     if want.q:
         where.append("(instr(v.find, ?) > 0 OR instr(n.title_key, ?) > 0)")
         arguments += [folded(want.q)] * 2

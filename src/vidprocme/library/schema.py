@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vidprocme.core.errors import Retryable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_MS = 10_000  # longer than any one video's transaction
 
 # A moment is a run of captions with the same words: what a search finds. FTS5 keeps no copy of the text (content=).
@@ -25,7 +25,7 @@ CREATE TABLE videos (
     duration TEXT, width_px INTEGER, height_px INTEGER, document TEXT NOT NULL, tenant TEXT NOT NULL,
     size_bytes INTEGER NOT NULL, captions INTEGER NOT NULL, find TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX videos_newest ON videos (created_ms, id);
+CREATE INDEX videos_newest ON videos (created_ms, id, job, tenant, find);
 CREATE INDEX videos_of_job ON videos (job);
 CREATE TABLE notes (
     video TEXT PRIMARY KEY, title TEXT NOT NULL, tags TEXT NOT NULL, title_key TEXT NOT NULL, tags_key TEXT NOT NULL
