@@ -132,14 +132,14 @@ def test_a_queue_that_was_away_gets_the_job_later(
         redis.config_set("maxmemory-policy", "noeviction")
         try:
             answer = send(client, location, 0, CONTENT)
+            told = client.get(location).json()
+            offset = offset_of(client, location)
+            kept = house.arrivals.contents()
         finally:
             redis.config_set("maxmemory", "0")
         assert answer.status_code == 503
-        told = client.get(location).json()
-        assert (told["state"], told["error"]) == ("hashing", None)
-        assert offset_of(client, location) == len(CONTENT)
-        assert house.arrivals.contents() == {hashlib.sha256(CONTENT).hexdigest()}  # gc leaves it alone
-
+        assert (told["state"], told["error"], offset) == ("hashing", None, len(CONTENT))
+        assert kept == {hashlib.sha256(CONTENT).hexdigest()}  # gc leaves it alone
         until(lambda: client.get(location).json()["state"] == ArrivalState.DONE)
         assert_is_a_job(house, client.head(location, headers=TUS), CONTENT)
 
