@@ -36,6 +36,7 @@ def test_a_video_is_given_up_and_its_room_is_free(person: Person, draw: Callable
             "blobs": {"count": 0, "bytes": 0},
             "unfinished": {"count": 0, "bytes": 0},
             "scratch": {"count": 0, "bytes": 0},
+            "logs": {"count": 0, "bytes": 0},
             "index": {"count": 0, "bytes": 0},
             "bytes": 0,
         }
