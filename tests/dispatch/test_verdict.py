@@ -58,7 +58,7 @@ def test_a_paused_bin_and_an_open_alert_are_things_to_look_at() -> None:
     assert one.detail == "The bulk bin is paused: 1,840 tasks wait, up to 2.1 h. 2 running, 1,840 waiting."
     two = judge(at(pool(), running=2, ready=1, bin_=Bin.BULK, bins=PAUSED), 0.0, open_alerts=1)
     assert two.text == "Working, with 2 things to look at." and "1 alert is open." in two.detail
-    assert judge(at(pool()), 0.0, open_alerts=2).text == "Idle, with one thing to look at."
+    assert judge(at(pool()), 0.0, open_alerts=2).text == "Idle, with 2 things to look at."
     assert judge(at(pool(), running=1, bins=PAUSED), 0.0).mood is Mood.WORKING, "nothing waits in it"
 
 

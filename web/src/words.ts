@@ -88,7 +88,6 @@ export const words = {
     places: "What runs where, last five minutes",
     noPlaces: "No pool is at work. Start one: vidprocme worker",
     frames: "Frames described per minute",
-    jobsEnded: "Videos done per minute",
     wholeFleet: "Whole fleet",
     failures: "Failed in the last hour, by cause",
     noFailures: "Nothing failed in the last hour.",
@@ -141,7 +140,6 @@ export const words = {
     model: "Model",
     prompt: "What to ask of each frame (optional)",
     summary: "Summary",
-    scenes: "Scenes",
     made: "The captions are being made anew.",
   },
   search: {

@@ -46,7 +46,8 @@ def judge(now: Standing, frames_per_s: float, open_alerts: int = 0) -> Verdict:
     look_at = _look_at(now, open_alerts)
     works = bool(running or ready or delayed or now.depth.jobs_active)
     if look_at:
-        things = "one thing" if len(look_at) == 1 else f"{len(look_at)} things"
+        count = max(len(look_at), open_alerts)  # each alert is one; a paused bin may have one too
+        things = "one thing" if count == 1 else f"{count} things"
         return Verdict(
             Mood.ATTENTION,
             f"{'Working' if works else 'Idle'}, with {things} to look at.",
