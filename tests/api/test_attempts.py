@@ -71,6 +71,18 @@ def test_tasks_are_listed_with_their_payload_page_by_page(client: Client, house:
     assert [item["index"] for item in chosen] == [0, 1, 2]
 
 
+def test_attempts_of_what_is_in_line_again_are_still_there(client: Client, house: House) -> None:
+    job, tasks = planned(house)
+    end(house, start(house, tasks[0]), Next.FAIL, OutcomeKind.FAILED, CRASH)
+    house.control.retry(job.id)
+
+    first, second = get(client, f"/v1/jobs/{job.id}/attempts")["items"]
+
+    assert (first["task"], first["outcome"], first["error"]["code"]) == (tasks[0].id, "failed", "FFMPEG_FAILED")
+    ends = [one for one in get(client, f"/v1/jobs/{job.id}/events")["items"] if one["data"].get("outcome") == "failed"]
+    assert [one["data"]["token"] for one in ends] == [first["token"]] and second["token"] != first["token"]
+
+
 def test_attempts_running_first_then_the_newest(client: Client, house: House) -> None:
     job, tasks = planned(house)
     first = start(house, tasks[0])

@@ -257,6 +257,7 @@ def _attempt(desk: Desk, run: Run) -> AttemptSummary:
         next=run.next,
         cpu_s=round(usage.cpu_s, 3) if usage else None,
         memory_bytes=usage.peak_rss_bytes if usage else None,
+        token=token,
         log_url=log if token is not None and desk.house.logs.has(task.id, token) else None,
         error=ErrorDocument(**error.public()) if error else None,
     )

@@ -88,6 +88,8 @@ def runs_of(view: TaskView, records: Sequence[AttemptRecord]) -> list[Run]:
 def all_runs(queue: Queue, tasks: Sequence[TaskView]) -> list[Run]:
     """The attempts of a job, by when they started."""
     begun = [view for view in tasks if view.started_ms is not None or view.tries or view.lost]
+    if len(tasks) <= ASK_MOST:
+        begun = list(tasks)  # a task that was retried says nothing of its attempts until the next one
     asked = begun if len(begun) <= ASK_MOST else suspects(tasks, ASK_MOST)
     wanted = {view.task.id for view in asked}
     runs: list[Run] = []

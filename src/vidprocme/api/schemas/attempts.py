@@ -50,6 +50,9 @@ class AttemptSummary(Document):
     next: str | None
     cpu_s: float | None
     memory_bytes: int | None = Field(description="the most it had at once")
+    token: int | None = Field(
+        description="its number among all attempts of the house, as its events name it; null: it is not known yet"
+    )
     log_url: str | None
     error: ErrorDocument | None
 
