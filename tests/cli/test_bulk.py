@@ -22,6 +22,7 @@ from vidprocme.queue.check import check
 from vidprocme.wiring import House
 
 Capsys = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def state(house: House, job: JobId) -> str:
@@ -61,6 +62,11 @@ def test_the_list_can_be_narrowed(house: House, tmp_path: Path, capsys: Capsys) 
     assert listed("--tenant", "zoo") == [zoo]
     assert listed("--state", "queued", "--tenant", "nobody") == []
     assert listed("--limit", "2") == [done, broken]
+    assert listed("--code", "NOT_MEDIA") == listed("--stage", "probe", "--state", "failed") == [broken]
+    assert listed("--active", "--state", "failed") == []
+    assert said(capsys, "jobs", "ls", "--limit", "2", "-o", "ids")[0].split() == [done, broken]
+    wide = said(capsys, "jobs", "ls", "-o", "wide")[0].splitlines()
+    assert wide[2].split()[:2] == [broken, "failed"] and "NOT_MEDIA" in wide[2]
     assert listed("--since", "1h") == [done, broken, zoo, bulk] and listed("--until", "1h") == []
     tomorrow = (datetime.now() + timedelta(days=1)).date().isoformat()
     assert listed("--since", tomorrow) == [] and len(listed("--until", tomorrow)) == 4
@@ -93,8 +99,13 @@ def test_a_filter_cancels_what_it_finds_and_nothing_else(house: House, tmp_path:
     planned = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk", "--dry-run")
     assert planned[0] == {"id": second, "state": "queued", "name": "b.mp4", "would": "cancel"}
 
-    done_ = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")
-    assert done_ == [{"id": job, "state": "cancelled", "tasks": 0} for job in (second, first)]
+    err = said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk", status=2)[1]
+    assert "CONFIRM_MISSING" in err and "cancel 2 jobs" in err  # nobody is there to be asked
+    assert [state(house, job) for job in (first, second)] == ["queued", "queued"]
+
+    (operation,) = documents(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk", "--yes")
+    assert (operation["state"], operation["total"], operation["done"], operation["failed"]) == ("done", 2, 2, 0)
+    assert [state(house, job) for job in (first, second)] == ["cancelled", "cancelled"]
     assert (state(house, other), state(house, done)) == ("queued", "succeeded")
     assert "pool" not in said(capsys, "jobs", "cancel", other)[1]  # who cancels waits for none
     assert "No such jobs." in said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")[1]
@@ -139,7 +150,7 @@ def test_a_person_at_a_terminal_is_asked_first(
     job = submit(house, tmp_path)
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     _, err = said(capsys, "jobs", "cancel", "--all-matching", status=1)
-    assert "Cancel job" in err and "Nothing was done." in err and state(house, job) == "queued"
+    assert "Cancel 1 job?" in err and "Nothing was done." in err and state(house, job) == "queued"
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     said(capsys, "jobs", "cancel", "--all-matching")
     assert state(house, job) == "cancelled"
@@ -158,8 +169,13 @@ def test_move(house: House, tmp_path: Path, capsys: Capsys) -> None:
 
     assert house.queue.job(job).job.bin is Bin.URGENT  # type: ignore[union-attr]
     assert "ALREADY_THERE" in said(capsys, "jobs", "move", job, "--to", "urgent", status=6)[1]
-    (answer,) = documents(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk")
-    assert answer == {"id": other, "state": "queued", "bin": "bulk", "tasks": 1}
+    _, err = said(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk", "--yes")
+    assert "1 moved to bulk." in err and house.queue.job(other).job.bin is Bin.BULK  # type: ignore[union-attr]
+    assert "1 had nothing to be moved to bulk" in " ".join(
+        said(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk", "--yes")[1].split()
+    )
+    (answer,) = documents(capsys, "jobs", "move", other, "--to", "normal")
+    assert answer == {"id": other, "state": "queued", "bin": "normal", "tasks": 1}
     fail(house, job)
     assert "JOB_ENDED" in said(capsys, "jobs", "move", job, "--to", "high", status=6)[1]
     said(capsys, "jobs", "move", job, status=2)
@@ -173,13 +189,16 @@ def test_drop_gives_up_what_failed_and_the_same_file_is_a_new_job(house: House, 
 
     assert "JOB_UNFINISHED" in said(capsys, "jobs", "drop", waits, status=6)[1]
     assert "JOB_SUCCEEDED" in said(capsys, "jobs", "drop", done, status=6)[1]
-    assert "FILTER_MISSING" in said(capsys, "jobs", "drop", "--all-matching", status=2)[1]
-    assert documents(capsys, "jobs", "drop", "--all-matching", "--yes") == [{"id": job, "state": "gone"}]
+    assert "CONFIRM_MISSING" in said(capsys, "jobs", "drop", "--all-matching", status=2)[1]
+    assert documents(capsys, "jobs", "drop", "--all-matching", "--yes")[0]["done"] == 1 and state(house, job) == "gone"
+    assert documents(capsys, "jobs", "drop", "--all-matching", "--yes")[0]["total"] == 0
 
     assert house.queue.dead() == () and check(house.queue) == []  # type: ignore[arg-type]
     assert "JOB_UNKNOWN" in said(capsys, "jobs", "drop", job, status=5)[1]
     assert submit(house, tmp_path, "a.mp4") != job
-    assert documents(capsys, "jobs", "drop", done, "--succeeded") == [{"id": done, "state": "gone"}]
+    assert documents(capsys, "jobs", "drop", "--all-matching", "--succeeded", "--yes") == [
+        {"id": done, "state": "gone"}
+    ]
 
 
 # -- dead letters ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,10 @@ from vidprocme.planner.graph import first_tasks
 from vidprocme.queue.base import NewJob
 from vidprocme.wiring import House
 
+BOTH_WAYS = pytest.mark.usefixtures("both_ways")
 
+
+@BOTH_WAYS
 def test_the_list(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b" * 100 + ".mp4")
 
@@ -30,6 +33,7 @@ def test_the_list(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert rows[1].split()[1:] == ["queued", "normal", "0/1", "0", "s", "a.mp4"]
 
 
+@BOTH_WAYS
 def test_the_list_for_a_script(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
 
@@ -38,6 +42,7 @@ def test_the_list_for_a_script(house: House, tmp_path: Path, capsys: pytest.Capt
     assert (item["id"], item["state"], item["name"], item["tasks"]) == (job, "queued", "goat.mp4", {"ready": 1})
 
 
+@BOTH_WAYS
 def test_no_jobs(house: House, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     out, err = said(capsys, "jobs", "ls")
 
@@ -45,6 +50,7 @@ def test_no_jobs(house: House, capsys: pytest.CaptureFixture[str]) -> None:  # n
     assert "vidprocme process" in err
 
 
+@BOTH_WAYS
 def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
     fail(house, job, Next.FAIL, Fate.NEVER)
@@ -58,6 +64,7 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
     assert "probe      0/1, 1 failed  0%" in out
 
 
+@BOTH_WAYS
 def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
     in_line, _ = said(capsys, "jobs", "show", job)
@@ -70,6 +77,7 @@ def test_a_job_that_waits_says_for_what(house: House, tmp_path: Path, capsys: py
     assert "attempt   probe:0 attempt 1 on node/cpu: failed (try 1)." in delayed
 
 
+@BOTH_WAYS
 def test_of_a_job_that_runs_it_is_its_next_task_that_starts(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +92,7 @@ def test_of_a_job_that_runs_it_is_its_next_task_that_starts(
     assert "next      transcode:1: unknown (no pool is at work)" in out and "  start  " not in out
 
 
+@BOTH_WAYS
 def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job, _ = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b.mp4")
 
@@ -95,6 +104,7 @@ def test_ids_may_be_shortened(house: House, tmp_path: Path, capsys: pytest.Captu
         assert "JOB_UNKNOWN" in said(capsys, "jobs", "show", given, status=5)[1]
 
 
+@BOTH_WAYS
 def test_a_shortened_id_is_looked_for_among_all_jobs(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +125,7 @@ def test_a_shortened_id_is_looked_for_among_all_jobs(
     assert "job       job_OLD7777" in said(capsys, "jobs", "show", "7777")[0]
 
 
+@BOTH_WAYS
 def test_cancel_and_retry(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = submit(house, tmp_path)
 
@@ -124,7 +135,7 @@ def test_cancel_and_retry(house: House, tmp_path: Path, capsys: pytest.CaptureFi
     assert "1 task has fresh tries" in out
     assert "No pool is at work" in err
     assert "NOTHING_TO_RETRY" in said(capsys, "jobs", "retry", job, status=6)[1]
-    assert json.loads(said(capsys, "jobs", "cancel", job, "--json")[0]) == {"id": job, "state": "cancelled", "tasks": 0}
+    assert json.loads(said(capsys, "jobs", "cancel", job, "--json")[0]) == {"id": job, "state": "cancelled", "tasks": 1}
     assert "JOB_UNKNOWN" in said(capsys, "jobs", "retry", "job_no", status=5)[1]
 
 

@@ -22,8 +22,10 @@ from vidprocme.queue.base import Claim
 from vidprocme.wiring import House
 
 Capsys = pytest.CaptureFixture[str]
+BOTH_WAYS = pytest.mark.usefixtures("both_ways")
 
 
+@BOTH_WAYS
 def test_what_happened_in_order_with_the_last_words(house: House, tmp_path: Path, capsys: Capsys) -> None:
     other, job = submit(house, tmp_path, "other.mp4"), submit(house, tmp_path)
     kill(house, job)
@@ -48,6 +50,7 @@ def told(out: str) -> list[str]:
     return [line[8:].strip() for line in out.splitlines() if line[:1].isdigit()]
 
 
+@BOTH_WAYS
 def test_what_was_set_aside_or_given_up_says_why(house: House, tmp_path: Path, capsys: Capsys) -> None:
     poison, often = submit(house, tmp_path, "poison.mp4"), submit(house, tmp_path, "often.mp4")
     error = ErrorInfo("PROCESS_CRASHED", "It crashed.", "It is tried again.")
@@ -68,6 +71,7 @@ def test_what_was_set_aside_or_given_up_says_why(house: House, tmp_path: Path, c
     assert "Set aside: it crashed its own process twice. It crashed." in dead and "Given up: lost 21 times." in dead
 
 
+@BOTH_WAYS
 def test_what_is_handed_back_and_what_is_lost_are_told_apart(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job = submit(house, tmp_path)
     probe = task_id(job, "probe", 0)
@@ -89,6 +93,7 @@ def test_what_is_handed_back_and_what_is_lost_are_told_apart(house: House, tmp_p
     ]
 
 
+@BOTH_WAYS
 def test_a_missed_deadline_is_told_as_one(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job = late(house, tmp_path)
 
@@ -104,6 +109,7 @@ def test_a_missed_deadline_is_told_as_one(house: House, tmp_path: Path, capsys: 
     assert "error DEADLINE: The job did not end by its deadline" in page and "goes on with it" in page
 
 
+@BOTH_WAYS
 def test_for_a_script_each_event_is_a_document(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job = submit(house, tmp_path)
     fail(house, job)
@@ -123,6 +129,7 @@ def test_for_a_script_each_event_is_a_document(house: House, tmp_path: Path, cap
     assert "JOB_UNKNOWN" in said(capsys, "logs", "job_no", status=5)[1]
 
 
+@BOTH_WAYS
 def test_more_events_than_one_look(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job = submit(house, tmp_path)
     for _ in range(150):
@@ -132,6 +139,7 @@ def test_more_events_than_one_look(house: House, tmp_path: Path, capsys: Capsys)
     assert len(documents(capsys, "logs", job)) == 2 + 150 * 5 + 3
 
 
+@BOTH_WAYS
 def test_when_the_beginning_is_no_longer_kept_that_is_said(house: House, tmp_path: Path, capsys: Capsys) -> None:
     job = submit(house, tmp_path)
     time.sleep(0.01)

@@ -41,6 +41,7 @@ def submit(
 ) -> JobId:
     path = folder / name
     path.write_text(f"the content of {name}")
+    time.sleep(0.001)  # lists are in the order of milliseconds
     recipe = house.recipe({"model": "none"})
     return house.control.submit(house.source_of(path), recipe, bin_=bin_, tenant=tenant).job
 
@@ -88,7 +89,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> tu
         main(list(words))
     out, err = capsys.readouterr()
     assert (stop.value.code or 0) == status, err
-    if not {"--json", "api", "completion"} & set(words):
+    if not {"--json", "wide", "api", "completion"} & set(words):
         wide = [line for line in (out + err).splitlines() if len(line) > 80]
         assert all(max(map(len, line.split())) > 60 for line in wide), wide  # a path is not broken
     return out, err

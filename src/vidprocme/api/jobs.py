@@ -25,13 +25,14 @@ from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, JobState, TaskState
 from vidprocme.core.when import deadline_ms
-from vidprocme.dispatch.choosing import UNFINISHED
 from vidprocme.dispatch.results import collect, renditions_of
 from vidprocme.library.base import JobRow, JobSort, JobWant, Key
 from vidprocme.library.export import vtt
 from vidprocme.queue.base import JobView
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
+
+UNFINISHED = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 
 class JobQuery(JobFilter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from vidprocme.cli.exits import FAILED
-from vidprocme.cli.options import client_of, house_of
+from vidprocme.cli.options import client_of
 from vidprocme.cli.picking import resolve
 from vidprocme.client.base import Client
 from vidprocme.core.errors import BadWish
@@ -25,10 +24,8 @@ def print_log(ctx: click.Context, job: str, task: str | None, number: int | None
     Raises:
         BadWish: ATTEMPT_UNKNOWN; what the server says of job, task and log.
     """
-    if not (ctx.obj or {}).get("server") and not os.environ.get("VIDPROCME_SERVER"):
-        with house_of(ctx) as house:
-            job = resolve(house.queue, job)
     with client_of(ctx) as client:
+        job = resolve(client, job)
         chosen = _chosen(list(client.items(f"/v1/jobs/{job}/attempts")), job, task, number)
         click.echo(f"{chosen['task'].partition(':')[2]}, attempt {chosen['number']}, on {chosen['place']}", err=True)
         path = f"/v1/jobs/{job}/attempts/{chosen['task']}/{chosen['number']}/log"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,15 @@ import click
 
 from vidprocme.cli.exits import FAILED
 from vidprocme.cli.main import fail
-from vidprocme.cli.options import house_of, with_options
-from vidprocme.cli.picking import CHOICE_OPTIONS, choice_of, resolve
+from vidprocme.cli.operation import follow
+from vidprocme.cli.options import client_of, with_options
+from vidprocme.cli.picking import CHOICE_OPTIONS, UNFINISHED, filter_of, find
 from vidprocme.cli.words import SHORT, print_json, printable
+from vidprocme.client.base import Client, Document
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
-from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, JobState
-from vidprocme.dispatch.choosing import UNFINISHED, Choice, chosen
-from vidprocme.queue.base import JobView, Queue
-from vidprocme.wiring import House
+from vidprocme.core.job import Bin
 
-BROKEN = frozenset({JobState.FAILED, JobState.CANCELLED})
+BROKEN = ("failed", "cancelled")
 
 BULK_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.argument("given", nargs=-1, metavar="ID..."),
@@ -29,7 +27,7 @@ BULK_OPTIONS: Sequence[Callable[[Any], Any]] = (
     *CHOICE_OPTIONS,
     click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
     click.option("--yes", is_flag=True, help="Do not ask first."),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object for each job on stdout."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object for each job, or for all that matched."),
 )
 
 
@@ -37,15 +35,17 @@ BULK_OPTIONS: Sequence[Callable[[Any], Any]] = (
 class Verb:
     """What is done to one job.
 
-    states: those it makes sense for: what a filter without --state finds. refusal: why it would not be done, as far as can be
-    seen beforehand. act: do it; returns what a script reads of it and the sentence for a person. final: it cannot be undone.
+    states: those it makes sense for: what a filter without --state finds. refusal: why it would not be done, as far as can be seen
+    beforehand. act: do it; returns what a script reads of it and the sentence for a person. wish: of a BulkWish, beside ids and filter;
+    None: it cannot be said of many at once. final: it cannot be undone.
     """
 
     name: str
     done: str
-    states: frozenset[JobState]
-    refusal: Callable[[JobView], Fatal | None]
-    act: Callable[[House, JobView], tuple[dict[str, object], str]]
+    states: Sequence[str]
+    refusal: Callable[[Document], Fatal | None]
+    act: Callable[[Client, Document], tuple[Document, str]]
+    wish: Document | None
     final: bool = False
 
 
@@ -57,7 +57,13 @@ class Verb:
 @click.pass_context
 def cancel(ctx: click.Context, /, **options: Any) -> int:
     """Cancel jobs: what waits at once, what runs within 1.5 s. What was published stays."""
-    return _run(ctx, Verb("cancel", "cancelled", UNFINISHED, _ended, _cancel), **options)
+
+    def act(client: Client, job: Document) -> tuple[Document, str]:
+        changed = client.ask("POST", f"/v1/jobs/{job['id']}/cancel")
+        now = "cancelled" if changed["state"] == "cancelled" else "being cancelled"
+        return changed, f"{now}. What was published stays."
+
+    return _run(ctx, Verb("cancel", "cancelled", UNFINISHED, _ended, act, {"action": "cancel"}), **options)
 
 
 @click.command()
@@ -65,7 +71,15 @@ def cancel(ctx: click.Context, /, **options: Any) -> int:
 @click.pass_context
 def retry(ctx: click.Context, /, **options: Any) -> int:
     """Give what failed, died or was cancelled fresh tries; what succeeded is not done again."""
-    return _run(ctx, Verb("retry", "retried", BROKEN, _nothing_broken, _retry), **options)
+
+    def refusal(job: Document) -> Fatal | None:
+        return None if job["cancel_asked"] else _nothing_broken(job)
+
+    def act(client: Client, job: Document) -> tuple[Document, str]:
+        changed = client.ask("POST", f"/v1/jobs/{job['id']}/retry")
+        return changed, f"{_tasks(changed['tasks'])} {'has' if changed['tasks'] == 1 else 'have'} fresh tries."
+
+    return _run(ctx, Verb("retry", "retried", BROKEN, refusal, act, {"action": "retry"}), **options)
 
 
 @click.command()
@@ -76,21 +90,19 @@ def retry(ctx: click.Context, /, **options: Any) -> int:
 @click.pass_context
 def move(ctx: click.Context, /, to: str, **options: Any) -> int:
     """Move jobs to another bin. What waits keeps its place by age; what runs goes on."""
-    target = Bin(to)
 
-    def refusal(view: JobView) -> Fatal | None:
-        if view.state in UNFINISHED and view.job.bin is target:
-            return Fatal("ALREADY_THERE", f"Job {view.job.id} is in bin {target} already.")
-        return _ended(view)
+    def refusal(job: Document) -> Fatal | None:
+        if job["state"] in UNFINISHED and job["bin"] == to:
+            return Fatal("ALREADY_THERE", f"Job {job['id']} is in bin {to} already.")
+        return _ended(job)
 
-    def act(house: House, view: JobView) -> tuple[dict[str, object], str]:
-        tasks = house.control.move(view.job.id, target)
-        return {
-            "bin": target.value,
-            "tasks": tasks,
-        }, f"moved to {target}; {_tasks(tasks)} of it wait{'s' * (tasks == 1)}."
+    def act(client: Client, job: Document) -> tuple[Document, str]:
+        changed = client.ask("PATCH", f"/v1/jobs/{job['id']}", body={"bin": to})
+        waits = changed["tasks"].get("ready", 0)
+        document = {"id": changed["id"], "state": changed["state"], "bin": changed["bin"], "tasks": waits}
+        return document, f"moved to {to}; {_tasks(waits)} of it wait{'s' * (waits == 1)}."
 
-    return _run(ctx, Verb("move", f"moved to {target}", UNFINISHED, refusal, act), **options)
+    return _run(ctx, Verb("move", f"moved to {to}", UNFINISHED, refusal, act, {"action": "move", "bin": to}), **options)
 
 
 @click.command()
@@ -103,57 +115,41 @@ def drop(ctx: click.Context, /, succeeded: bool, **options: Any) -> int:
     The same video with the same wishes then makes a new job. Files already written to --out stay; `vidprocme gc` frees the rest.
     """
 
-    def refusal(view: JobView) -> Fatal | None:
-        return None if succeeded and view.state is JobState.SUCCEEDED else _not_broken(view)
+    def refusal(job: Document) -> Fatal | None:
+        return None if succeeded and job["state"] == "succeeded" else _not_broken(job)
 
-    def act(house: House, view: JobView) -> tuple[dict[str, object], str]:
-        house.control.drop(view.job.id, succeeded=succeeded)
-        return {}, "dropped."
+    def act(client: Client, job: Document) -> tuple[Document, str]:
+        client.ask("DELETE", f"/v1/jobs/{job['id']}", params={"succeeded": succeeded})
+        return {"id": job["id"], "state": "gone"}, "dropped."
 
-    states = BROKEN | {JobState.SUCCEEDED} if succeeded else BROKEN
-    return _run(ctx, Verb("drop", "dropped", states, refusal, act, final=True), **options)
+    states = (*BROKEN, "succeeded") if succeeded else BROKEN
+    wish = None if succeeded else {"action": "drop"}
+    return _run(ctx, Verb("drop", "dropped", states, refusal, act, wish, final=True), **options)
 
 
 VERBS = (cancel, retry, move, drop)
 
 
-def _ended(view: JobView) -> Fatal | None:
-    if view.state in UNFINISHED:
+def _ended(job: Document) -> Fatal | None:
+    if job["state"] in UNFINISHED:
         return None
-    return Fatal("JOB_ENDED", f"Job {view.job.id} has ended already ({view.state}).")
+    return Fatal("JOB_ENDED", f"Job {job['id']} has ended already ({job['state']}).")
 
 
-def _cancel(house: House, view: JobView) -> tuple[dict[str, object], str]:
-    if not house.control.cancel(view.job.id):
-        raise Fatal("JOB_ENDED", f"Job {view.job.id} has ended already ({state_of(house.queue, view.job.id)}).")
-    state = state_of(house.queue, view.job.id)
-    return {"tasks": 0}, f"{'cancelled' if state == 'cancelled' else 'being cancelled'}. What was published stays."
-
-
-def _nothing_broken(view: JobView) -> Fatal | None:
-    stopping = view.ended_ms is None and (view.cancel_asked or view.doomed)  # what runs is told to stop
-    if stopping or any(view.counts.get(state) for state in ("failed", "dead", "cancelled")):  # type: ignore[call-overload]
+def _nothing_broken(job: Document) -> Fatal | None:
+    if any(job["tasks"].get(state) for state in ("failed", "dead", "cancelled")):
         return None
     return Fatal(
-        "NOTHING_TO_RETRY", f"Job {view.job.id} is {view.state}: none of its tasks failed, died or was cancelled."
+        "NOTHING_TO_RETRY", f"Job {job['id']} is {job['state']}: none of its tasks failed, died or was cancelled."
     )
 
 
-def _retry(house: House, view: JobView) -> tuple[dict[str, object], str]:
-    tasks = house.control.retry(view.job.id)
-    if not tasks:
-        raise _nothing_broken(view) or Fatal("NOTHING_TO_RETRY", f"Job {view.job.id} was retried meanwhile.")
-    return {"tasks": tasks}, f"{_tasks(tasks)} {'has' if tasks == 1 else 'have'} fresh tries."
-
-
-def _not_broken(view: JobView) -> Fatal | None:
-    if view.state in UNFINISHED:
+def _not_broken(job: Document) -> Fatal | None:
+    if job["state"] in UNFINISHED:
+        return Fatal("JOB_UNFINISHED", f"Job {job['id']} has not ended.", f"`vidprocme jobs cancel {job['id']}` first.")
+    if job["state"] == "succeeded":
         return Fatal(
-            "JOB_UNFINISHED", f"Job {view.job.id} has not ended.", f"`vidprocme jobs cancel {view.job.id}` first."
-        )
-    if view.state is JobState.SUCCEEDED:
-        return Fatal(
-            "JOB_SUCCEEDED", f"Job {view.job.id} succeeded.", "--succeeded drops such jobs too, with their videos."
+            "JOB_SUCCEEDED", f"Job {job['id']} succeeded.", "--succeeded drops such jobs too, with their videos."
         )
     return None
 
@@ -173,41 +169,74 @@ def _run(
     **wanted: Any,
 ) -> int:
     """Exit status: 0 all done; what is the same for all that were refused (5, 6), else 1."""
-    with house_of(ctx) as house:
-        choice = choice_of(house.queue.now_ms(), **wanted)
-        _check(verb, given, all_matching, choice)
-        if all_matching and choice == Choice() and not (yes or dry_run or sys.stdin.isatty()):
-            raise BadWish(
-                "FILTER_MISSING", f"That would {verb.name} all jobs there are.", "Say which, or --yes to mean all."
-            )
+    filter_ = filter_of(**wanted)
+    _check(verb, given, all_matching, filter_)
+    filter_ = {"state": list(verb.states), **filter_}
+    with client_of(ctx) as client:
+        if all_matching and not dry_run:
+            return _matching(client, verb, filter_, yes, as_json)
         statuses: list[int] = []
         if all_matching:
-            if not choice.states:
-                choice = Choice(verb.states, choice.bins, choice.tenants, choice.since_ms, choice.until_ms, choice.name)
-            views = list(chosen(house.queue, choice))
-            if not views:
+            jobs = list(client.items("/v1/jobs", filter_))
+            if not jobs:
                 click.echo("No such jobs.", err=True)
         else:
-            views = _named(house.queue, given, statuses, as_json)
-        if not dry_run and views and not _agreed(verb, views, all_matching, yes):
-            click.echo("Nothing was done.", err=True)
+            jobs = _named(client, given, statuses, as_json)
+        if not dry_run and jobs and verb.final and not _agreed(verb, jobs, yes):
             return FAILED
-        several = all_matching or len(given) > 1
-        done = 0
-        for view in views:
-            try:
-                _one(house, verb, view, dry_run, as_json)
-                done += 1
-            except Fatal as error:
-                statuses.append(_told(error, view.job.id, as_json))
-        if several and (views or statuses) and not as_json:
+        done = _each(client, verb, jobs, statuses, dry_run, as_json)
+        if (all_matching or len(given) > 1) and (jobs or statuses) and not as_json:
             click.echo(_summary(verb, done, len(statuses), dry_run), err=True)
-        if verb.name == "retry" and done and not dry_run and not as_json:
-            _say_if_nobody_works(house.queue)
-    return 0 if not statuses else statuses[0] if len(set(statuses)) == 1 else FAILED
+        if not dry_run and not as_json:
+            _say_if_nobody_works(client, verb, done)
+    return _status(statuses)
 
 
-def _check(verb: Verb, given: Sequence[str], all_matching: bool, choice: Choice) -> None:
+def _matching(client: Client, verb: Verb, filter_: Document, yes: bool, as_json: bool) -> int:
+    """To all that match now, by the server, in the background: it goes on when this call is ended."""
+    if verb.wish is None:
+        return _matching_one_by_one(client, verb, filter_, yes, as_json)
+    wish = {**verb.wish, "filter": filter_}
+    planned = client.ask("POST", "/v1/jobs:bulk", body={**wish, "dry_run": True})
+    if not planned["matched"]:
+        return _no_such_jobs(as_json)
+    if not _agreed_of_many(verb, planned["matched"], yes):
+        return FAILED
+    started = client.ask("POST", "/v1/jobs:bulk", body=wish)
+    done = follow(client, started["operation"], verb.done)
+    if as_json:
+        print_json(done)
+    else:
+        unchanged = f", {done['unchanged']} had nothing to be {verb.done}" if done["unchanged"] else ""
+        click.echo(f"{_summary(verb, done['done'], done['failed'], dry_run=False)[:-1]}{unchanged}.", err=True)
+        for error in done["errors"]:
+            click.echo(
+                printable(f"  {error['evidence'].get('job', '')}: {error['code']}: {error['message']}"), err=True
+            )
+        _say_if_nobody_works(client, verb, done["done"])
+    return 0 if done["state"] == "done" and not done["failed"] else FAILED
+
+
+def _matching_one_by_one(client: Client, verb: Verb, filter_: Document, yes: bool, as_json: bool) -> int:
+    jobs, statuses = list(client.items("/v1/jobs", filter_)), list[int]()
+    if not jobs:
+        return _no_such_jobs(as_json)
+    if not _agreed_of_many(verb, len(jobs), yes):
+        return FAILED
+    done = _each(client, verb, jobs, statuses, False, as_json)
+    if not as_json:
+        click.echo(_summary(verb, done, len(statuses), dry_run=False), err=True)
+    return _status(statuses)
+
+
+def _no_such_jobs(as_json: bool) -> int:
+    if as_json:
+        print_json({"total": 0, "done": 0, "unchanged": 0, "failed": 0, "errors": []})
+    click.echo("No such jobs.", err=True)
+    return 0
+
+
+def _check(verb: Verb, given: Sequence[str], all_matching: bool, filter_: Document) -> None:
     """
     Raises:
         BadWish: NO_JOBS_NAMED, JOBS_NAMED_TWICE.
@@ -218,56 +247,92 @@ def _check(verb: Verb, given: Sequence[str], all_matching: bool, choice: Choice)
             f"Nothing says which jobs to {verb.name}.",
             "Give their IDs, or --all-matching with a filter such as --state or --since.",
         )
-    if given and (all_matching or choice != Choice()):
+    if given and (all_matching or filter_):
         raise BadWish("JOBS_NAMED_TWICE", "IDs and a filter do not go together.", "Give one or the other.")
 
 
-def _named(queue: Queue, given: Sequence[str], statuses: list[int], as_json: bool) -> list[JobView]:
+def _named(client: Client, given: Sequence[str], statuses: list[int], as_json: bool) -> list[Document]:
     """The jobs with these ids; for each that there is not, what is wrong is told and its status added."""
-    views: dict[JobId, JobView] = {}
+    jobs: dict[str, Document] = {}
     for word in given:
         try:
-            id_ = resolve(queue, word)
-            view = queue.job(id_)
-            if view is None:
-                raise Fatal("JOB_UNKNOWN", f"There is no job {word!r}.")
-            views[id_] = view
+            job = find(client, word)
+            jobs[job["id"]] = job
         except Fatal as error:
             statuses.append(_told(error, word, as_json))
-    return list(views.values())
+    return list(jobs.values())
 
 
-def _agreed(verb: Verb, views: Sequence[JobView], all_matching: bool, yes: bool) -> bool:
-    """Whether a person at a terminal says so. Nobody is asked in a script, or about named jobs that can be had back."""
-    if yes or not sys.stdin.isatty() or not (all_matching or verb.final):
+def _agreed(verb: Verb, jobs: Sequence[Document], yes: bool) -> bool:
+    """Whether a person at a terminal says so. A script that names jobs has said so."""
+    if yes or not sys.stdin.isatty():
         return True
-    which = f"job {views[0].job.id}" if len(views) == 1 else f"{len(views)} jobs"
-    return click.confirm(f"{verb.name.capitalize()} {which}?", err=True)
+    return _confirmed(verb, f"job {jobs[0]['id']}" if len(jobs) == 1 else f"{len(jobs)} jobs")
 
 
-def _one(house: House, verb: Verb, view: JobView, dry_run: bool, as_json: bool) -> None:
-    id_ = view.job.id
-    refusal = verb.refusal(view)
+def _agreed_of_many(verb: Verb, count: int, yes: bool) -> bool:
+    """
+    Raises:
+        BadWish: CONFIRM_MISSING, nobody is there to be asked.
+    """
+    which = f"{count:,} job{'s' * (count != 1)}"
+    if not yes and not sys.stdin.isatty():
+        raise BadWish(
+            "CONFIRM_MISSING",
+            f"That would {verb.name} {which}, and there is no terminal to ask at.",
+            "--yes says that it is meant; --dry-run shows which they are.",
+        )
+    return yes or _confirmed(verb, which)
+
+
+def _confirmed(verb: Verb, which: str) -> bool:
+    if click.confirm(f"{verb.name.capitalize()} {which}?", err=True):
+        return True
+    click.echo("Nothing was done.", err=True)
+    return False
+
+
+def _each(
+    client: Client, verb: Verb, jobs: Sequence[Document], statuses: list[int], dry_run: bool, as_json: bool
+) -> int:
+    """One after the other; how many it was done to. What was refused is told, and its status added."""
+    done = 0
+    for job in jobs:
+        try:
+            _one(client, verb, job, dry_run, as_json)
+            done += 1
+        except Fatal as error:
+            statuses.append(_told(error, job["id"], as_json))
+    return done
+
+
+def _one(client: Client, verb: Verb, job: Document, dry_run: bool, as_json: bool) -> None:
+    id_ = job["id"]
+    refusal = verb.refusal(job)
     if refusal is not None:
         raise refusal
     if dry_run:
-        name = printable(view.job.source.name)
+        name = printable(job["name"])
         if as_json:
-            print_json({"id": id_, "state": view.state.value, "name": name, "would": verb.name})
+            print_json({"id": id_, "state": job["state"], "name": name, "would": verb.name})
         else:
-            click.echo(f"{id_[-SHORT:]}  would be {verb.done}: {view.state}, {view.job.bin}, {name}")
+            click.echo(f"{id_[-SHORT:]}  would be {verb.done}: {job['state']}, {job['bin']}, {name}")
         return
-    document, words = verb.act(house, view)
+    document, words = verb.act(client, job)
     if as_json:
-        print_json({"id": id_, "state": state_of(house.queue, id_), **document})
+        print_json(document)
     else:
         click.echo(f"{id_}: {words}")
 
 
-def _told(error: Fatal, id_: str, as_json: bool) -> int:
+def _told(error: VidprocmeError, id_: str, as_json: bool) -> int:
     if as_json:
         print_json({"id": printable(id_), "error": error.info().public()})
-    return refused(error)
+    return fail(error)
+
+
+def _status(statuses: Sequence[int]) -> int:
+    return 0 if not statuses else statuses[0] if len(set(statuses)) == 1 else FAILED
 
 
 def _summary(verb: Verb, done: int, refusals: int, dry_run: bool) -> str:
@@ -275,19 +340,13 @@ def _summary(verb: Verb, done: int, refusals: int, dry_run: bool) -> str:
     return f"{words}, {refusals} refused." if refusals else f"{words}."
 
 
-def _say_if_nobody_works(queue: Queue) -> None:
-    if not any(not pool.own_jobs_only and not pool.draining for pool in queue.pools()):
+def _say_if_nobody_works(client: Client, verb: Verb, done: int) -> None:
+    if verb.name == "retry" and done and not any(node["pools"] for node in _nodes(client)):
         click.echo("No pool is at work; `vidprocme worker` or `vidprocme up` starts one.", err=True)
 
 
-def refused(error: VidprocmeError) -> int:
-    """Say why, on stderr; returns the exit status."""
-    return fail(error)
-
-
-def state_of(queue: Queue, job: JobId) -> str:
-    view = queue.job(job)
-    return view.state.value if view else "gone"
+def _nodes(client: Client) -> Iterator[Document]:
+    return (node for node in client.ask("GET", "/v1/nodes")["items"] if node["state"] == "working")
 
 
 def _tasks(count: int) -> str:

@@ -13,18 +13,19 @@ from vidprocme.cli.exits import FAILED
 from vidprocme.cli.folders import claim, prepare_out, read_mark
 from vidprocme.cli.hands import Hands, patiently
 from vidprocme.cli.options import house_of
-from vidprocme.cli.picking import resolve
 from vidprocme.cli.progress import ProgressLines
 from vidprocme.cli.stalls import Stalls
 from vidprocme.cli.summary import summary
-from vidprocme.core.errors import Fatal
+from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState
 from vidprocme.dispatch.follower import catch_up
 from vidprocme.dispatch.results import JobResult, collect
 from vidprocme.dispatch.watch import progress_of
-from vidprocme.queue.base import JobView
+from vidprocme.queue.base import JobView, Queue
 from vidprocme.wiring import House
+
+FORGOTTEN_LOOKED_FOR = 100  # of so many with the same beginning or end those are left out that are on their way out
 
 
 @click.command()
@@ -85,12 +86,33 @@ def find(house: House, video: str, out: Path | None = None) -> JobView:
     if out is not None and len(matches) > 1:
         shown = {(read_result(folder) or {}).get("job") for folder in _folders(out, matches[0])}
         matches = [view for view in matches if view.job.id in shown] or matches
-    view = matches[0] if matches else house.queue.job(resolve(house.queue, video))
+    view = matches[0] if matches else _named(house.queue, video)
     if view is None:
         raise Fatal(
             "JOB_UNKNOWN", f"No job was made from {video}.", "Process it first: vidprocme process VIDEO --out DIR"
         )
     return view
+
+
+def _named(queue: Queue, given: str) -> JobView | None:
+    """The one job whose id begins or ends so.
+
+    Raises:
+        BadWish: JOB_AMBIGUOUS.
+    """
+    part = given.upper().removeprefix("JOB_") if given.isascii() else ""
+    if part and (view := queue.job(JobId(given))) is not None:
+        return view
+    found = queue.find_jobs(part)
+    if len(found) <= FORGOTTEN_LOOKED_FOR:
+        found = tuple(id_ for id_ in found if queue.job(id_) is not None)
+    if len(found) > 1:
+        raise BadWish(
+            "JOB_AMBIGUOUS",
+            f"{given!r} stands for {len(found)} jobs: {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}.",
+            "Give more of it.",
+        )
+    return queue.job(found[0]) if found else None
 
 
 def _folders(out: Path, view: JobView) -> list[Path]:

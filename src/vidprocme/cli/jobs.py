@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from vidprocme.cli.bulk import VERBS, refused
-from vidprocme.cli.options import house_of, with_options
-from vidprocme.cli.picking import CHOICE_OPTIONS, choice_of, resolve
-from vidprocme.cli.words import age_text, clipped, evidence_lines, folded, page, print_json, printable, table
-from vidprocme.core.errors import Fatal
-from vidprocme.core.ids import JobId
-from vidprocme.dispatch.choosing import UNFINISHED, Choice, chosen
-from vidprocme.dispatch.results import last_error
-from vidprocme.queue.base import Queue, TaskView
-
-JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
+from vidprocme.cli.bulk import VERBS
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.picking import CHOICE_OPTIONS, UNFINISHED, filter_of, find, listed
+from vidprocme.cli.words import age_text, clipped, error_lines, evidence_lines, page, print_json, printable, table
+from vidprocme.client.base import Client, Document
 
 
 @click.group()
@@ -39,25 +32,31 @@ for verb in VERBS:
 @with_options(CHOICE_OPTIONS)
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most this many.")
 @click.option("--active", is_flag=True, help="Only those that have not ended.")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **wanted: Any) -> int:
-    """List jobs, newest first. --state, --bin and --tenant may be given several times."""
-    with house_of(ctx) as house:
-        now_ms = house.queue.now_ms()
-        choice = choice_of(now_ms, **wanted)
-        found = chosen(house.queue, choice)
-        views = list(islice((view for view in found if not active or view.state in UNFINISHED), limit))
-    if as_json:
-        from vidprocme.api.schemas.base import time_text
-        from vidprocme.api.schemas.jobs import JobList, job_summary
-
-        counts = Counter(view.state.value for view in views)
-        items = [job_summary(view) for view in views]
-        print_json(JobList(items=items, total_estimate=len(items), counts=counts, as_of=time_text(now_ms)).model_dump())
-    elif views:
-        click.echo("\n".join(table(views, now_ms, shutil.get_terminal_size().columns)))
-    elif active or choice != Choice():
+def list_jobs(ctx: click.Context, /, limit: int, active: bool, output: str | None, as_json: bool, **wanted: Any) -> int:
+    """List jobs, newest first. --state, --bin, --tenant, --stage and --code may be given several times."""
+    params = filter_of(**wanted)
+    narrowed = bool(params) or active
+    if active:
+        params["state"] = [state for state in params.get("state") or UNFINISHED if state in UNFINISHED]
+    with client_of(ctx) as client:
+        if active and not params["state"]:  # --active --state failed
+            found: Document = {"items": [], "total_estimate": 0, "counts": {}, "as_of": None}
+        else:
+            found = listed(client, params, limit)
+    items, shape = found["items"], shape_of(output, as_json)
+    if shape == "json":
+        print_json(found)
+    elif shape == "ids":
+        for job in items:
+            click.echo(job["id"])
+    elif items:
+        columns = shutil.get_terminal_size().columns
+        click.echo("\n".join(table(items, found["as_of"], columns, wide=shape == "wide")))
+    elif found["as_of"] is None and not active:
+        click.echo("The list of jobs is being made. Ask again in a moment.", err=True)
+    elif narrowed:
         click.echo("No such jobs.", err=True)
     else:
         click.echo("No jobs yet. Begin with: vidprocme process VIDEO --out DIR", err=True)
@@ -66,19 +65,14 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, as_json: bool, **
 
 @jobs.command()
 @click.argument("job", metavar="ID")
-@JSON
+@click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
 @click.pass_context
 def show(ctx: click.Context, job: str, as_json: bool) -> int:
     """Show one job: its stages, where it stands, why it waits, what broke."""
-    from vidprocme.api.schemas.jobs import job_document
-
-    with house_of(ctx) as house:
-        try:
-            document = job_document(house.queue, house.blobs, resolve(house.queue, job))
-        except Fatal as error:
-            return refused(error)
+    with client_of(ctx) as client:
+        document = client.ask("GET", f"/v1/jobs/{find(client, job)['id']}")
     if as_json:
-        print_json(document.model_dump())
+        print_json(document)
     else:
         click.echo("\n".join(page(document)))
     return 0
@@ -89,59 +83,55 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One document with all of them.")
 @click.pass_context
 def list_dead(ctx: click.Context, limit: int, as_json: bool) -> int:
-    """Dead letters, newest first: tasks whose tries are used up, each with what broke and the last words of it.
+    """Dead letters: tasks whose tries are used up, those of the job that ended last first; each with what broke and the last words
+    of it.
 
     `jobs retry` gives their jobs fresh tries from the stage that failed, `jobs drop` gives them up.
     """
-    with house_of(ctx) as house:
-        now_ms = house.queue.now_ms()
-        letters = [letter for task in house.queue.dead(limit) if (letter := house.queue.task(task)) is not None]
-        names = _names(house.queue, {letter.task.job for letter in letters})
-        total = house.queue.depth().by_state.get("dead", 0)  # type: ignore[call-overload]
+    with client_of(ctx) as client:
+        found = list(client.items("/v1/jobs", {"state": "dead", "sort": "-ended_at"}))
+        total = sum(job["tasks"].get("dead", 0) for job in found)
+        letters = [letter for letter, _ in zip(_letters(client, found), range(limit), strict=False)]
     if as_json:
-        print_json({"items": [_document(letter, names) for letter in letters], "total": total})
+        print_json({"items": letters, "total": total})
         return 0
     if not letters:
         click.echo("No dead letters.", err=True)
     for letter in letters:
-        click.echo("\n".join(_letter(letter, names, now_ms)))
+        click.echo("\n".join(_lines(letter)))
     if total > len(letters):
         click.echo(f"{total - len(letters)} more; --limit shows them.", err=True)
     return 0
 
 
-def _names(queue: Queue, ids: set[JobId]) -> dict[JobId, str]:
-    return {id_: view.job.source.name for id_ in ids if (view := queue.job(id_)) is not None}
+def _letters(client: Client, jobs: list[Document]) -> Iterator[Document]:
+    """Of each job those that died last come first."""
+    for job in jobs:
+        dead = list(client.items(f"/v1/jobs/{job['id']}/tasks", {"state": "dead"}))
+        for task in sorted(dead, key=lambda task: task["ended_at"] or "", reverse=True):
+            yield {
+                "task": task["id"],
+                "job": job["id"],
+                "name": printable(job["name"]),
+                "stage": task["stage"],
+                "bin": job["bin"],
+                "tenant": job["tenant"],
+                "tries": task["tries"],
+                "lost": task["lost"],
+                "died_at": task["ended_at"],
+                "error": task["error"],
+            }
 
 
-def _document(letter: TaskView, names: dict[JobId, str]) -> dict[str, object]:
-    from vidprocme.api.schemas.base import time_text
-
-    error = last_error(letter)
-    return {
-        "task": letter.task.id,
-        "job": letter.task.job,
-        "name": printable(names.get(letter.task.job, "")),
-        "stage": letter.task.stage.value,
-        "bin": letter.task.bin.value,
-        "tenant": letter.task.tenant,
-        "tries": letter.tries,
-        "lost": letter.lost,
-        "died_at": None if letter.ended_ms is None else time_text(letter.ended_ms),
-        "error": error.public() if error else None,
-    }
-
-
-def _letter(letter: TaskView, names: dict[JobId, str], now_ms: int) -> Sequence[str]:
-    part = letter.task.id.partition(":")[2]
-    tries = f"{letter.tries} tr{'y' if letter.tries == 1 else 'ies'}" + (f", lost {letter.lost}" if letter.lost else "")
-    age = age_text((now_ms - (letter.ended_ms or now_ms)) / 1000)
-    head = f"{letter.task.job}  {part}  {tries}, {age} ago  "
+def _lines(letter: Document) -> list[str]:
+    part = letter["task"].partition(":")[2]
+    lost = f", lost {letter['lost']}" if letter["lost"] else ""
+    tries = f"{letter['tries']} tr{'y' if letter['tries'] == 1 else 'ies'}{lost}"
+    now = datetime.now(UTC)
+    died = datetime.fromisoformat(letter["died_at"]) if letter["died_at"] else now
+    head = f"{letter['job']}  {part}  {tries}, {age_text((now - died).total_seconds())} ago  "
     columns = shutil.get_terminal_size().columns
-    lines = [head + clipped(printable(names.get(letter.task.job, "?")), max(8, columns - len(head)))]
-    error = last_error(letter)
-    if error is not None:
-        lines += folded(f"{error.code}: {error.message}", "  error     ")
-        lines += folded(error.hint, "            ") if error.hint else []
-        lines += evidence_lines(error.evidence)
+    lines = [head + clipped(letter["name"], max(8, columns - len(head)))]
+    if letter["error"]:
+        lines += error_lines(letter["error"], "  error     ") + evidence_lines(letter["error"]["evidence"])
     return lines

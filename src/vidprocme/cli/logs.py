@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 import click
 
-from vidprocme.cli.bulk import refused
 from vidprocme.cli.exits import FAILED
 from vidprocme.cli.hands import patiently
-from vidprocme.cli.options import house_of
-from vidprocme.cli.picking import resolve
-from vidprocme.cli.words import evidence_lines, folded, print_json, printable
-from vidprocme.core.errors import BadWish, ErrorInfo, Fatal
-from vidprocme.core.event import Event
+from vidprocme.cli.happenings import Happenings
+from vidprocme.cli.options import client_of
+from vidprocme.cli.picking import find
+from vidprocme.cli.words import evidence_lines, folded, json_text, printable
+from vidprocme.client.base import Client, Document
+from vidprocme.core.errors import ErrorInfo
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState, Limits, Next
+from vidprocme.core.job import Limits, Next
 from vidprocme.dispatch.results import End, dead_hint, dead_words
-from vidprocme.queue.base import AttemptRecord, Queue
 
-BATCH = 500
-BLOCK_MS = 1000  # how long a look waits for news; Ctrl-C is heard at once
 CANCELLED_FOR = {
     "CANCELLED": "",  # a person did: that stands above
     "DEADLINE": ": its job's deadline passed",
     "JOB_FAILED": ": its job failed",
     "PREDECESSOR_FAILED": ": what it waited for did not succeed",
 }
-BEFORE_MS = 1000  # a script's first event may carry the server's time of a moment before the job's own
 
 
 @click.command()
@@ -61,105 +55,89 @@ def logs(
         from vidprocme.cli.attempt_log import print_log
 
         return print_log(ctx, job, task, attempt, follow=follow)
-    with house_of(ctx) as house:
-        queue = house.queue
+    with client_of(ctx) as client:
+        story = Story(client, find(client, job))
+        last = after or ""
         try:
-            id_ = resolve(queue, job)
-        except Fatal as error:
-            return refused(error)
-        last = _event_id(after) if after else ""
-        try:
-            for event in _events(queue, id_, last, follow):
-                _show(queue, event, as_json)
-                last = event.id
+            for event in story.happenings.until_ended(last) if follow else story.happenings.since(last):
+                if not last and event["kind"] != "job.submitted":
+                    click.echo(f"Events before {_clock(event['at'])} are no longer kept.", err=True)
+                for line in [json_text(story.document(event))] if as_json else story.lines(event):
+                    click.echo(line)
+                last = event["id"]
         except KeyboardInterrupt:
             if not as_json:
-                click.echo(f"\nGo on with: vidprocme logs {id_} -f{f' --after {last}' if last else ''}", err=True)
+                click.echo(
+                    f"\nGo on with: vidprocme logs {story.happenings.id} -f{f' --after {last}' if last else ''}",
+                    err=True,
+                )
             raise
-        view = patiently(lambda: queue.job(id_))
-    return FAILED if follow and (view is None or view.state is not JobState.SUCCEEDED) else 0
+        ended = story.happenings.job
+    return FAILED if follow and (ended is None or ended["state"] != "succeeded") else 0
 
 
-def _events(queue: Queue, job: JobId, after: str, follow: bool) -> Iterator[Event]:
-    """The job's events, and with `follow` those that come until it has ended or is forgotten."""
-    view = queue.job(job)
-    begin = f"{max(0, view.submitted_ms - BEFORE_MS)}-0" if view else "0"
-    oldest = queue.oldest_event()
-    if oldest is not None and _numbers(oldest) > _numbers(after or begin) and view is not None:
-        first = view.submitted_ms + BEFORE_MS
-        if _numbers(oldest)[0] > first:
-            click.echo(f"Events before {_clock(_numbers(oldest)[0])} are no longer kept.", err=True)
-    at = after or begin
-    while True:
-        # Asked before the events are: what ended it is then among them.
-        view = patiently(lambda: queue.job(job))
-        over = not follow or view is None or view.ended_ms is not None
-        mark, wait_ms = at, 0 if over else BLOCK_MS
-        batch = patiently(lambda mark=mark, wait_ms=wait_ms: queue.events(mark, BATCH, wait_ms))  # type: ignore[misc]
-        yield from (event for event in batch if event.job == job)
-        if batch:
-            at = batch[-1].id
-        if over and len(batch) < BATCH:
-            return
+class Story:
+    """The events of a job with what its attempts said."""
+
+    def __init__(self, client: Client, job: Document) -> None:
+        self.happenings = Happenings(client, job)
+        self._client = client
+        self._attempts: dict[int, Document] = {}
+        self._tries: dict[str, int] = {}
+
+    def document(self, event: Document) -> Document:
+        """A JobEvent, with the error of the attempt whose end it tells."""
+        error = self._error(event)
+        return event | ({"error": error} if error else {})
+
+    def lines(self, event: Document) -> list[str]:
+        part = event["task"].partition(":")[2] if event["task"] else ""
+        words = self._dead(event) if event["kind"] == "task.dead" else _words(event, self._attempt(event))
+        lines = folded(words, f"{_clock(event['at'])}  {part:<14}  ")
+        error = self._error(event)
+        if error is not None:
+            lines += folded(f"{error['code']}: {error['message']}", "          ")
+            lines += evidence_lines(error["evidence"], indent=" " * 10, most=100)
+        if event["kind"] == "task.dead":
+            known = ErrorInfo(**error) if error else None
+            lines += folded(dead_hint(_end(event), known, JobId(event["job"])), "          ")
+        return lines
+
+    def _error(self, event: Document) -> Document | None:
+        # One that ended well has no error; of one that was stopped its own words are of no use.
+        attempt = self._attempt(event)
+        return attempt["error"] if attempt and event["data"]["outcome"] not in ("ok", "cancelled") else None
+
+    def _attempt(self, event: Document) -> Document | None:
+        """The attempt whose end this event tells; None when it tells of none, or its record is gone."""
+        if event["task"] is None or event["data"].get("outcome") in (None, "ok"):
+            return None
+        token = event["data"].get("token")
+        if token is not None and token not in self._attempts:
+            path = f"/v1/jobs/{event['job']}/attempts"
+            found = patiently(lambda: list(self._client.items(path)))
+            self._attempts = {one["token"]: one for one in found if one["ended_at"]}
+        return self._attempts.get(token)
+
+    def _dead(self, event: Document) -> str:
+        task = event["task"]
+        if task not in self._tries:
+            path = f"/v1/jobs/{event['job']}/tasks"
+            found = patiently(lambda: list(self._client.items(path)))
+            self._tries = {one["id"]: one["tries_most"] for one in found}
+        return dead_words(_end(event), Limits(tries=self._tries.get(task, Limits().tries)))
 
 
-def _show(queue: Queue, event: Event, as_json: bool) -> None:
-    record = _record(queue, event)
-    # One that ended well has no error; of one that was stopped its own words are of no use.
-    error = record.outcome.error if record and event.data["outcome"] not in ("ok", "cancelled") else None
-    if as_json:
-        print_json(_document(event, error))
-        return
-    part = event.task.partition(":")[2] if event.task else ""
-    head = f"{_clock(event.at_ms)}  {part:<14}"
-    lines = folded(_dead(queue, event) if event.kind == "task.dead" else _words(event, record), f"{head}  ")
-    if error is not None:
-        lines += folded(f"{error.code}: {error.message}", "          ")
-        lines += evidence_lines(error.evidence, indent=" " * 10, most=100)
-    if event.kind == "task.dead":
-        lines += folded(dead_hint(_end(event), error, event.job), "          ")
-    click.echo("\n".join(lines))
-
-
-def _document(event: Event, error: ErrorInfo | None) -> dict[str, Any]:
-    from vidprocme.api.schemas.base import time_text
-
-    document: dict[str, Any] = {
-        "id": event.id,
-        "at": time_text(event.at_ms),
-        "kind": event.kind,
-        "job": event.job,
-        "task": event.task,
-        "data": event.data,
-    }
-    return document | ({"error": error.public()} if error else {})
-
-
-def _record(queue: Queue, event: Event) -> AttemptRecord | None:
-    """The attempt whose end this event tells; None when it tells of none, or its record is gone."""
-    if event.task is None or event.data.get("outcome") in (None, "ok"):
-        return None
-    task = event.task
-    records = patiently(lambda: queue.attempts(task))
-    return next((record for record in records if record.token == event.data.get("token")), None)
-
-
-def _end(event: Event) -> End:
-    if event.data.get("poison"):
+def _end(event: Document) -> End:
+    if event["data"].get("poison"):
         return End.POISON
-    return End.LOST if event.data.get("outcome") == "lost" else End.TRIES
+    return End.LOST if event["data"].get("outcome") == "lost" else End.TRIES
 
 
-def _dead(queue: Queue, event: Event) -> str:
-    assert event.task is not None
-    view = queue.task(event.task)
-    return dead_words(_end(event), view.task.limits if view else Limits())
-
-
-def _words(event: Event, record: AttemptRecord | None) -> str:
-    data = event.data
+def _words(event: Document, record: Document | None) -> str:
+    data = event["data"]
     code, place = data.get("code", ""), data.get("place", "")
-    match event.kind:
+    match event["kind"]:
         case "job.submitted":
             return "submitted"
         case "job.moved":
@@ -190,31 +168,15 @@ def _words(event: Event, record: AttemptRecord | None) -> str:
             return printable(kind.partition(".")[2])
 
 
-def _back(data: Mapping[str, Any], record: AttemptRecord | None) -> str:
+def _back(data: Document, record: Document | None) -> str:
     """How an attempt ended whose task comes again: handed back and lost are two things."""
     outcome = str(data.get("outcome", "failed"))
-    if (record.next == Next.HAND_BACK) if record else (outcome == "cancelled"):
+    if (record["next"] == Next.HAND_BACK) if record else (outcome == "cancelled"):
         return "handed back by its pool"
     return "lost: its pool is gone" if data.get("code") == "POOL_LOST" else outcome
 
 
-def _event_id(text: str) -> str:
-    """
-    Raises:
-        BadWish: EVENT_UNREADABLE.
-    """
-    ms, dash, number = text.partition("-")
-    if not (ms.isascii() and ms.isdigit()) or (dash and not (number.isascii() and number.isdigit())):
-        raise BadWish("EVENT_UNREADABLE", f"{text!r} is not the id of an event.", "It looks like 1790000000000-0.")
-    return text
-
-
-def _numbers(event_id: str) -> tuple[int, int]:
-    ms, _, number = event_id.partition("-")
-    return int(ms), int(number or 0)
-
-
-def _clock(at_ms: int) -> str:
+def _clock(at: str) -> str:
     """Time of day on this machine; the date too when it is not today's."""
-    then = datetime.fromtimestamp(at_ms / 1000)
+    then = datetime.fromisoformat(at).astimezone()
     return then.strftime("%H:%M:%S" if then.date() == datetime.now().date() else "%m-%d %H:%M")

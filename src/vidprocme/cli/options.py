@@ -33,6 +33,22 @@ RECIPE_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--chunk", metavar="S", help="Wished length of a chunk of a long video (default 20)."),
 )
 
+# Of a list: `shape_of` says which of the two was meant.
+LIST_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["wide", "json", "ids"]),
+        help="More columns; one document; ids, one a line.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with; as -o json."),
+)
+
+
+def shape_of(output: str | None, as_json: bool) -> str:
+    """`table`, `wide`, `json` or `ids`."""
+    return "json" if as_json else output or "table"
+
 
 def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
     """Several click options as one decorator, in the order given."""

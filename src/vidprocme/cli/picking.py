@@ -2,75 +2,113 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from vidprocme.client.base import Client, Document
 from vidprocme.core.errors import BadWish, Fatal
-from vidprocme.core.ids import JobId
-from vidprocme.core.job import Bin, JobState
+from vidprocme.core.job import Bin, JobState, Stage
 from vidprocme.core.when import TIMES, moment_ms
-from vidprocme.dispatch.choosing import Choice
-from vidprocme.queue.base import Queue
 
-FORGOTTEN_LOOKED_FOR = 100  # of so many with the same beginning or end those are left out that are on their way out
+PAGE = 1000
+WHOLE = 26  # characters of an id without its prefix
+CATCH_UP_S, LOOK_EVERY_S = 10.0, 0.1
+NAMED = 3  # of several jobs that a word may stand for, so many are named
+UNFINISHED = ("queued", "running")
 
 CHOICE_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option(
-        "--state", "states", multiple=True, type=click.Choice([s.value for s in JobState]), help="In this state."
+        "--state", "state", multiple=True, type=click.Choice([s.value for s in JobState]), help="In this state."
     ),
-    click.option("--bin", "bins", multiple=True, type=click.Choice([b.value for b in Bin]), help="In this bin."),
-    click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Of this tenant."),
+    click.option("--bin", "bin_", multiple=True, type=click.Choice([b.value for b in Bin]), help="In this bin."),
+    click.option("--tenant", "tenant", multiple=True, metavar="NAME", help="Of this tenant."),
+    click.option(
+        "--stage", multiple=True, type=click.Choice([s.value for s in Stage]), help="There now, or failed there."
+    ),
+    click.option("--code", multiple=True, metavar="CODE", help="That failed with this error."),
     click.option("--since", metavar="WHEN", help=f"Submitted since: {TIMES}."),
     click.option("--until", metavar="WHEN", help="Submitted before."),
     click.option("--name", metavar="GLOB", help="Named so: '*.mov' (any case)."),
 )
 
 
-def choice_of(
-    now_ms: int,
-    *,
-    states: Sequence[str],
-    bins: Sequence[str],
-    tenants: Sequence[str],
-    since: str | None,
-    until: str | None,
-    name: str | None,
-) -> Choice:
-    """The options of CHOICE_OPTIONS as a Choice; each that can be given several times means any of them.
+def filter_of(*, since: str | None, until: str | None, name: str | None, **several: Sequence[str]) -> dict[str, Any]:
+    """The options of CHOICE_OPTIONS as the API's JobFilter, without what is no condition.
+
+    Times are worked out here: what a person calls today is this machine's day, not the server's.
 
     Raises:
         BadWish: TIME_UNREADABLE.
     """
-    return Choice(
-        states=frozenset(map(JobState, states)),
-        bins=frozenset(map(Bin, bins)),
-        tenants=frozenset(tenants),
-        since_ms=None if since is None else moment_ms(since, now_ms),
-        until_ms=None if until is None else moment_ms(until, now_ms),
-        name=name or "",
-    )
+    wanted: dict[str, Any] = {word.rstrip("_"): list(values) for word, values in several.items() if values}
+    for word, moment in (("since", since), ("until", until)):
+        if moment is not None:
+            wanted[word] = _rfc3339(moment_ms(moment, int(time.time() * 1000)))
+    return wanted | ({"name": name} if name else {})
 
 
-def resolve(queue: Queue, given: str) -> JobId:
-    """The one job whose id begins or ends so.
+def listed(client: Client, params: dict[str, Any], most: int) -> Document:
+    """A JobList over all its pages, at most so many; what it says of all jobs is what its first page said."""
+    whole: Document = {}
+    cursor = None
+    while not whole or (cursor and len(whole["items"]) < most):
+        left = most - len(whole["items"]) if whole else most
+        page = client.ask("GET", "/v1/jobs", params={**params, "limit": min(PAGE, left), "cursor": cursor})
+        cursor = page.pop("next_cursor")
+        if whole:
+            whole["items"] += page["items"]
+        else:
+            whole = page
+    return whole
+
+
+def find(client: Client, given: str) -> Document:
+    """The JobSummary of the one job whose id begins or ends so.
 
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
     """
     part = given.upper().removeprefix("JOB_") if given.isascii() else ""
-    if part and queue.job(JobId(given)) is not None:
-        return JobId(given)
-    found = queue.find_jobs(part)
-    if len(found) <= FORGOTTEN_LOOKED_FOR:
-        found = tuple(id_ for id_ in found if queue.job(id_) is not None)
+    found: list[Document] = []
+    if part.replace("_", "").isalnum():
+        if len(part) < WHOLE:
+            _let_it_catch_up(client)
+        for job in client.items("/v1/jobs", {"q": part, "sort": "created_at"}):
+            if job["id"] == given:
+                return job
+            number = job["id"].removeprefix("job_").upper()
+            if number.startswith(part) or number.endswith(part):
+                found.append(job)
+        if not found and given.startswith("job_"):  # one of this moment may not be in the list yet
+            return client.ask("GET", f"/v1/jobs/{given}")
     if not found:
         raise Fatal("JOB_UNKNOWN", f"There is no job {given!r}.", "`vidprocme jobs ls` shows those there are.")
     if len(found) > 1:
+        some = ", ".join(job["id"] for job in found[:NAMED])
         raise BadWish(
             "JOB_AMBIGUOUS",
-            f"{given!r} stands for {len(found)} jobs: {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}.",
+            f"{given!r} stands for {len(found)} jobs: {some}{' ...' if len(found) > NAMED else ''}.",
             "Give more of it.",
         )
     return found[0]
+
+
+def _let_it_catch_up(client: Client) -> None:
+    """Until the list of jobs holds all there were when this was asked: a part of an id that fits one job of a list that lags may stand
+    for several."""
+    now, until_s = client.ask("GET", "/v1/overview")["at"], time.monotonic() + CATCH_UP_S
+    while (client.ask("GET", "/v1/jobs", params={"limit": 1})["as_of"] or "") < now and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)
+
+
+def resolve(client: Client, given: str) -> str:
+    """Its id. See find."""
+    return str(find(client, given)["id"])
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

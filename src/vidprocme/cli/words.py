@@ -6,98 +6,106 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 import click
 
-from vidprocme.core.job import TaskState
-from vidprocme.queue.base import JobView
-
-if TYPE_CHECKING:
-    from vidprocme.api.schemas.jobs import AttemptDocument, JobDocument, LineDocument
+from vidprocme.client.base import Document
 
 SHORT = 8  # characters of an id's end in a list
 
 
+def json_text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False)
+
+
 def print_json(document: object) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False))
+    click.echo(json_text(document))
 
 
-def table(views: Sequence[JobView], now_ms: int, columns: int) -> list[str]:
-    lines = [f"{'ID':<{SHORT}}  {'STATE':<9}  {'BIN':<6}  {'TASKS':>7}  {'AGE':>7}  NAME"]
-    for view in views:
-        done, total = _counts(view)
-        age = age_text((now_ms - view.submitted_ms) / 1000)
-        head = f"{view.job.id[-SHORT:]:<{SHORT}}  {view.state:<9}  {view.job.bin:<6}  {done:>3}/{total:<3}  {age:>7}  "
-        lines.append(head + clipped(printable(view.job.source.name), max(8, columns - len(head))))
+def table(jobs: Sequence[Document], as_of: str | None, columns: int, *, wide: bool = False) -> list[str]:
+    """Rows of a JobList. Wide: whole ids, what broke, and titles instead of names; wider than the terminal where it must be."""
+    cells = max((len(job["id"]) for job in jobs), default=SHORT) if wide else SHORT
+    more = f"{'STAGE':<9}  {'CODE':<18}  " if wide else ""
+    lines = [
+        f"{'ID':<{cells}}  {'STATE':<9}  {'BIN':<6}  {'TASKS':>7}  {'AGE':>7}  {more}{'TITLE' if wide else 'NAME'}"
+    ]
+    now = datetime.fromisoformat(as_of) if as_of else datetime.now(UTC)
+    for job in jobs:
+        done, total = job["tasks"].get("succeeded", 0), sum(job["tasks"].values())
+        age = age_text((now - datetime.fromisoformat(job["created_at"])).total_seconds())
+        head = f"{job['id'][-cells:]:<{cells}}  {job['state']:<9}  {job['bin']:<6}  {done:>3}/{total:<3}  {age:>7}  "
+        if wide:
+            head += f"{job['stage'] or '-':<9}  {printable(job['code'] or '-'):<18}  "
+        name = printable(job["title"] if wide else job["name"])
+        lines.append(head + (name if wide else clipped(name, max(8, columns - len(head)))))
     return lines
 
 
-def _counts(view: JobView) -> tuple[int, int]:
-    return view.counts.get(TaskState.SUCCEEDED, 0), sum(view.counts.values())
-
-
-def page(job: JobDocument) -> list[str]:
-    asked = ", cancel asked" if job.cancel_asked and job.ended_at is None else ""
-    if job.late:
+def page(job: Document) -> list[str]:
+    """A JobDocument."""
+    asked = ", cancel asked" if job["cancel_asked"] and job["ended_at"] is None else ""
+    if job["late"]:
         asked = ", its deadline passed"
     lines = [
-        f"{printable(job.name)}: {job.state}{asked}, {job.progress:.0%}",
-        f"  job       {job.id}",
-        f"  video     {job.video}  {job.size_bytes:,} bytes",
-        f"  bin       {job.bin}",
-        f"  created   {job.created_at}",
+        f"{printable(job['name'])}: {job['state']}{asked}, {job['progress']:.0%}",
+        f"  job       {job['id']}",
+        f"  video     {job['video']}  {job['size_bytes']:,} bytes",
+        f"  bin       {job['bin']}",
+        f"  created   {job['created_at']}",
     ]
-    if job.deadline_at:
-        lines.append(f"  deadline  {job.deadline_at}{', which passed' if job.late else ''}")
-    if job.ended_at:
-        lines.append(f"  ended     {job.ended_at}")
-    if job.ended_at is None and job.eta_s is not None:
-        lines.append(f"  end       in about {age_text(job.eta_s)} ({job.eta_how})")
-    if job.line:
-        lines += _line(job.line, begun=job.state != "queued")
+    if job["deadline_at"]:
+        lines.append(f"  deadline  {job['deadline_at']}{', which passed' if job['late'] else ''}")
+    if job["ended_at"]:
+        lines.append(f"  ended     {job['ended_at']}")
+    if job["ended_at"] is None and job["eta_s"] is not None:
+        lines.append(f"  end       in about {age_text(job['eta_s'])} ({job['eta_how']})")
+    if job["line"]:
+        lines += _line(job["line"], begun=job["state"] != "queued")
     lines.append("  stages")
-    for stage in job.stages:
-        others = (("running", stage.running), ("failed", stage.failed), ("cancelled", stage.cancelled))
-        more = "".join(f", {count} {word}" for word, count in others if count)
-        lines.append(f"    {stage.name:<10} {stage.done}/{stage.total}{more}  {stage.fraction:.0%}")
-    for wait in job.waiting:
-        count = f" ({wait.count} tasks)" if wait.count > 1 else ""
-        lines += folded(f"{wait.stage} {wait.state}{count}: {wait.text}", "  waiting   ")
-    for trouble in job.troubles:
+    for stage in job["stages"]:
+        others = ((stage[word], word) for word in ("running", "failed", "cancelled"))
+        more = "".join(f", {count} {word}" for count, word in others if count)
+        lines.append(f"    {stage['name']:<10} {stage['done']}/{stage['total']}{more}  {stage['fraction']:.0%}")
+    for wait in job["waiting"]:
+        count = f" ({wait['count']} tasks)" if wait["count"] > 1 else ""
+        lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
+    for trouble in job["troubles"]:
         lines += _trouble(trouble)
-    if job.renditions:
-        shown = ", ".join(f"{r.name} {r.width_px}x{r.height_px}" for r in job.renditions)
+    if job["renditions"]:
+        shown = ", ".join(f"{one['name']} {one['width_px']}x{one['height_px']}" for one in job["renditions"])
         lines += folded(shown, "  files     ")
-    if job.frames or job.captions:
-        lines.append(f"  words     {len(job.captions)} captions for {job.frames} frames")
-    for note in job.degraded:
+    if job["frames"] or job["captions"]:
+        lines.append(f"  words     {len(job['captions'])} captions for {job['frames']} frames")
+    for note in job["degraded"]:
         lines += folded(note, "  note      ")
-    if job.error:
-        lines += folded(f"{job.error.code}: {job.error.message}", "  error     ")
-        if job.error.hint:
-            lines += folded(job.error.hint, "            ")
-        lines += evidence_lines(job.error.evidence)
+    if job["error"]:
+        lines += error_lines(job["error"], "  error     ") + evidence_lines(job["error"]["evidence"])
     return lines
 
 
-def _line(line: LineDocument, *, begun: bool) -> list[str]:
-    more = f", {line.more_urgent} in more urgent bins" if line.more_urgent else ""
-    start = "unknown" if line.start_eta_s is None else f"in about {age_text(line.start_eta_s)}"
-    task = f"{line.task.partition(':')[2]}: " if begun else ""  # of a job that runs it is not the job that starts
+def _line(line: Document, *, begun: bool) -> list[str]:
+    more = f", {line['more_urgent']} in more urgent bins" if line["more_urgent"] else ""
+    start = "unknown" if line["start_eta_s"] is None else f"in about {age_text(line['start_eta_s'])}"
+    task = f"{line['task'].partition(':')[2]}: " if begun else ""  # of a job that runs it is not the job that starts
     return [
-        *folded(f"{task}{line.ahead} ahead in bin {line.bin}{more}", "  in line   "),
-        *folded(f"{task}{start} ({line.how})", "  next      " if begun else "  start     "),
+        *folded(f"{task}{line['ahead']} ahead in bin {line['bin']}{more}", "  in line   "),
+        *folded(f"{task}{start} ({line['how']})", "  next      " if begun else "  start     "),
     ]
 
 
-def _trouble(attempt: AttemptDocument) -> list[str]:
-    why = f" {attempt.error.code}: {attempt.error.message}" if attempt.error else ""
-    task = attempt.task.partition(":")[2]
-    used = "no try used" if attempt.try_number is None else f"try {attempt.try_number}"
-    return folded(
-        f"{task} attempt {attempt.number} on {attempt.place}: {attempt.outcome} ({used}).{why}", "  attempt   "
-    )
+def _trouble(attempt: Document) -> list[str]:
+    why = f" {attempt['error']['code']}: {attempt['error']['message']}" if attempt["error"] else ""
+    task = attempt["task"].partition(":")[2]
+    used = "no try used" if attempt["try_number"] is None else f"try {attempt['try_number']}"
+    said = f"{task} attempt {attempt['number']} on {attempt['place']}: {attempt['outcome']} ({used}).{why}"
+    return folded(said, "  attempt   ")
+
+
+def error_lines(error: Document, head: str) -> list[str]:
+    """What is wrong, and below it what to do."""
+    lines = folded(f"{error['code']}: {error['message']}", head)
+    return lines + (folded(error["hint"], " " * len(head)) if error["hint"] else [])
 
 
 def evidence_lines(evidence: dict[str, object], indent: str = "    ", most: int = 5) -> list[str]:

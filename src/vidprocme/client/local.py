@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from vidprocme.api.desk import Desk
+    from vidprocme.api.operations import Operations
 
 LOOK_EVERY_MS = 500
 
@@ -32,6 +33,7 @@ class LocalClient(WebClient):
         self._house = house
         app = create_app(house, hosts=None)
         self._desk: Desk = app.state.desk
+        self._operations: Operations = app.state.operations
         self._transport = _InProcess(app)
         super().__init__(httpx.Client(transport=self._transport, base_url="http://localhost"), str(house.data))
 
@@ -61,6 +63,7 @@ class LocalClient(WebClient):
     def close(self) -> None:
         super().close()
         self._transport.close()
+        self._operations.stop()  # what was begun in this process ends with it
         self._desk.close()
 
 

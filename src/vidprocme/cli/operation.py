@@ -1,0 +1,52 @@
+"""Follows what is done to many jobs: how far it is, on stderr, until it is over."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from vidprocme.cli.words import age_text
+from vidprocme.client.base import Client, Document
+
+LOOKS_S = (0.05, 0.1, 0.2, 0.5)  # between looks; the last for all that follow
+PLAIN_EVERY_S = 10.0  # without a terminal
+
+
+def follow(client: Client, operation: str, done: str) -> Document:
+    """The OperationDocument at its end.
+
+    Args:
+        done: what happens to a job, as in `3 cancelled`.
+
+    Raises:
+        KeyboardInterrupt: after it was said how to look at it later.
+    """
+    began_s = said_s = time.monotonic()
+    live, looks, drawn = sys.stderr.isatty(), 0, False
+    try:
+        while True:
+            now = client.ask("GET", f"/v1/operations/{operation}")
+            if now["state"] != "running":
+                return now
+            if live or time.monotonic() - said_s >= PLAIN_EVERY_S:
+                said_s, drawn = time.monotonic(), live
+                sys.stderr.write(f"{chr(13) * live}{_line(now, done, said_s - began_s)}{chr(10) * (not live)}")
+                sys.stderr.flush()
+            time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
+            looks += 1
+    except KeyboardInterrupt:
+        if "://" in client.where:
+            click.echo(f"\nIt goes on. How far: vidprocme api GET /v1/operations/{operation}", err=True)
+        raise
+    finally:
+        if drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _line(now: Document, done: str, passed_s: float) -> str:
+    through = now["done"] + now["unchanged"] + now["failed"]
+    left = f", {age_text(passed_s / through * (now['total'] - through))} left" if through else ""
+    return f"{through:,} of {now['total']:,} {done}{left} "
