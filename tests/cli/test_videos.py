@@ -34,6 +34,10 @@ def test_a_video_is_listed_shown_and_removed(video: str, capsys: Capsys) -> None
     (shown,) = documents(capsys, "videos", "show", video)
     assert (shown["id"], shown["captions"]) == (video, 2)
 
+    assert said(capsys, "videos", "ls", "-o", "ids")[0] == f"{video}\n"
+    assert "\x1b" not in said(capsys, "videos", "ls", "-o", "wide")[0]
+    assert "CONFIRM_MISSING" in said(capsys, "videos", "rm", video, status=2)[1]
+
     assert said(capsys, "videos", "rm", video, "--yes")[0] == f"{video}: removed.\n"
 
     assert "VIDEO_UNKNOWN" in said(capsys, "videos", "show", video, status=5)[1]
@@ -56,3 +60,16 @@ def test_captions_are_exported(video: str, tmp_path: Path, capsys: Capsys) -> No
     assert out.read_text().startswith("WEBVTT\n")
     assert "VIDEO_UNKNOWN" in said(capsys, "export", "vid_none", status=5)[1]
     assert "OUT_UNWRITABLE" in said(capsys, "export", video, "-o", str(tmp_path / "no" / "x.srt"), status=1)[1]
+
+
+def test_a_moment_is_found(video: str, both_ways: str, capsys: Capsys) -> None:
+    out = said(capsys, "search", "31mman")[0]
+    assert out.startswith("cl?ip.mp4  0:00-0:01") and "\x1b" not in out
+    (found,) = documents(capsys, "search", "31mman", "--video", video)
+    assert [(hit["video_id"], hit["name"], hit["start_s"]) for hit in found["items"]] == [(video, "cl\x1bip.mp4", 0.0)]
+    assert documents(capsys, "search", "31mman", "--video", "vid_other") == [{"items": []}]
+    assert "Nothing found" in said(capsys, "search", "goat")[1]
+    assert "EMPTY_QUERY" in said(capsys, "search", "!!!", status=2)[1]
+    said(capsys, "videos", "rm", video, "--yes")
+    nothing = "Nothing was processed" if both_ways == "here" else "has no videos yet"
+    assert nothing in said(capsys, "search", "goat")[1]

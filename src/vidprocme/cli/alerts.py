@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import folded, print_json, printable
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import folded, print_json, printable, printed
 from vidprocme.core.when import duration_s
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
@@ -31,14 +31,13 @@ def alerts() -> None:
     help="In this state (default: all but resolved).",
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_alerts(ctx: click.Context, states: tuple[str, ...], limit: int, as_json: bool) -> int:
+def list_alerts(ctx: click.Context, states: tuple[str, ...], limit: int, output: str | None, as_json: bool) -> int:
     """List alerts, newest first."""
     with client_of(ctx) as client:
         found = list(client.items("/v1/alerts", {"state": states}, most=limit))
-    if as_json:
-        print_json({"items": found})
+    if printed({"items": found}, shape_of(output, as_json)):
         return 0
     if not found:
         click.echo("Nothing needs you.", err=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import age_text, print_json
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import age_text, print_json, printed
 from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 
@@ -22,17 +22,16 @@ def bins() -> None:
 
 
 @bins.command("ls")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_bins(ctx: click.Context, as_json: bool) -> int:
+def list_bins(ctx: click.Context, output: str | None, as_json: bool) -> int:
     """What waits and runs in each bin, since when, and what holds it back.
 
     After OVERDUE AFTER the oldest task of a bin gets turns of its own, before fresher ones of more urgent bins.
     """
     with client_of(ctx) as client:
         found = client.ask("GET", "/v1/bins")
-    if as_json:
-        print_json(found)
+    if printed(found, shape_of(output, as_json), "name"):
         return 0
     click.echo("BIN      WAITING  OLDEST  OVERDUE AFTER  RUNNING  LIMIT  STATE")
     for row in found["items"]:

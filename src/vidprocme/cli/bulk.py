@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vidprocme.cli.asking import agreed, counted
 from vidprocme.cli.exits import FAILED
 from vidprocme.cli.main import fail
 from vidprocme.cli.operation import follow
@@ -77,7 +78,7 @@ def retry(ctx: click.Context, /, **options: Any) -> int:
 
     def act(client: Client, job: Document) -> tuple[Document, str]:
         changed = client.ask("POST", f"/v1/jobs/{job['id']}/retry")
-        return changed, f"{_tasks(changed['tasks'])} {'has' if changed['tasks'] == 1 else 'have'} fresh tries."
+        return changed, f"{counted(changed['tasks'], 'task')} {'has' if changed['tasks'] == 1 else 'have'} fresh tries."
 
     return _run(ctx, Verb("retry", "retried", BROKEN, refusal, act, {"action": "retry"}), **options)
 
@@ -100,7 +101,7 @@ def move(ctx: click.Context, /, to: str, **options: Any) -> int:
         changed = client.ask("PATCH", f"/v1/jobs/{job['id']}", body={"bin": to})
         waits = changed["tasks"].get("ready", 0)
         document = {"id": changed["id"], "state": changed["state"], "bin": changed["bin"], "tasks": waits}
-        return document, f"moved to {to}; {_tasks(waits)} of it wait{'s' * (waits == 1)}."
+        return document, f"moved to {to}; {counted(waits, 'task')} of it wait{'s' * (waits == 1)}."
 
     return _run(ctx, Verb("move", f"moved to {to}", UNFINISHED, refusal, act, {"action": "move", "bin": to}), **options)
 
@@ -182,7 +183,8 @@ def _run(
                 click.echo("No such jobs.", err=True)
         else:
             jobs = _named(client, given, statuses, as_json)
-        if not dry_run and jobs and verb.final and not _agreed(verb, jobs, yes):
+        said_so = yes or dry_run or not verb.final or not jobs or not sys.stdin.isatty()  # a script that names them has
+        if not said_so and not agreed(verb.name, _which(jobs), yes):
             return FAILED
         done = _each(client, verb, jobs, statuses, dry_run, as_json)
         if (all_matching or len(given) > 1) and (jobs or statuses) and not as_json:
@@ -200,7 +202,7 @@ def _matching(client: Client, verb: Verb, filter_: Document, yes: bool, as_json:
     planned = client.ask("POST", "/v1/jobs:bulk", body={**wish, "dry_run": True})
     if not planned["matched"]:
         return _no_such_jobs(as_json)
-    if not _agreed_of_many(verb, planned["matched"], yes):
+    if not agreed(verb.name, counted(planned["matched"], "job"), yes):
         return FAILED
     started = client.ask("POST", "/v1/jobs:bulk", body=wish)
     done = follow(client, started["operation"], verb.done)
@@ -221,7 +223,7 @@ def _matching_one_by_one(client: Client, verb: Verb, filter_: Document, yes: boo
     jobs, statuses = list(client.items("/v1/jobs", filter_)), list[int]()
     if not jobs:
         return _no_such_jobs(as_json)
-    if not _agreed_of_many(verb, len(jobs), yes):
+    if not agreed(verb.name, counted(len(jobs), "job"), yes):
         return FAILED
     done = _each(client, verb, jobs, statuses, False, as_json)
     if not as_json:
@@ -261,35 +263,6 @@ def _named(client: Client, given: Sequence[str], statuses: list[int], as_json: b
         except Fatal as error:
             statuses.append(_told(error, word, as_json))
     return list(jobs.values())
-
-
-def _agreed(verb: Verb, jobs: Sequence[Document], yes: bool) -> bool:
-    """Whether a person at a terminal says so. A script that names jobs has said so."""
-    if yes or not sys.stdin.isatty():
-        return True
-    return _confirmed(verb, f"job {jobs[0]['id']}" if len(jobs) == 1 else f"{len(jobs)} jobs")
-
-
-def _agreed_of_many(verb: Verb, count: int, yes: bool) -> bool:
-    """
-    Raises:
-        BadWish: CONFIRM_MISSING, nobody is there to be asked.
-    """
-    which = f"{count:,} job{'s' * (count != 1)}"
-    if not yes and not sys.stdin.isatty():
-        raise BadWish(
-            "CONFIRM_MISSING",
-            f"That would {verb.name} {which}, and there is no terminal to ask at.",
-            "--yes says that it is meant; --dry-run shows which they are.",
-        )
-    return yes or _confirmed(verb, which)
-
-
-def _confirmed(verb: Verb, which: str) -> bool:
-    if click.confirm(f"{verb.name.capitalize()} {which}?", err=True):
-        return True
-    click.echo("Nothing was done.", err=True)
-    return False
 
 
 def _each(
@@ -349,5 +322,5 @@ def _nodes(client: Client) -> Iterator[Document]:
     return (node for node in client.ask("GET", "/v1/nodes")["items"] if node["state"] == "working")
 
 
-def _tasks(count: int) -> str:
-    return f"{count} task{'s' * (count != 1)}"
+def _which(jobs: Sequence[Document]) -> str:
+    return f"job {jobs[0]['id']}" if len(jobs) == 1 else counted(len(jobs), "job")

@@ -12,7 +12,17 @@ import click
 from vidprocme.cli.bulk import VERBS
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
 from vidprocme.cli.picking import CHOICE_OPTIONS, UNFINISHED, filter_of, find, listed
-from vidprocme.cli.words import age_text, clipped, error_lines, evidence_lines, page, print_json, printable, table
+from vidprocme.cli.words import (
+    age_text,
+    clipped,
+    error_lines,
+    evidence_lines,
+    page,
+    print_json,
+    printable,
+    printed,
+    table,
+)
 from vidprocme.client.base import Client, Document
 
 
@@ -46,12 +56,9 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, output: str | Non
         else:
             found = listed(client, params, limit)
     items, shape = found["items"], shape_of(output, as_json)
-    if shape == "json":
-        print_json(found)
-    elif shape == "ids":
-        for job in items:
-            click.echo(job["id"])
-    elif items:
+    if printed(found, shape):
+        return 0
+    if items:
         columns = shutil.get_terminal_size().columns
         click.echo("\n".join(table(items, found["as_of"], columns, wide=shape == "wide")))
     elif found["as_of"] is None and not active:

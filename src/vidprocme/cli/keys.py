@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import print_json, printable
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import print_json, printable, printed
 from vidprocme.cli.wrap import wrapped
 from vidprocme.core.errors import BadWish
 from vidprocme.core.when import duration_s
@@ -43,14 +43,13 @@ def add(ctx: click.Context, name: str, scope: str, tenant: str | None, expires: 
 
 
 @keys.command("ls")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_keys(ctx: click.Context, as_json: bool) -> int:
+def list_keys(ctx: click.Context, output: str | None, as_json: bool) -> int:
     """The keys, without their secrets."""
     with client_of(ctx) as client:
         found = list(client.items("/v1/keys"))
-    if as_json:
-        print_json({"items": found})
+    if printed({"items": found}, shape_of(output, as_json)):
         return 0
     if not found:
         click.echo("No keys yet. On this machine nobody is asked for one: vidprocme keys add NAME", err=True)

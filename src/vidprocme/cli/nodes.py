@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import click
 
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import age_text, clipped, print_json, printable
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import age_text, clipped, print_json, printable, printed
 
 NODES = click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
@@ -21,14 +21,13 @@ def nodes() -> None:
 
 
 @nodes.command("ls")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_nodes(ctx: click.Context, as_json: bool) -> int:
+def list_nodes(ctx: click.Context, output: str | None, as_json: bool) -> int:
     """Machines with their pools, and how many of their slots are busy; drained ones also when no pool is there."""
     with client_of(ctx) as client:
         found = client.ask("GET", "/v1/nodes")
-    if as_json:
-        print_json(found)
+    if printed(found, shape_of(output, as_json)):
         return 0
     if not found["items"]:
         click.echo("No pool is at work. Start one: vidprocme worker (or vidprocme up).", err=True)

@@ -98,8 +98,8 @@ def find(client: Client, given: str) -> Document:
 
 
 def _let_it_catch_up(client: Client) -> None:
-    """Until the list of jobs holds all there were when this was asked: a part of an id that fits one job of a list that lags may stand
-    for several."""
+    """Until the list of jobs holds all there were a moment ago: a part of an id that fits one job of a list that lags may stand for
+    several."""
     now, until_s = client.ask("GET", "/v1/overview")["at"], time.monotonic() + CATCH_UP_S
     while (client.ask("GET", "/v1/jobs", params={"limit": 1})["as_of"] or "") < now and time.monotonic() < until_s:
         time.sleep(LOOK_EVERY_S)

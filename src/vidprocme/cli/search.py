@@ -1,51 +1,42 @@
-"""`vidprocme search`: the moment in what was processed into this data folder."""
+"""`vidprocme search`: the moment in what was processed."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-
 import click
 
-from vidprocme.cli.options import house_of
+from vidprocme.cli.options import client_of
 from vidprocme.cli.progress import clock
+from vidprocme.cli.words import print_json, printable
 from vidprocme.cli.wrap import wrapped
-from vidprocme.core.media import seconds
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
+@click.option("--video", metavar="VIDEO", help="Look in this one only.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--json", "as_json", is_flag=True, help='One object: {"items": [...]}.')
 @click.pass_context
-def search(ctx: click.Context, words: tuple[str, ...], limit: int, as_json: bool) -> int:
+def search(ctx: click.Context, words: tuple[str, ...], video: str | None, limit: int, as_json: bool) -> int:
     """Find the moments whose captions hold all these WORDS; "quoted words" as a phrase."""
-    with house_of(ctx) as house, contextlib.closing(house.open_index()) as index:
-        hits = index.search(" ".join(words), limit)
-        nothing_yet = not hits and not index.videos(1)
+    with client_of(ctx) as client:
+        hits = list(client.items("/v1/search", {"q": " ".join(words), "video": video}, most=limit))
+        nothing_yet = not hits and not as_json and not client.ask("GET", "/v1/videos", params={"limit": 1})["items"]
+        here = "://" not in client.where
     if as_json:
-        items = [
-            {
-                "video_id": hit.video,
-                "job_id": hit.job,
-                "name": hit.name,
-                "start_s": seconds(hit.start),
-                "end_s": seconds(hit.end),
-                "text": hit.text,
-                "snippet": hit.snippet,
-                "score": hit.score,
-            }
-            for hit in hits
-        ]
-        click.echo(json.dumps({"items": items}, ensure_ascii=False))
+        print_json({"items": hits})
         return 0
     for hit in hits:
-        for line in wrapped(f"{hit.name}  {clock(float(hit.start))}-{clock(float(hit.end))}  {hit.snippet}", ""):
+        moment = f"{hit['title']}  {clock(hit['start_s'])}-{clock(hit['end_s'])}  {hit['snippet']}"
+        for line in wrapped(printable(moment), ""):
             click.echo(line)
-    if nothing_yet:
-        click.echo("Nothing was processed into this data folder yet: vidprocme process VIDEO --out DIR", err=True)
-    elif not hits:
-        click.echo(
-            "Nothing found: no caption has all these words. (Only videos with captions can be searched.)", err=True
-        )
+    if not hits:
+        click.echo("\n".join(wrapped(_nothing(nothing_yet, here), "")), err=True)
     return 0
+
+
+def _nothing(nothing_yet: bool, here: bool) -> str:
+    if not nothing_yet:
+        return "Nothing found: no caption has all these words. (Only videos with captions can be searched.)"
+    if here:
+        return "Nothing was processed into this data folder yet: vidprocme process VIDEO --out DIR"
+    return "That server has no videos yet: vidprocme submit VIDEO"

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import click
 
 from vidprocme.cli.bins import limit_of
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import clipped, print_json, printable
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import clipped, print_json, printable, printed
 from vidprocme.core.shares import WEIGHT_MOST, tenant_named
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
@@ -21,17 +21,16 @@ def tenants() -> None:
 
 
 @tenants.command("ls")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_tenants(ctx: click.Context, as_json: bool) -> int:
+def list_tenants(ctx: click.Context, output: str | None, as_json: bool) -> int:
     """Who runs or used something, or has a weight or a limit.
 
     USED is core-seconds (a GPU counts as 12 cores), and one second more for each start; half of it is forgotten every 10 minutes.
     """
     with client_of(ctx) as client:
         answer = client.ask("GET", "/v1/tenants")
-    if as_json:
-        print_json(answer)
+    if printed(answer, shape_of(output, as_json), "name"):
         return 0
     found = answer["items"]
     if not found:

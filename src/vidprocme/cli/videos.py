@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from vidprocme.cli.options import client_of
+from vidprocme.cli.asking import agreed, counted
+from vidprocme.cli.exits import FAILED
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
 from vidprocme.cli.progress import clock
 from vidprocme.cli.supervise import read_address
-from vidprocme.cli.words import clipped, print_json, printable
+from vidprocme.cli.words import clipped, print_json, printable, printed
 from vidprocme.core.errors import BadWish, Fatal
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The API's document on stdout.")
@@ -28,16 +30,21 @@ def videos() -> None:
 @click.option("--state", multiple=True, help="Of its newest job; may be given again.")
 @click.option("--tag", multiple=True, help="May be given again: all of them.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
 def list_videos(
-    ctx: click.Context, query: str, state: tuple[str, ...], tag: tuple[str, ...], limit: int, as_json: bool
+    ctx: click.Context,
+    query: str,
+    state: tuple[str, ...],
+    tag: tuple[str, ...],
+    limit: int,
+    output: str | None,
+    as_json: bool,
 ) -> int:
     """Newest first."""
     with client_of(ctx) as client:
         found = list(client.items("/v1/videos", {"q": query, "state": state, "tag": tag}, most=limit))
-    if as_json:
-        print_json({"items": found})
+    if printed({"items": found}, shape_of(output, as_json)):
         return 0
     if not found:
         click.echo("No video fits. `vidprocme submit FILE` brings one in.", err=True)
@@ -45,7 +52,11 @@ def list_videos(
     click.echo(f"{'VIDEO':<28}  {'STATE':<9}  {'LENGTH':>8}  {'CAPTIONS':>8}  TITLE")
     for one in found:
         length = "-" if one["duration_s"] is None else clock(one["duration_s"])
-        title = clipped(printable(one["title"]), NAME_CELLS)
+        title = printable(one["title"])
+        if output == "wide":
+            title = f"{title}  {one['created_at'][:16]}Z  {', '.join(map(printable, one['tags']))}".rstrip()
+        else:
+            title = clipped(title, NAME_CELLS)
         click.echo(f"{one['id']:<28}  {one['state']:<9}  {length:>8}  {one['captions']:>8}  {title}")
     return 0
 
@@ -73,10 +84,11 @@ def show(ctx: click.Context, video: str, as_json: bool) -> int:
 @click.pass_context
 def rm(ctx: click.Context, which: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Cancel what runs of these videos and forget all their jobs. `vidprocme gc` then frees their files."""
-    if not yes and not click.confirm(f"Remove {len(which)} video{'s' if len(which) > 1 else ''}?", err=True):
-        raise BadWish("NOT_CONFIRMED", "Nothing was removed.", "Say --yes to be asked nothing.")
+    videos = list(dict.fromkeys(which))
+    if not agreed("remove", counted(len(videos), "video"), yes):
+        return FAILED
     with client_of(ctx) as client:
-        for video in dict.fromkeys(which):
+        for video in videos:
             client.ask("DELETE", f"/v1/videos/{video}")
             click.echo(json.dumps({"id": video, "removed": True}) if as_json else f"{video}: removed.")
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vidprocme.cli.options import client_of
-from vidprocme.cli.words import folded, print_json, printable
+from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.words import folded, print_json, printable, printed
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
 
@@ -16,14 +16,13 @@ def webhooks() -> None:
 
 
 @webhooks.command("ls")
-@JSON
+@with_options(LIST_OPTIONS)
 @click.pass_context
-def list_webhooks(ctx: click.Context, as_json: bool) -> int:
+def list_webhooks(ctx: click.Context, output: str | None, as_json: bool) -> int:
     """List them, each with what its address answered last."""
     with client_of(ctx) as client:
         found = client.ask("GET", "/v1/webhooks")
-    if as_json:
-        print_json(found)
+    if printed(found, shape_of(output, as_json)):
         return 0
     if not found["items"]:
         click.echo("No webhooks yet: vidprocme webhooks add NAME URL", err=True)

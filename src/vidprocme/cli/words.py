@@ -23,6 +23,16 @@ def print_json(document: object) -> None:
     click.echo(json_text(document))
 
 
+def printed(found: Document, shape: str, name: str = "id") -> bool:
+    """A list as a document or as ids, one a line; False when it is to be shown to a person (cli.options.shape_of)."""
+    if shape == "json":
+        print_json(found)
+    elif shape == "ids":
+        for one in found["items"]:
+            click.echo(printable(one[name]))
+    return shape in ("json", "ids")
+
+
 def table(jobs: Sequence[Document], as_of: str | None, columns: int, *, wide: bool = False) -> list[str]:
     """Rows of a JobList. Wide: whole ids, what broke, and titles instead of names; wider than the terminal where it must be."""
     cells = max((len(job["id"]) for job in jobs), default=SHORT) if wide else SHORT

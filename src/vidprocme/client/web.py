@@ -10,7 +10,7 @@ import httpx
 from vidprocme.client.base import Document, Params
 from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
 
-PAGE = 500
+PAGE = 200  # no list gives less at once
 # What a person can mend by asking otherwise; all else of 4xx is about what is there.
 BAD_WISH = frozenset({400, 413, 415, 422, 431})
 
