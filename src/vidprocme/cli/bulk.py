@@ -11,6 +11,7 @@ import click
 
 from vidprocme.cli.asking import agreed, counted
 from vidprocme.cli.exits import FAILED
+from vidprocme.cli.guessing import complete_job
 from vidprocme.cli.main import fail
 from vidprocme.cli.operation import follow
 from vidprocme.cli.options import client_of, with_options
@@ -23,7 +24,7 @@ from vidprocme.core.job import Bin
 BROKEN = ("failed", "cancelled")
 
 BULK_OPTIONS: Sequence[Callable[[Any], Any]] = (
-    click.argument("given", nargs=-1, metavar="ID..."),
+    click.argument("given", nargs=-1, metavar="ID...", shell_complete=complete_job),
     click.option("--all-matching", is_flag=True, help="All jobs that the options below find, instead of IDs."),
     *CHOICE_OPTIONS,
     click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),

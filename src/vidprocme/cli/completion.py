@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Print the lines that complete verbs, options and their values in a shell.
+    """Print the lines that complete verbs, options, their values and ids in a shell.
 
     bash: eval "$(vidprocme completion bash)" in ~/.bashrc. zsh: the same with zsh in ~/.zshrc. fish: vidprocme completion fish >
     ~/.config/fish/completions/vidprocme.fish

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from vidprocme.cli.guessing import complete_video
 from vidprocme.cli.options import client_of
 from vidprocme.core.errors import Fatal
 
@@ -16,7 +17,7 @@ FORMATS = ("srt", "vtt", "json", "jsonl", "csv")
 
 
 @click.command()
-@click.argument("which", metavar="VIDEO|JOB")
+@click.argument("which", metavar="VIDEO|JOB", shell_complete=complete_video)
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: by the ending of -o, else srt.")
 @click.option("-o", "--out", metavar="FILE", help="Written whole or not at all; default: stdout.")
 @click.pass_context

@@ -15,6 +15,10 @@ LOOK_EVERY_S = 0.5  # where the stream cannot tell what comes next
 ENDS = frozenset({"job.ended", "job.forgotten"})
 
 
+class _Gap(Exception):
+    """Some events are no longer in the stream, or nobody knows from where on."""
+
+
 class Happenings:
     """The events of a job. `job`: its JobSummary as it was seen last; None when it is gone."""
 
@@ -44,39 +48,42 @@ class Happenings:
 
     def until_ended(self, after: str) -> Iterator[Document]:
         """JobEvents after this id and those that come, until the job has ended or is gone."""
+        yield from (event for event in self.lively(after, "") if event is not None)
+
+    def lively(self, after: str, more: str = "fleet") -> Iterator[Document | None]:
+        """As until_ended, and None at each message of these other topics: how far it is may have changed."""
         self.look()  # before its events are read: what ended it is then among them
         yield from self.since(after)
         while self.job is not None and self.job["ended_at"] is None:
-            yield from self._live()
+            yield from self._live(f"job:{self.id},{more}".rstrip(","))
 
-    def _live(self) -> Iterator[Document]:
+    def _live(self, topics: str) -> Iterator[Document | None]:
         """Up to the job's end, or to a stretch that the stream has lost: what is missing is then read."""
         try:
-            with closing(self._stream()) as stream:
+            with closing(self._stream(topics)) as stream:
                 for event in stream:
-                    if event is None:
-                        time.sleep(LOOK_EVERY_S)
-                        break
-                    self._last = event["id"]
+                    if event is not None:
+                        self._last = event["id"]
                     yield event
-                    if event["kind"] in ENDS:
+                    if event is not None and event["kind"] in ENDS:
                         self.look()
                         return
+        except _Gap:
+            time.sleep(LOOK_EVERY_S)
         except Retryable as error:
             if not error.code.startswith(("QUEUE_", "SERVER_")):
                 raise
         self.look()  # patient; what is out of reach for too long is told
         yield from self.since(self._last)
 
-    def _stream(self) -> Generator[Document | None, None, None]:
-        """None: some of it is no longer there, or nobody knows from where on."""
+    def _stream(self, topics: str) -> Generator[Document | None, None, None]:
         if not self._last:
-            yield None
-        for said in self._client.events(f"job:{self.id}", self._last):
-            if said.event == "diary":
-                yield said.data
-            elif said.event == "gap":
-                yield None
+            raise _Gap
+        for said in self._client.events(topics, self._last):
+            if said.event == "gap":
+                raise _Gap
+            if said.event != "bye":
+                yield said.data if said.event == "diary" else None
 
     def _ask(self) -> Document | None:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vidprocme.cli.bulk import VERBS
+from vidprocme.cli.guessing import complete_job
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
 from vidprocme.cli.picking import CHOICE_OPTIONS, UNFINISHED, filter_of, find, listed
 from vidprocme.cli.words import (
@@ -71,7 +72,7 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, output: str | Non
 
 
 @jobs.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=complete_job)
 @click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
 @click.pass_context
 def show(ctx: click.Context, job: str, as_json: bool) -> int:

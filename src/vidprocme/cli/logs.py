@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from vidprocme.cli.exits import FAILED
+from vidprocme.cli.guessing import complete_job
 from vidprocme.cli.hands import patiently
 from vidprocme.cli.happenings import Happenings
 from vidprocme.cli.options import client_of
@@ -27,7 +28,7 @@ CANCELLED_FOR = {
 
 
 @click.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=complete_job)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until the job has ended.")
 @click.option("--after", metavar="EVENT", help="Only what came after this event, such as the last one shown.")
 @click.option("--task", metavar="T", help="Instead, the log of this task's last attempt: `transcode:3`.")

@@ -18,6 +18,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "submit": ("vidprocme.cli.submit", "submit", "Bring videos in, and go; files, folders, addresses, lists."),
     "up": ("vidprocme.cli.up", "up", "Run the server and a pool; Ctrl-C drains."),
     "worker": ("vidprocme.cli.up", "worker", "Run one more pool for the same queue."),
+    "status": ("vidprocme.cli.status", "status", "Is work being done? Alerts, bins, and what runs where."),
+    "watch": ("vidprocme.cli.watch", "watch", "One job as it goes, or the whole house."),
     "jobs": ("vidprocme.cli.jobs", "jobs", "List jobs, show one; cancel, retry, move or drop some."),
     "logs": ("vidprocme.cli.logs", "logs", "What happened to a job, from its first event on; -f follows."),
     "bins": ("vidprocme.cli.bins", "bins", "List the bins; pause, resume and limit them."),

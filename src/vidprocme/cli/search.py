@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vidprocme.cli.guessing import complete_video
 from vidprocme.cli.options import client_of
 from vidprocme.cli.progress import clock
 from vidprocme.cli.words import print_json, printable
@@ -12,7 +13,7 @@ from vidprocme.cli.wrap import wrapped
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@click.option("--video", metavar="VIDEO", help="Look in this one only.")
+@click.option("--video", metavar="VIDEO", shell_complete=complete_video, help="Look in this one only.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--json", "as_json", is_flag=True, help='One object: {"items": [...]}.')
 @click.pass_context

@@ -10,6 +10,7 @@ import click
 
 from vidprocme.cli.asking import agreed, counted
 from vidprocme.cli.exits import FAILED
+from vidprocme.cli.guessing import complete_video
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
 from vidprocme.cli.progress import clock
 from vidprocme.cli.supervise import read_address
@@ -62,7 +63,7 @@ def list_videos(
 
 
 @videos.command()
-@click.argument("video", metavar="VIDEO")
+@click.argument("video", metavar="VIDEO", shell_complete=complete_video)
 @JSON
 @click.pass_context
 def show(ctx: click.Context, video: str, as_json: bool) -> int:
@@ -78,7 +79,7 @@ def show(ctx: click.Context, video: str, as_json: bool) -> int:
 
 
 @videos.command()
-@click.argument("which", nargs=-1, required=True, metavar="VIDEO...")
+@click.argument("which", nargs=-1, required=True, metavar="VIDEO...", shell_complete=complete_video)
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @JSON
 @click.pass_context
@@ -95,7 +96,7 @@ def rm(ctx: click.Context, which: tuple[str, ...], yes: bool, as_json: bool) -> 
 
 
 @videos.command("open")
-@click.argument("which", metavar="VIDEO[@TIME]")
+@click.argument("which", metavar="VIDEO[@TIME]", shell_complete=complete_video)
 @click.option("--print", "only_print", is_flag=True, help="Say the address, and open nothing.")
 @click.pass_context
 def open_video(ctx: click.Context, which: str, only_print: bool) -> int:

@@ -5,6 +5,7 @@ whoever can open the data folder and its queue could do all of it by hand.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vidprocme.api.operations import Operations
 
 LOOK_EVERY_MS = 500
+FLEET_EVERY_S = 1.0
 
 
 class LocalClient(WebClient):
@@ -54,11 +56,16 @@ class LocalClient(WebClient):
         queue = self._house.queue
         jobs = {topic.removeprefix("job:") for topic in topics.split(",") if topic.startswith("job:")}
         last = after or queue.newest_event() or "0"
+        fleet, looked_s = None, float("-inf")
         while True:
             for event in queue.events(last, 500, LOOK_EVERY_MS):
                 last = event.id
                 if not jobs or event.job in jobs:
                     yield Said(event.id, "diary", event_document(event).model_dump())
+            if "fleet" in topics.split(",") and time.monotonic() - looked_s >= FLEET_EVERY_S:
+                before, fleet, looked_s = fleet, self.ask("GET", "/v1/nodes"), time.monotonic()
+                if fleet != before:
+                    yield Said("", "fleet", fleet)
 
     def close(self) -> None:
         super().close()
