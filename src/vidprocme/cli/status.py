@@ -60,7 +60,7 @@ def keep_showing(client: Client, as_json: bool) -> None:
 
 
 def _again_and_again(client: Client) -> Iterator[Document]:
-    reached_s = time.monotonic()
+    reached_s = float("-inf")  # who is away from the first is not waited for
     while True:
         try:
             yield _seen(client)
