@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.test_house import MAY_IMPORT
-from vidprocme.cli.main import VERBS
+from vidprocme.cli import exits
+from vidprocme.cli.main import VERBS, root
 from vidprocme.config import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / f / "README.md" for f in ("benchmarks", "infra"))]
 PAGES += (ROOT / "docs").rglob("*.md")
+API, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("api.md", "cli.md"))
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 # `queue/lua/turn.lua`, `cli/process.py`: paths below src/vidprocme or the root. `tests/x.py::test_y` names a test.
 FILE = re.compile(r"`([a-z_][\w./-]*\.(?:py|lua|md|lock))(?:::(\w+))?`")
@@ -38,6 +43,46 @@ def test_the_readme_names_every_setting_and_every_verb() -> None:
 
     assert [field.name for field in fields(Settings) if f"`{PREFIX}{field.name.upper()}`" not in text] == []
     assert [verb for verb in VERBS if not re.search(rf"(vidprocme (--data \S+ )?|`){verb}\b", text)] == []
+
+
+def test_the_api_page_has_every_route_of_the_description_and_no_other() -> None:
+    described = json.loads((ROOT / "web" / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    routes = sorted(f"{method.upper()} {path}" for path, item in described.items() for method in item)
+
+    assert sorted(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", API, re.MULTILINE)) == routes
+
+
+def test_the_page_of_the_command_line_has_every_verb_and_only_calls_that_work() -> None:
+    """Each example is parsed as the program would; nothing is run."""
+    examples = [shlex.split(line, comments=True) for line in CLI.splitlines() if line.startswith("    vidprocme ")]
+    called = {_parsed(words[1:]) for words in examples}
+
+    verbs: set[str] = set()
+    for verb in VERBS:
+        command = root.get_command(click.Context(root), verb)
+        parts = [f"{verb} {part}" for part in command.commands] if isinstance(command, click.Group) else [verb]
+        verbs.update(parts)
+    assert called == verbs
+
+
+def _parsed(words: list[str]) -> str:
+    """The verb that is called, with its part."""
+    command: click.Command = root
+    names, context = list[str](), click.Context(root)
+    while isinstance(command, click.Group):
+        _, words, _ = command.make_parser(context).parse_args(list(words))
+        name, found, words = command.resolve_command(context, words)
+        assert name is not None and found is not None
+        command, context = found, click.Context(found, parent=context)
+        names.append(name)
+    command.make_context(names[-1], words)
+    return " ".join(names)
+
+
+def test_the_page_of_the_command_line_has_every_exit_status() -> None:
+    said = {int(number) for number in re.findall(r"^\| (\d+) \|", CLI, re.MULTILINE)}
+
+    assert said == {0, *(value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int))}
 
 
 def test_the_architecture_names_every_room_with_what_it_may_import() -> None:

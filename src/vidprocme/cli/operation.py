@@ -37,8 +37,9 @@ def follow(client: Client, operation: str, done: str) -> Document:
             time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
             looks += 1
     except KeyboardInterrupt:
-        if "://" in client.where:
-            click.echo(f"\nIt goes on. How far: vidprocme api GET /v1/operations/{operation}", err=True)
+        goes_on = f"It goes on. How far: vidprocme api GET /v1/operations/{operation}"
+        stays = "What was done stays. The same command goes on with the rest."
+        click.echo(f"\n{goes_on if '://' in client.where else stays}", err=True)
         raise
     finally:
         if drawn:
