@@ -86,7 +86,8 @@ def test_a_server_that_is_away(call: tuple[str, ...], monkeypatch: pytest.Monkey
     assert "SERVER_UNREACHABLE" in said(capsys, *call, status=3)[1]
 
 
-@pytest.mark.parametrize("call", CALLS, ids=named)
+# Of each verb one: who comes with many wrong keys is no longer listened to.
+@pytest.mark.parametrize("call", {call[0]: call for call in CALLS}.values(), ids=named)
 def test_a_key_that_opens_nothing(
     call: tuple[str, ...], locked: str, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -97,7 +98,8 @@ def list_dead(ctx: click.Context, limit: int, as_json: bool) -> int:
     `jobs retry` gives their jobs fresh tries from the stage that failed, `jobs drop` gives them up.
     """
     with client_of(ctx) as client:
-        found = list(client.items("/v1/jobs", {"state": "dead", "sort": "-ended_at"}))
+        whole = listed(client, {"state": "dead", "sort": "-ended_at"}, sys.maxsize)
+        found = whole["items"]
         total = sum(job["tasks"].get("dead", 0) for job in found)
         letters = [letter for letter, _ in zip(_letters(client, found), range(limit), strict=False)]
     if as_json:
@@ -106,7 +108,7 @@ def list_dead(ctx: click.Context, limit: int, as_json: bool) -> int:
     if not letters:
         click.echo("No dead letters.", err=True)
     for letter in letters:
-        click.echo("\n".join(_lines(letter)))
+        click.echo("\n".join(_lines(letter, whole["as_of"])))
     if total > len(letters):
         click.echo(f"{total - len(letters)} more; --limit shows them.", err=True)
     return 0
@@ -131,11 +133,11 @@ def _letters(client: Client, jobs: list[Document]) -> Iterator[Document]:
             }
 
 
-def _lines(letter: Document) -> list[str]:
+def _lines(letter: Document, as_of: str | None) -> list[str]:
     part = letter["task"].partition(":")[2]
     lost = f", lost {letter['lost']}" if letter["lost"] else ""
     tries = f"{letter['tries']} tr{'y' if letter['tries'] == 1 else 'ies'}{lost}"
-    now = datetime.now(UTC)
+    now = datetime.fromisoformat(as_of) if as_of else datetime.now(UTC)
     died = datetime.fromisoformat(letter["died_at"]) if letter["died_at"] else now
     head = f"{letter['job']}  {part}  {tries}, {age_text((now - died).total_seconds())} ago  "
     columns = shutil.get_terminal_size().columns

@@ -39,7 +39,7 @@ CHOICE_OPTIONS: Sequence[Callable[[Any], Any]] = (
 def filter_of(*, since: str | None, until: str | None, name: str | None, **several: Sequence[str]) -> dict[str, Any]:
     """The options of CHOICE_OPTIONS as the API's JobFilter, without what is no condition.
 
-    Times are worked out here: what a person calls today is this machine's day, not the server's.
+    A day or time is this machine's, not the server's; how long ago is by the queue's clock.
 
     Raises:
         BadWish: TIME_UNREADABLE.
@@ -47,7 +47,8 @@ def filter_of(*, since: str | None, until: str | None, name: str | None, **sever
     wanted: dict[str, Any] = {word.rstrip("_"): list(values) for word, values in several.items() if values}
     for word, moment in (("since", since), ("until", until)):
         if moment is not None:
-            wanted[word] = _rfc3339(moment_ms(moment, int(time.time() * 1000)))
+            at_ms = moment_ms(moment, 0)
+            wanted[word] = _rfc3339(at_ms) if at_ms == moment_ms(moment, 1) else moment
     return wanted | ({"name": name} if name else {})
 
 
