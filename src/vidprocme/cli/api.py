@@ -22,7 +22,7 @@ from vidprocme.core.errors import BadWish
 def api(ctx: click.Context, method: str, path: str, fields: tuple[str, ...], data: str | None, every: bool) -> int:
     """Ask PATH of the HTTP API, such as `vidprocme api GET /v1/bins`; what it answers goes to stdout.
 
-    A server explains all paths at /docs; GET /v1/openapi.json says the same to programs.
+    docs/api.md describes the paths, and GET /v1/openapi.json all there is to know of them.
     """
     params: dict[str, Any] = {}
     for field in fields:

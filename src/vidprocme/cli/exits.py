@@ -1,4 +1,4 @@
-"""What a verb's exit status says. Stable: scripts depend on it (README.md lists them).
+"""What a verb's exit status says. Stable: scripts depend on it (docs/cli.md lists them).
 
 0 done, 1 something failed, 2 asked wrongly, 3 no server or queue, 4 no right to, 5 there is no such thing, 6 it is not in a state for
 that, 7 not in time, 8 the doctor found faults, 130 interrupted.

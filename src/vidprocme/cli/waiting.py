@@ -43,7 +43,7 @@ class Waiting:
         except KeyboardInterrupt:
             self._draw([])
             first = next(iter(self._left), "")
-            click.echo(f"They go on. Come back with: vidprocme logs {first} -f", err=True)
+            click.echo(f"They go on. Come back with: vidprocme watch {first}", err=True)
             raise
 
     def _look(self, id_: str) -> str:
