@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vidprocme.core.ids import video_id
 from vidprocme.core.job import Job, Recipe, Stage, Task
 from vidprocme.dispatch.control import Control
 from vidprocme.dispatch.follower import Follower, catch_up, follow, rebuild
+from vidprocme.library.base import VideoRecord
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.index import SqliteIndex
 from vidprocme.planner.graph import first_tasks
@@ -104,7 +105,12 @@ def test_many_new_jobs_are_written_together_as_each_would_be_alone(
     queue.submit(missing, first_tasks(missing))
     together = list[int]()
     write = index.project_all
-    monkeypatch.setattr(index, "project_all", lambda videos, mark: (together.append(len(videos)), write(videos, mark)))
+
+    def counted(videos: Sequence[VideoRecord], event_id: str) -> None:
+        together.append(len(videos))
+        write(videos, event_id)
+
+    monkeypatch.setattr(index, "project_all", counted)
 
     everything(queue, blobs, index)
 
