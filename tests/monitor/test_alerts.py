@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vidprocme.monitor.alerts import CLEAR_MS, Alert, BinFact, CauseFact, Facts, Key, evaluate, sights
 from vidprocme.monitor.rules import BY_ID, DEFAULTS, Change, changed
+from vidprocme.monitor.trend import Sample
 
 FINE = Facts(
     disk_free_bytes=90,
@@ -75,6 +76,7 @@ def test_every_rule_can_be_seen_and_switched_off() -> None:
         gone=["y"],
         webhooks={"w": ("n", 99)},
         causes=[CauseFact("probe", "X", 1, "text")],
+        disk_samples=[Sample(n * 60_000, 100 - n) for n in range(12)],
     )
     there = {rule for rule, _ in seen(everything)} | {rule for rule, _ in seen(replace(FINE, redis_error="x"))}
     assert there == set(BY_ID)

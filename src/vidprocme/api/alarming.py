@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch import delivering
 from vidprocme.dispatch.alarm import ALERTS, HISTORY, LOCKS, RULES, Alarm, Line
 from vidprocme.dispatch.delivering import Deliverer, Message, Tried, Webhook
+from vidprocme.dispatch.disk_book import DISKS, DiskBook
 from vidprocme.dispatch.facts import gather
 from vidprocme.monitor.alerts import Alert, Facts
 from vidprocme.monitor.rules import Change
@@ -22,6 +24,7 @@ TIMEOUT_S = 15.0
 
 def alarm_of(desk: Desk) -> Alarm:
     house = desk.house
+    disk = DiskBook(lambda: desk.notes(DISKS), socket.gethostname(), house.data)
 
     def facts() -> Facts:
         hub = desk.hub
@@ -33,6 +36,7 @@ def alarm_of(desk: Desk) -> Alarm:
             desk.disk(),
             str(house.data),
             _failing(desk),
+            disk.look,
         )
 
     def on_change(id_: str, alert: Alert) -> None:
