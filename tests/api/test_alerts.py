@@ -62,6 +62,7 @@ def test_a_failed_job_rings_is_acknowledged_over_a_restart_and_over_when_it_is_m
         (alert,) = until(lambda: of(client, "job-failed", "open"))
         assert (alert["title"], alert["text"]) == ("1 job failed in probe", "This file is text.")
         assert alert["link"] == "/jobs?state=failed&stage=probe&code=NOT_MEDIA"
+        assert (alert["job"], alert["job_link"]) == (job, f"/jobs/{job}")
         assert client.get("/v1/overview").json()["alerts_open"] >= 1
         taken = client.post(f"/v1/alerts/{alert['id']}/ack", json={"note": "I look"})
         assert (taken.json()["state"], taken.json()["acknowledged_by"], taken.json()["note"]) == (

@@ -52,7 +52,9 @@ def test_what_happens_arrives_signed_and_once(house: House, receiver: Receiver, 
         came = {json.loads(body)["type"]: (told, body) for told, body in receiver.wait(2)}
         told, body = came["job.failed"]
         assert Webhook(secret).verify(body, told)["data"]["job"] == job
-        assert json.loads(came["alert.opened"][1])["data"]["rule"] == "job-failed"
+        opened = json.loads(came["alert.opened"][1])["data"]
+        assert opened["rule"] == "job-failed" and opened["link"].startswith("/jobs?state=failed")
+        assert (opened["job"], opened["job_link"]) == (job, f"/jobs/{job}")
         items = until(lambda: _deliveries(client, id_, 2))
         assert {(one["status"], one["attempt"], one["next_at"]) for one in items} == {(200, 1, None)}
         assert client.get(f"/v1/webhooks/{id_}").json()["last_status"] == 200

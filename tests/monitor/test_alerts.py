@@ -120,6 +120,14 @@ def test_it_opens_after_its_time_and_once() -> None:
     assert (time.opened, time.resolved, len(time.open)) == (1, 0, 1)
 
 
+def test_an_alert_of_failed_jobs_names_the_newest_and_any_other_none() -> None:
+    time = Time()
+    time.pass_(replace(FINE, causes=[CauseFact("probe", "X", 1, "text", newest="job_1")]), 5)
+    time.pass_(replace(FINE, causes=[CauseFact("probe", "X", 2, "text", newest="job_2")], dead=1), 5)
+    jobs = {alert.rule: alert.job for alert in time.open.values()}
+    assert jobs == {"job-failed": "job_2", "dead-letters": ""} and time.opened == 2
+
+
 def test_what_comes_and_goes_does_not_ring_each_time() -> None:
     time = Time()
     time.pass_(PAUSED, 310)

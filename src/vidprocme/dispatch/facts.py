@@ -109,7 +109,8 @@ def _causes(queue: Queue, failures: FailureBook, now_ms: int) -> list[CauseFact]
         view = queue.task(cause.newest.task)
         error = view.outcome.error if view is not None and view.outcome is not None else None
         text = error.message if error is not None else cause.code or "An attempt failed."
-        found.append(CauseFact(cause.stage, cause.code, cause.jobs, text, error.hint if error is not None else ""))
+        hint = error.hint if error is not None else ""
+        found.append(CauseFact(cause.stage, cause.code, cause.jobs, text, hint, cause.newest.job))
     return found
 
 

@@ -37,6 +37,7 @@ class CauseFact:
     jobs: int
     text: str
     hint: str = ""
+    newest: str = ""  # id of the job that failed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Sight:
     text: str
     hint: str
     link: str
+    job: str = ""  # an example of it, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Alert:
     silenced_ms: int = 0
     note: str = ""
     resolved_ms: int = 0
+    job: str = ""
 
     @property
     def key(self) -> Key:
@@ -158,13 +161,13 @@ def evaluate(
 
 
 def _opened(sight: Sight, rule: Rule, now_ms: int) -> Alert:
-    return Alert(
-        sight.rule, sight.object, rule.severity, sight.title, sight.text, sight.hint, sight.link, now_ms, now_ms
-    )
+    alert = Alert(sight.rule, sight.object, rule.severity, "", "", "", "", now_ms, now_ms)
+    return _told(alert, sight, rule)
 
 
 def _told(alert: Alert, sight: Sight, rule: Rule) -> Alert:
-    return replace(alert, severity=rule.severity, title=sight.title, text=sight.text, hint=sight.hint, link=sight.link)
+    words = {name: getattr(sight, name) for name in ("title", "text", "hint", "link", "job")}
+    return replace(alert, severity=rule.severity, **words)
 
 
 # -- what is true now -----------------------------------------------------------------------------------------------------
@@ -316,6 +319,7 @@ def _trouble(facts: Facts, rules: Mapping[str, Rule]) -> Iterator[Sight]:
                 cause.text,
                 cause.hint or "Mend the cause, then retry them: finished parts are not done again.",
                 f"/jobs?state=failed&stage={cause.stage}{code}",
+                cause.newest,
             )
     if facts.dead and facts.dead >= _from(rules, "dead-letters"):
         yield Sight(
