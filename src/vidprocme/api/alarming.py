@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 from collections.abc import Mapping
 
 from vidprocme.api import alerts
@@ -19,7 +18,7 @@ from vidprocme.dispatch.facts import gather
 from vidprocme.monitor.alerts import Alert, Facts
 from vidprocme.monitor.rules import Change
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 15.0  # of one try: the name looked up, connected, sent and answered
 
 
 def alarm_of(desk: Desk) -> Alarm:
@@ -73,17 +72,12 @@ def _deliverer(desk: Desk) -> Deliverer:
     allowed = Allowed(desk.house.settings.outbound_allow)
 
     def send(url: str, headers: Mapping[str, str], body: bytes) -> int:
-        # A redirect is an answer like others: what is signed for one address is not sent to another. Only the status is read;
-        # who sends it byte by byte is cut off.
-        with client(allowed) as asker:
-            watchdog = threading.Timer(TIMEOUT_S, asker.close)
-            watchdog.daemon = True
-            watchdog.start()
-            try:
-                with asker.stream("POST", url, content=body, headers=dict(headers), timeout=TIMEOUT_S) as answer:
-                    return answer.status_code
-            finally:
-                watchdog.cancel()
+        # A redirect is an answer like others: what is signed for one address is not sent to another. Only the status is read.
+        with (
+            client(allowed, total_s=TIMEOUT_S) as asker,
+            asker.stream("POST", url, content=body, headers=dict(headers), timeout=TIMEOUT_S) as answer,
+        ):
+            return answer.status_code
 
     return Deliverer(
         desk.records(delivering.WEBHOOKS, Webhook),
