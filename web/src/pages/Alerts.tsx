@@ -5,6 +5,7 @@ import { Button, Empty, Field, Loaded, PageHead, Select, Tabs, Time } from "../p
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { type AlertTab, useAlerts, useRules } from "../queries";
 import type { AlertsTab } from "../router";
+import { linkOf } from "../query";
 import { words } from "../words";
 import { Webhooks } from "./Webhooks";
 
@@ -94,7 +95,7 @@ function Line({ alert }: { alert: Alert }) {
       </div>
       <div className="row">
         {alert.link && (
-          <Link className="button small" to={alert.link}>
+          <Link className="button small" {...linkOf(alert.link)}>
             {words.alerts.show}
             <span className="only-read"> {alert.title}</span>
           </Link>
