@@ -263,6 +263,7 @@ export const words = {
     hours: (h: number) => (h === 1 ? "for 1 hour" : h === 24 ? "for 1 day" : `for ${h} hours`),
     note: "Note (optional)",
     show: "Show",
+    newest: "Newest:",
     since: "since",
     by: (who: string) => `by ${who}`,
     enabled: "On",

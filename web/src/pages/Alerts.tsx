@@ -78,6 +78,14 @@ function Line({ alert }: { alert: Alert }) {
         <h2 className="break">{alert.title}</h2>
         <p className="break">{alert.text}</p>
         {alert.hint && <p className="meta break">{alert.hint}</p>}
+        {alert.job && (
+          <p className="meta break">
+            {words.alerts.newest}{" "}
+            <Link className="mono" to="/jobs/$id" params={{ id: alert.job }}>
+              {alert.job}
+            </Link>
+          </p>
+        )}
         <p className="meta">
           {words.alerts.since} <Time at={alert.opened_at} />
           {alert.count > 1 && ` · ×${alert.count}`}
