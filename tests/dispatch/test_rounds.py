@@ -1,4 +1,4 @@
-"""Which attempts belong to which round, from attempts alone."""
+"""Which attempts belong to which round: by when somebody asked for another, not by how they went."""
 
 from __future__ import annotations
 
@@ -18,41 +18,22 @@ def run(task: Task, start: int, end: int | None, try_number: int, next_: Next | 
     return Run(view, 1, try_number, "here/cpu", "pool", start, end, kind, next_)
 
 
-def sizes(*runs: Run) -> list[int]:
-    return [len(group) for group in split(runs)]
+def sizes(*runs: Run, retried: tuple[int, ...] = ()) -> list[int]:
+    return [len(group) for group in split(runs, retried)]
 
 
-def test_tries_by_themselves_and_lost_ones_stay_in_their_round() -> None:
-    assert sizes(
-        run(A, 0, 5, 1, Next.RETRY),
-        run(A, 6, 9, 2, Next.LOST),
-        run(A, 10, 11, 2, Next.HAND_BACK),
-        run(A, 12, None, 2, None),
-    ) == [4]
-    assert sizes(run(A, 0, 5, 1, Next.LOST), run(A, 6, 9, 1, Next.HAND_BACK), run(A, 10, None, 1, None)) == [3]
+def test_tries_by_themselves_stay_in_their_round() -> None:
+    tries = [run(A, 0, 5, 1, Next.RETRY), run(A, 6, 9, 2, Next.LOST), run(A, 12, None, 2, None)]
+    assert sizes(*tries) == [3] and sizes() == [0]
 
 
-def test_a_first_try_again_begins_a_round_with_whatever_was_quicker() -> None:
-    first = [run(A, 0, 5, 1, Next.FAIL), run(B, 1, 8, 1, Next.SUCCEED)]
-    # C had never run: it starts before A does, after the retry.
-    again = [run(C, 50, 60, 1, Next.SUCCEED), run(A, 52, None, 1, None)]
+def test_what_started_late_beside_a_failure_is_of_the_round_that_failed() -> None:
+    # B starts when nothing runs any more, before the failure of A is known; both are tried again at 50.
+    first = [run(A, 0, 5, 1, Next.FAIL), run(B, 6, 8, 1, Next.CANCEL), run(C, 7, 9, 1, Next.FAIL)]
+    again = [run(A, 52, 60, 1, Next.SUCCEED), run(B, 53, None, 1, None), run(C, 70, None, 1, None)]
 
-    assert sizes(*first, *again) == [2, 2]
-
-
-def test_what_began_while_others_still_ran_is_of_the_round_before() -> None:
-    assert sizes(
-        run(A, 0, 5, 1, Next.FAIL),
-        run(B, 1, 20, 1, Next.CANCEL),
-        run(C, 6, 9, 1, Next.CANCEL),
-        run(A, 30, 31, 1, Next.FAIL),
-    ) == [3, 1]
+    assert sizes(*first, *again, retried=(50,)) == [3, 3]
 
 
-def test_within_one_millisecond() -> None:
-    assert sizes(run(A, 5, 5, 1, Next.FAIL), run(A, 5, None, 1, None)) == [1, 1]
-
-
-def test_three_rounds() -> None:
-    assert sizes(*(run(A, at, at + 1, 1, Next.FAIL) for at in (0, 10, 20))) == [1, 1, 1]
-    assert sizes() == [0]
+def test_a_round_in_which_nothing_started_is_one_too() -> None:
+    assert sizes(run(A, 0, 5, 1, Next.FAIL), run(A, 30, 31, 1, Next.FAIL), retried=(10, 30, 40)) == [1, 0, 1, 0]

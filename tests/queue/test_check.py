@@ -164,6 +164,7 @@ UNREADABLE: list[tuple[str, str, Callable[[Busy], object]]] = [
     ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "n.ready", "x")),
     ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "rest", "x")),
     ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "deadline", "x")),
+    ("job-number", "job:", lambda b: b.do("HSET", f"@job:{b.ready.job}", "retried", "1 then")),
     ("job-deadline", "job:", lambda b: b.do("ZREM", "@deadlines", b.planner.job)),
     ("job-missing", ":gone", lambda b: b.do("ZADD", "@deadlines", 1, "gone")),
     ("task-counts", "task:", lambda b: b.field(b.ready, "used", "0 x 0 0")),

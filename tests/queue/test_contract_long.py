@@ -239,6 +239,19 @@ def test_a_task_that_is_retried_again_and_again_keeps_its_last_attempts(queue: R
     assert len(records) <= ATTEMPTS_KEPT and records[-1].token == last.token
 
 
+def test_a_job_says_how_often_and_when_it_was_retried(queue: RedisQueue) -> None:
+    job, probe = submitted(queue)
+    for _ in range(52):
+        run(queue, probe, Next.FAIL, BROKEN)
+        assert queue.retry(job.id) == 1
+
+    view = queue.job(job.id)
+
+    asked = [event.at_ms for event in queue.events("0", 1_000) if event.kind == "job.retried"]
+    assert view is not None and (view.retries, len(asked)) == (52, 52) and list(view.retried_ms) == asked[2:]
+    assert queue.retry(job.id) == 0 and queue.job(job.id).retries == 52, "nothing to retry"  # type: ignore[union-attr]
+
+
 # -- move --------------------------------------------------------------------------------------------------------------
 def test_a_move_looks_at_a_bounded_number_of_tasks_and_turns_do_the_rest(queue: RedisQueue) -> None:
     job, tasks = ready(queue)

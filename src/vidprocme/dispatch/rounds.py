@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from vidprocme.core.job import TERMINAL, JobState, Next, OutcomeKind, Stage, TaskState
 from vidprocme.dispatch.watch import suspects
@@ -12,8 +12,6 @@ from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
 
 # Of a job with more tasks only those that a person would look at are asked for all their attempts; the others show their last.
 ASK_MOST = 500
-EVENTS_BATCH, EVENT_LOOKS = 500, 4
-_ENDS_A_TRY = frozenset({Next.RETRY, Next.FAIL, Next.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,69 +112,27 @@ def _last_run(view: TaskView) -> Run | None:
 
 
 def rounds(queue: Queue, job: JobView, tasks: Sequence[TaskView]) -> list[Round]:
-    """The rounds of a job, oldest first; at least one."""
-    groups = split(all_runs(queue, tasks))
-    starts = [job.submitted_ms]
-    for before, group in pairwise(groups):
-        ended_ms = max((run.ended_ms or 0 for run in before), default=0)
-        starts.append(_retried_ms(queue, job, ended_ms, group[0].started_ms))
+    """The rounds of a job, oldest first; at least one. Only the last fifty retries are known: older rounds are one."""
+    starts = [job.submitted_ms, *job.retried_ms]
+    groups = split(all_runs(queue, tasks), job.retried_ms)
     found = []
-    for number, (start_ms, group) in enumerate(zip(starts, groups, strict=True), start=1):
-        last = number == len(groups)
-        over_ms = job.ended_ms if last else max((run.ended_ms or 0 for run in group), default=start_ms)
+    for place, (start_ms, group) in enumerate(zip(starts, groups, strict=True)):
+        last = place == len(groups) - 1
+        over_ms = job.ended_ms if last else max((run.ended_ms or 0 for run in group), default=starts[place + 1])
         begins_ms = group[0].started_ms if group else None
         until_ms = over_ms if over_ms is not None else queue.now_ms()
         stages = tuple(_stages(tasks, group, until_ms, job.state if last else None))
+        number = place + 1 + job.retries - len(job.retried_ms)
         found.append(Round(number, start_ms, over_ms, max(0, (begins_ms or until_ms) - start_ms), stages))
     return found
 
 
-def split(runs: Sequence[Run]) -> list[list[Run]]:
-    """Attempts by rounds. A retry gives fresh tries: a first try of a task that had used up one tells of it.
-
-    The round begins with the first attempt before which nothing ran since that task's last one ended: another task may
-    have been quicker to start again.
-    """
-    groups: list[list[Run]] = [[]]
-    tried: dict[str, int] = {}  # task -> where in the round its last try that ended stands
+def split(runs: Sequence[Run], retried_ms: Sequence[int]) -> list[list[Run]]:
+    """Attempts, oldest first, by the round in which they started: one more than there were retries; a round may have none."""
+    groups: list[list[Run]] = [[] for _ in range(len(retried_ms) + 1)]
     for run in runs:
-        group = groups[-1]
-        if run.try_number == 1 and run.view.task.id in tried:
-            at = _first_after_rest(group, tried[run.view.task.id])
-            groups[-1:] = [group[:at], group[at:]]
-            group = groups[-1]
-            tried = {one.view.task.id: place for place, one in enumerate(group) if one.next in _ENDS_A_TRY}
-        if run.next in _ENDS_A_TRY:
-            tried[run.view.task.id] = len(group)
-        group.append(run)
+        groups[bisect_right(retried_ms, run.started_ms)].append(run)
     return groups
-
-
-def _first_after_rest(runs: Sequence[Run], after: int) -> int:
-    """Where the first run behind the one at `after` stands that started when nothing ran; their number when there is none."""
-    busy_ms = max(run.ended_ms if run.ended_ms is not None else 1 << 62 for run in runs[: after + 1])
-    for at in range(after + 1, len(runs)):
-        run = runs[at]
-        if run.started_ms >= busy_ms:
-            return at
-        busy_ms = max(busy_ms, run.ended_ms if run.ended_ms is not None else 1 << 62)
-    return len(runs)
-
-
-def _retried_ms(queue: Queue, job: JobView, after_ms: int, before_ms: int) -> int:
-    """When somebody asked for a retry, as the diary has it; else when the first attempt started."""
-    at = f"{max(0, after_ms - 1)}-0"
-    for _ in range(EVENT_LOOKS):
-        events = queue.events(at, EVENTS_BATCH)
-        for event in events:
-            if event.at_ms > before_ms:
-                return before_ms
-            if event.job == job.job.id and event.kind == "job.retried":
-                return min(event.at_ms, before_ms)
-        if len(events) < EVENTS_BATCH:
-            break
-        at = events[-1].id
-    return before_ms
 
 
 def _stages(

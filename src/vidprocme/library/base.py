@@ -138,6 +138,10 @@ class SearchIndex(Protocol):
         """
         ...
 
+    def project_all(self, videos: Sequence[VideoRecord], event_id: str) -> None:
+        """As `project` of each, with the captions that are there, in one transaction."""
+        ...
+
     def other_job(self, job: JobId) -> JobId | None:
         """The newest other job of the video that shows this one; None when no video does, or there is no other."""
         ...

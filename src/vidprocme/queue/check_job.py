@@ -8,6 +8,7 @@ another one is begun anew.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,6 +243,8 @@ def judge(job: JobSeen) -> Iterator[Finding]:
     for name, value in job.row.items():
         if (name in NUMBERS or name.startswith("n.")) and whole(value) is None:
             yield Finding("job-number", key, f"has {name} {value[:50]!r}, which is no number")
+    if not re.fullmatch(r"\d+( \d+){0,50}", retried := job.row.get("retried", "0")):
+        yield Finding("job-number", key, f"has retried {retried[:50]!r}, which does not say how often and when")
     place = "going" if "going" in job.row else "jobs"
     if job.lists & {"jobs", "going"} != {place}:
         yield Finding("job-unlisted", key, f"should be in `{place}` alone, and is in {_names(sorted(job.lists))}")

@@ -43,6 +43,7 @@ JOB_FIELDS = (
     "again",
     "doom",
     "deadline",
+    "retried",
     *(f"n.{state}" for state in TaskState),
 )
 
@@ -218,6 +219,7 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
     counts = {state: int(row[f"n.{state}"] or 0) for state in TaskState}
     counts = {state: n for state, n in counts.items() if n}
     job = job_from(text, row["uri"], row["mtime"], row["bin"])
+    often, *times = (int(part) for part in (row["retried"] or "0").split())
     return JobView(
         job=job if row["deadline"] is None else replace(job, deadline_ms=int(row["deadline"])),
         # A retry of many tasks goes on: what it has not come to yet is still as it ended.
@@ -228,6 +230,8 @@ def job_view(fields: Sequence[str | None]) -> JobView | None:
         cancel_asked=row["cancel"] is not None,
         late=row["late"] is not None,
         doomed=row["doom"] is not None,
+        retries=often,
+        retried_ms=tuple(times),
     )
 
 

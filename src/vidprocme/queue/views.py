@@ -113,6 +113,8 @@ class JobView:
     doomed: bool = (
         False  # a task failed without which there is no result: the others were cancelled, or are told to stop
     )
+    retries: int = 0  # how often somebody asked to try it again
+    retried_ms: tuple[int, ...] = ()  # when, oldest first: the last fifty of these
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
 -- KEYS[1] is the prefix; it holds the one hash tag, so all keys built from it live in one Cluster slot. What bounds each of them is
 -- in docs/architecture.md ("Where things live"), and held by tests/queue/test_bounds.py:
 --   <p>job:<job>      hash    job (wire JSON), submitted, ended (ms), cancel, doom, live (tasks not ended, and one more while it is
---                             being retried), again (ms: being retried), n.<state>, uri, mtime, key,
+--                             being retried), again (ms: being retried),
+--                             retried ("<how often> <ms of each>": when a person asked for it, the last fifty), n.<state>, uri, mtime, key,
 --                             rest (things of it that are put off, see _steps.lua), call, bin (where a person moved it), used (jobs that reuse its frames), going (ms: being forgotten),
 --                             late (ms: found past its deadline), deadline (ms, in place of its text's, since a repeated wish said so; 0: it has
 --                             none any more, for it was retried after it)

@@ -6,6 +6,7 @@
 -- Reply: {1, how many tasks are tried again}; {2, the same} call again for the rest; {-1, 0} there is no such job. In a job that is
 --   being stopped those that run count, too: their attempts were told to stop, and end as if they were handed back.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
+local RETRIES_KEPT = 50
 local job, name = ARGV[1], 't:' .. ARGV[1]
 local key = P .. 'job:' .. job
 local before = answered(ARGV[4])
@@ -24,10 +25,14 @@ if ARGV[2] == '' then
   place(P .. 'ended:succeeded', job)
   place(P .. 'ended:failed', job)
   place(P .. 'active', job, call('ZSCORE', P .. 'jobs', job))
-  local got, given = call('HMGET', key, 'deadline', 'job'), tonumber(ARGV[3])
+  local got, given = call('HMGET', key, 'deadline', 'job', 'retried'), tonumber(ARGV[3])
   local deadline = given or tonumber(got[1]) or deadline_of(got[2])
   if given or (deadline > 0 and deadline <= NOW) then set_deadline(job, given or 0)
   elseif deadline > 0 then place(P .. 'deadlines', job, whole(deadline)) end
+  local often, times = string.match(got[3] or '0', '^(%d+)(.*)$')
+  times = times .. ' ' .. NOW_WORD
+  if select(2, string.gsub(times, ' ', '')) > RETRIES_KEPT then times = string.match(times, '^ %d+(.*)$') end
+  call('HSET', key, 'retried', whole(tonumber(often) + 1) .. times)
   emit('job.retried', job, nil, {tasks = fresh})
   if call('HSET', key, 'again', NOW_WORD) == 1 then bump(owner, 'live', 1) end
   put_off(job, name, 0, 1) -- one that goes on already begins anew: what failed again meanwhile is fresh, too
