@@ -81,7 +81,7 @@ def _deliverer(desk: Desk) -> Deliverer:
 
     return Deliverer(
         desk.records(delivering.WEBHOOKS, Webhook),
-        desk.records(delivering.MESSAGES, Message),
+        desk.outbox(delivering.MESSAGES, Message),
         desk.records(delivering.CURSORS, str),
         desk.journal(delivering.TRIES, Tried),
         send,
