@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import httpx
 
-from vidprocme.core.ids import JobId, VideoId, task_id, video_id
+from vidprocme.core.ids import JobId, VideoId, task_id
 from vidprocme.core.job import Artifact, Job, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.media import MediaInfo, RenditionFile, VideoStream
 from vidprocme.core.resources import Resources
@@ -51,10 +51,11 @@ def shelve(
     content: str = "1",
     tenant: str = "default",
     heights: Sequence[int] = (360,),
+    job_id: str = "",
 ) -> VideoId:
     """A picture each second; `words`: their captions. Returns when everything is published."""
     job = Job(
-        JobId(f"job_{content}"),
+        JobId(job_id or f"job_{content}"),
         Source("blob:x", name, hashlib.sha256(content.encode()).hexdigest(), 1000),
         replace(Recipe(), model="demo"),
         tenant=tenant,
@@ -87,7 +88,7 @@ def shelve(
     for task in tasks:
         result, manifest = outcomes[task.stage]
         settle(house, task, Outcome(OutcomeKind.OK, dict(result), manifest))
-    return video_id(job.source.sha256)
+    return job.video
 
 
 def settle(house: House, task: Task, outcome: Outcome) -> None:

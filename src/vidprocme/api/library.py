@@ -126,15 +126,6 @@ def delete_video(video_id: str, request: Request, desk: AtDesk, caller: AsCaller
     shelf = find(desk, caller, video_id)
     audit(request, "video.delete", shelf.id)
     agree(if_match, shelf.etag)
-    ours = {view.job.id for view in shelf.jobs}
-    if shelf.hidden:
-        others = desk.queue.jobs_named(desk.index.jobs_of(shelf.id))
-        if any(view.job.reuses in ours for view in others if view.job.id not in ours):
-            raise Fatal(
-                "VIDEO_IN_USE",
-                f"Another job uses the frames of video {shelf.id}.",
-                "Delete it when that job is forgotten.",
-            )
     removals_of(desk).put(shelf.id, Removal(tuple(view.job.id for view in shelf.jobs)))
     ends = time.monotonic() + END_WAIT_S
     late = False

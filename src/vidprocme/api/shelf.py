@@ -11,7 +11,7 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.base import ErrorDocument, time_text
 from vidprocme.api.schemas.videos import JobRef, RenditionDocument, VideoDocument, VideoSummary
 from vidprocme.core.errors import Fatal
-from vidprocme.core.ids import JobId, VideoId, video_id
+from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.job import TaskState
 from vidprocme.core.media import RenditionFile, seconds
 from vidprocme.dispatch.results import FrameRef, JobResult, collect, frames_of, media_document, renditions_of
@@ -35,12 +35,11 @@ def removals_of(desk: Desk) -> RecordStore[Removal]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """`jobs`: those that the caller may see, newest first; at least one."""
+    """`jobs`: newest first; at least one."""
 
     desk: Desk
     id: VideoId
     jobs: tuple[JobView, ...]
-    hidden: bool  # others have jobs of it, too
 
     @cached_property
     def note(self) -> Record[VideoNote] | None:
@@ -126,14 +125,14 @@ def find(desk: Desk, caller: Caller, video: str) -> Shelf:
     id_ = VideoId(video)
     views = desk.queue.jobs_named(desk.index.jobs_of(id_))
     if not views:  # just submitted: the index hears of it in a moment
-        views = tuple(view for view in desk.queue.jobs(limit=NEWEST) if video_id(view.job.source.sha256) == id_)
+        views = tuple(view for view in desk.queue.jobs(limit=NEWEST) if view.job.video == id_)
     seen = tuple(view for view in views if caller.sees(view.job.tenant))
     gone = removals_of(desk).get(video) if seen else None
     if gone is not None:
         seen = tuple(view for view in seen if view.job.id not in gone.doc.jobs)
     if not seen:
         raise Fatal("VIDEO_UNKNOWN", f"There is no video {video[:100]}.", "GET /v1/videos lists those there are.")
-    return Shelf(desk, id_, seen, hidden=len(seen) < len(views))
+    return Shelf(desk, id_, seen)
 
 
 def document(shelf: Shelf) -> VideoDocument:

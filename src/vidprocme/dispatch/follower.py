@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId, VideoId, video_id
+from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
@@ -207,7 +207,7 @@ def record_of(result: JobResult) -> VideoRecord:
     """A job's result as the catalog shows it."""
     view, media = result.view, result.media
     return VideoRecord(
-        id=video_id(view.job.source.sha256),
+        id=view.job.video,
         job=view.job.id,
         name=view.job.source.name,
         state=view.state.value,
@@ -261,7 +261,7 @@ def _new_of(index: SearchIndex, results: Sequence[JobResult]) -> dict[JobId, Job
     """Without those whose video is shown by another job, or is another's of these too: which one it shows is not said by this."""
     once: dict[VideoId, JobResult | None] = {}
     for result in results:
-        id_ = video_id(result.view.job.source.sha256)
+        id_ = result.view.job.video
         there = index.video(id_)
         fits = id_ not in once and (there is None or there.job == result.view.job.id)
         once[id_] = result if fits else None
@@ -297,7 +297,7 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
         return
     result = collect(queue, blobs, job)
     captions, older = result.captions, (job, result.view.submitted_ms)
-    there = index.video(video_id(result.view.job.source.sha256))
+    there = index.video(result.view.job.video)
     if there is not None and there.job != job and _newer(there, result) and not _is_gone(queue, there.job):
         # Of several jobs of one video the newest is shown, in whatever order they end; an older one's captions serve
         # until it has its own.
