@@ -190,7 +190,7 @@ def test_what_is_another_tenants_is_not_there(house: House, tmp_path: Path) -> N
     with serving(app) as client, serving(create_app(house)) as all_:
         listed(all_, 1)
         assert client.get("/v1/videos").json() == {"items": [], "next_cursor": None, "total_estimate": 0}
-        for path in ("", "/stream", "/poster", "/frames", "/frames/0.jpg", "/captions"):
+        for path in ("", "/stream", "/poster", "/frames", "/frames/0.jpg", "/still?at=0", "/captions"):
             assert_problem(client.get(f"/v1/videos/{theirs}{path}"), 404, "VIDEO_UNKNOWN")
         for method, path, body in (("PATCH", "", {}), ("DELETE", "", None), ("POST", "/redescribe", {"model": "demo"})):
             answer = client.request(method, f"/v1/videos/{theirs}{path}", json=body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,6 +68,23 @@ class Shelf:
     def frames(self) -> tuple[FrameRef, ...]:
         """Of the newest job that has any."""
         return next(filter(None, (frames_of(self.desk.queue, view) for view in self._looked_at)), ())
+
+    def still(self, at_s: float) -> FrameRef | None:
+        """The frame of this time, of the newest job that kept it: words are shown that an older job found in its own frames. Else
+        what `frames` have on the screen then. None: there are none.
+
+        Args:
+            at_s: a time as the API tells it.
+        """
+        shown = None
+        for view in self._looked_at:
+            found = frames_of(self.desk.queue, view)
+            last = bisect_right(found, at_s, key=lambda frame: seconds(frame.time)) - 1
+            if last >= 0 and seconds(found[last].time) == at_s:
+                return found[last]
+            if found and shown is None:
+                shown = found[max(last, 0)]
+        return shown
 
     @cached_property
     def renditions(self) -> tuple[JobId, tuple[RenditionFile, ...]]:

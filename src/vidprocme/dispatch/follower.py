@@ -10,7 +10,6 @@ import fcntl
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -228,10 +227,6 @@ def record_of(result: JobResult) -> VideoRecord:
     )
 
 
-def _times(result: JobResult) -> tuple[Fraction, ...]:
-    return tuple(frame.time for frame in result.frames)
-
-
 def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
     """The jobs that changed, each once, in order; a describe or index that ended shows its captions at once."""
     telling = [
@@ -303,7 +298,7 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
         # until it has its own.
         result = collect(queue, blobs, there.job)
         captions = result.captions or captions
-    index.project(record_of(result), captions or None, event_id, older, _times(result))
+    index.project(record_of(result), captions or None, event_id, older)
 
 
 def forget_gone(queue: Queue, index: SearchIndex, blobs: Blobs) -> int:
@@ -322,7 +317,7 @@ def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id
     while (other := index.other_job(job)) is not None:
         if queue.job(other) is not None:
             result = collect(queue, blobs, other)
-            index.project(record_of(result), result.captions, event_id, frames=_times(result))
+            index.project(record_of(result), result.captions, event_id)
             break
         index.forget_job(other)
     index.forget_job(job)
