@@ -138,14 +138,9 @@ def test_a_moment_shows_its_own_frame_whatever_a_newer_job_kept(
     for word, picture in zip(words, pictures, strict=True):
         (hit,) = client.get("/v1/search", params={"q": word}).json()["items"]
         assert client.get(hit["frame_url"]).content == picture
-    for at_s, picture in (
-        (-1, 40),
-        (0.2, 40),
-        (0.499999, 40),
-        (0.5, 80),
-        (99, 80),
-    ):  # no moment's: as the newest job has it
-        assert client.get(f"{url}/still", params={"at": at_s}).content == jpeg(picture)
+    # No moment's: as the newest job has it.
+    for at_s, light in ((-1, 40), (0.2, 40), (0.499999, 40), (0.5, 80), (99, 80)):
+        assert client.get(f"{url}/still", params={"at": at_s}).content == jpeg(light)
     small = client.get(f"{url}/still", params={"at": 0, "width": 160})
     assert decoded(small.content).width == 160
     assert_problem(client.get(f"{url}/still"), 422, "REQUEST_INVALID")
