@@ -41,7 +41,6 @@ STATUS: Mapping[str, int] = {
     "FRAME_UNKNOWN": 404,
     "FRAMES_NONE": 404,
     "JOB_ENDED": 409,
-    "VIDEO_IN_USE": 409,
     "NO_FRAMES_KEPT": 409,
     "JOB_UNFINISHED": 409,
     "NOTHING_TO_RETRY": 409,

@@ -25,7 +25,7 @@ from typing import Any
 
 from vidprocme.core import wire
 from vidprocme.core.errors import ErrorInfo, Fatal
-from vidprocme.core.ids import ulid
+from vidprocme.core.ids import VideoId, ulid, video_id
 from vidprocme.library.blobs import SYNC_BYTES, disk_errors, flush_range, hash_file
 
 UNKNOWN = -1  # size of what somebody else's server sends and has not told
@@ -72,6 +72,11 @@ class Arrival:
     created: bool = False
     ended_ms: int = 0
     error: ErrorInfo | None = None
+
+    @property
+    def video(self) -> VideoId | None:
+        """What it is, from when it is whole."""
+        return video_id(self.content, self.tenant) if self.content else None
 
 
 class Held:
