@@ -60,7 +60,7 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
         return answer
     operations: Operations = request.app.state.operations
     # All that matched: the table may be a moment behind, and the verb itself knows best.
-    id_ = operations.start(wish.action, bin_, ids, caller.tenant)
+    id_ = operations.start(wish.action, bin_, ids, len(ids), caller.tenant)
     audit(request, f"jobs.{wish.action}", id_, matched=len(ids), able=able)
     response.headers["Location"] = f"/v1/operations/{id_}"
     return answer.model_copy(update={"operation": id_})
@@ -69,6 +69,7 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
 @router.get("/v1/operations", responses=documented(422, 503))
 def list_operations(
     caller: AsCaller,
+    desk: AtDesk,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=400)] = None,
@@ -80,23 +81,23 @@ def list_operations(
     if cursor:
         after = key_of(cursor, "newest", int, str)
         found = [one for one in found if (one.doc.created_ms, one.id) < after]
-    more = len(found) > limit
+    more, now_ms = len(found) > limit, desk.queue.now_ms()
     page = found[:limit]
     return OperationList(
-        items=[_document(one) for one in page],
+        items=[_document(one, now_ms) for one in page],
         next_cursor=cursor_of("newest", page[-1].doc.created_ms, page[-1].id) if more else None,
     )
 
 
 @router.get("/v1/operations/{operation_id}", responses=documented(404, 422, 503))
-def show_operation(operation_id: str, request: Request, caller: AsCaller) -> OperationDocument:
+def show_operation(operation_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> OperationDocument:
     operations: Operations = request.app.state.operations
     found = operations.records.get(operation_id)
     if found is None or not _sees(caller, found.doc):
         raise Fatal(
             "OPERATION_UNKNOWN", f"There is no operation {operation_id[:100]}.", "GET /v1/operations lists them."
         )
-    return _document(found)
+    return _document(found, desk.queue.now_ms())
 
 
 def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
@@ -140,8 +141,8 @@ def _sees(caller: Caller, operation: Operation) -> bool:
     return caller.tenant is None or caller.tenant == operation.tenant
 
 
-def _document(record: Record[Operation]) -> OperationDocument:
-    doc = record.doc
+def _document(record: Record[Operation], now_ms: int) -> OperationDocument:
+    doc = record.doc.at(now_ms)
     return OperationDocument(
         id=record.id,
         action=Action(doc.action),

@@ -56,7 +56,7 @@ class BulkAnswer(Document):
 class OperationState(StrEnum):
     RUNNING = "running"
     DONE = "done"
-    INTERRUPTED = "interrupted"  # the server ended before it did; what was done stays
+    INTERRUPTED = "interrupted"  # its server ended or says nothing any more; what was done stays
 
 
 class OperationDocument(Document):
