@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 DOCUMENT_MOST = 64 * 1024  # bytes
 RECORDS_MOST = 10_000  # of one kind
+MORE_MOST = {"video": 100_000}  # of these kinds
 
 
 class Records(Generic[T]):
@@ -42,11 +43,12 @@ class Records(Generic[T]):
                 "Make it shorter.",
                 {"kind": self._kind, "id": id},
             )
-        answer, version = self._queue.run("put", self._kind, id, text, if_match, RECORDS_MOST)
+        most = MORE_MOST.get(self._kind, RECORDS_MOST)
+        answer, version = self._queue.run("put", self._kind, id, text, if_match, most)
         if answer == -1:
             raise Fatal(
                 "RECORD_TOO_MANY",
-                f"There are already {RECORDS_MOST} of kind {self._kind}.",
+                f"There are already {most} of kind {self._kind}.",
                 "Delete some that are not needed.",
                 {"kind": self._kind},
             )
