@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Iterator
 
@@ -9,10 +10,13 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.api.serving import serving
 from tests.api.test_job_lists import ended, made
 from tests.api.test_tus import until
+from tests.api.test_videos import assert_problem
 from vidprocme.api import operations
 from vidprocme.api.operations import KIND, Operation
+from vidprocme.api.server import create_app
 from vidprocme.core.ids import JobId
 from vidprocme.wiring import House
 
@@ -91,6 +95,26 @@ def test_its_end_is_written_down_when_the_queue_takes_it(
     assert said["state"] == "done" and said["failed"] > 0
     assert said["done"] + said["failed"] == MANY
     assert said["errors"][0]["code"] and said["errors"][0]["evidence"]["job"]
+
+
+def test_no_jobs_are_picked_from_a_list_that_is_not_there_yet(house: House) -> None:
+    """Another process of this machine is making it: nothing fits yet, and that would be answered as done."""
+    jobs = [made(house, f"{n}.mp4", n).id for n in range(1, 6)]
+    house.follower_lock.parent.mkdir(parents=True, exist_ok=True)
+    with house.follower_lock.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with serving(create_app(house)) as client:
+            assert client.get("/v1/jobs").json()["as_of"] is None
+            wishes: list[dict[str, object]] = [{"filter": {}}, {"filter": {}, "dry_run": True}, {"ids": jobs}]
+            for wish in wishes:
+                answer = client.post("/v1/jobs:bulk", json={"action": "cancel", **wish})
+                assert_problem(answer, 503, "LIST_NOT_READY")
+                assert int(answer.headers["retry-after"]) > 0
+            assert client.get("/v1/operations").json()["items"] == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            until(lambda: client.get("/v1/jobs").json()["as_of"] is not None)
+            answer = client.post("/v1/jobs:bulk", json={"action": "cancel", "filter": {}})
+            assert answer.json()["matched"] == 5 and answer.json()["as_of"]
 
 
 def test_one_whose_server_says_nothing_is_interrupted(client: httpx.Client, house: House) -> None:

@@ -24,7 +24,7 @@ from vidprocme.api.schemas.bulk import (
     OperationList,
     OperationState,
 )
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.library.base import JobRow, JobSort, Key
@@ -34,6 +34,7 @@ router = APIRouter(dependencies=[needs(Scope.READ)])
 
 SAMPLE = 20
 PAGE = 1000
+NOT_READY_S = 5
 UNFINISHED = frozenset({"queued", "running"})
 BROKEN = frozenset({"failed", "cancelled"})
 
@@ -48,13 +49,14 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
     """Cancel, retry, move or drop the jobs with these ids, or all that fit a filter now. It goes on in the background; of those
     that are named, others may be changed by then: what cannot be done any more is counted as unchanged."""
     bin_ = _target(wish)
+    fresh = _fresh(desk, wish)
     ids, able, sample = list[JobId](), 0, list[str]()
     for row in _rows(desk, caller, wish):
         ids.append(row.id)
         if _able(wish.action, bin_, row):
             able += 1
             sample += [row.id] if able <= SAMPLE else []
-    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None)
+    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None, as_of=fresh)
     if wish.dry_run:
         response.status_code = 200
         return answer
@@ -100,11 +102,27 @@ def show_operation(operation_id: str, request: Request, desk: AtDesk, caller: As
     return _document(found, desk.queue.now_ms())
 
 
-def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
-    """Read in pages: a house may have very many."""
+def _fresh(desk: Desk, wish: BulkWish) -> str:
+    """What has happened until then is known to the list of jobs.
+
+    Raises:
+        BadWish: JOBS_UNCLEAR; Retryable: LIST_NOT_READY, what fits would be a part of what does, or nothing.
+    """
     if (wish.ids is None) == (wish.filter is None):
         raise BadWish("JOBS_UNCLEAR", "Give either `ids` or `filter`.", "An empty filter, {}, means all jobs.")
-    as_of(desk)
+    fresh = as_of(desk)
+    if fresh is None:
+        raise Retryable(
+            "LIST_NOT_READY",
+            "The list of jobs is being made: which jobs fit cannot be said yet.",
+            "Ask again in some seconds; GET /v1/jobs has an `as_of` as soon as it is there.",
+            {"wait_s": NOT_READY_S},
+        )
+    return fresh
+
+
+def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
+    """Read in pages: a house may have very many."""
     if wish.ids is not None:
         found = desk.index.job_rows([JobId(id_) for id_ in wish.ids])
         yield from (row for row in found.values() if caller.sees(row.tenant))

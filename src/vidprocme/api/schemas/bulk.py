@@ -45,12 +45,14 @@ class BulkWish(Wish):
 
 
 class BulkAnswer(Document):
-    """`matched`: jobs that fit; `able`: of these, those the action can be done to. `operation`: null after a dry run."""
+    """`matched`: jobs that fit, by what was true at `as_of`; `able`: of these, those the action can be done to. `operation`: null
+    after a dry run."""
 
     matched: int
     able: int
     sample: list[str]
     operation: str | None
+    as_of: str
 
 
 class OperationState(StrEnum):
