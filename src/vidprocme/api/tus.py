@@ -67,8 +67,8 @@ async def show_upload_protocol(arriving: AtArriving) -> Response:
         "Tus-Extension": EXTENSIONS,
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
-    if arriving.most_bytes:
-        headers["Tus-Max-Size"] = str(arriving.most_bytes)
+    if arriving.desk.admission.most_bytes:
+        headers["Tus-Max-Size"] = str(arriving.desk.admission.most_bytes)
     return Response(status_code=204, headers=headers)
 
 

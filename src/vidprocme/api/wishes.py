@@ -21,7 +21,6 @@ from vidprocme.library.arrivals import Arrival, new_id
 from vidprocme.library.notes import VideoNote
 from vidprocme.queue.kept import NEW
 
-GB = 10**9
 NOTE_MOST = 16_000
 NOTE_TRIES = 10
 LOG = logging.getLogger("vidprocme.api.uploads")
@@ -150,15 +149,6 @@ def tenant_of(caller: Caller, asked: str) -> str:
         BadWish: TENANT_NOT_YOURS.
     """
     return caller.for_tenant(asked or caller.tenant or DEFAULT_TENANT)
-
-
-def too_large(size: int, most: int) -> BadWish:
-    return BadWish(
-        "UPLOAD_TOO_LARGE",
-        f"{size / GB:.1f} GB are more than one upload may have here ({most / GB:g} GB).",
-        "Send a smaller file, or let the limit be raised (VIDPROCME_UPLOAD_MAX_GB).",
-        {"upload_bytes": size, "most_bytes": most},
-    )
 
 
 def now_ms() -> int:

@@ -154,15 +154,27 @@ class Arrivals:
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
-    def create(self, arrival: Arrival, admit: Callable[[Sequence[Arrival]], None]) -> None:
-        """Begin an upload. `admit` is shown all there are and may refuse it; nobody else begins one meanwhile."""
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[list[Arrival]]:
+        """All there are, while nobody else begins one or grows beyond what it was granted."""
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / "create.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                admit(self.all())
-                self.save(arrival)
-        if not arrival.path:
+                yield self.all()
+
+    def create(self, arrival: Arrival, admit: Callable[[Sequence[Arrival]], object], whole: Path | None = None) -> None:
+        """Begin an upload. `admit` is shown all there are and may refuse it; nobody else begins one meanwhile.
+
+        Args:
+            whole: a file with all its bytes, ours to give away: afterwards it is gone from there.
+        """
+        with self.alone() as others:
+            admit(others)
+            if whole is not None:
+                whole.replace(self.part(arrival.id))
+            self.save(arrival)
+        if not arrival.path and whole is None:
             part = Part(self.part(arrival.id), hashlib.sha256())
             self.put_away(arrival.id, part)
 
@@ -193,6 +205,11 @@ class Arrivals:
                 Path(file.name).unlink(missing_ok=True)
                 raise
             _sync_folder(self.folder)
+
+    def touch(self, id_: str) -> None:
+        """It waits for us, not for its sender: it does not expire meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._json(id_))
 
     def forget(self, id_: str) -> None:
         """The caller holds it."""
