@@ -28,6 +28,11 @@ const PIECE = 32 * 1024 * 1024; // of one request: what proxies let through
 const AT_ONCE = 3;
 const RETRIES_MS = [0, 1000, 3000, 5000, 10_000, 10_000, 20_000, 20_000, 30_000, 30_000];
 
+/** Whether what the server answers can be mended by asking how far it is: 0, nobody answered; 408, nothing came for a while; 507 is a
+ * full disk. */
+export const goesOn = (status: number): boolean =>
+  status === 0 || [408, 409, 423, 429].includes(status) || (status >= 500 && status !== 507);
+
 interface Running {
   item: Item;
   file: File;
@@ -152,9 +157,8 @@ class Uploads {
       onProgress: (sent) => this.sent(one, sent),
       onShouldRetry: (error) => {
         const status = error.originalResponse?.getStatus() ?? 0;
-        const again = status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
-        if (again && status !== 507) this.change(one, { state: "lost", bytesPerS: 0 });
-        return again && status !== 507;
+        if (goesOn(status)) this.change(one, { state: "lost", bytesPerS: 0 });
+        return goesOn(status);
       },
       onAfterResponse: (_request, response) => {
         const job = response.getHeader("Vidprocme-Job");
