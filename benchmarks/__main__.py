@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, cancel, fairness, kills, lists, pipeline, queue, scale, soak, upload
+from benchmarks import api, cancel, fairness, kills, lists, pipeline, queue, scale, soak, upload, web
 
 BENCHMARKS = {
     "api": api.main,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "cancel": cancel.main,
     "fairness": fairness.main,
     "upload": upload.main,
+    "web": web.main,
 }
 
 

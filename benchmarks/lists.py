@@ -103,18 +103,18 @@ def main(argv: Sequence[str]) -> int:
 
 def _measured(options: argparse.Namespace, house: House, services: Services, port: int) -> dict[str, object]:
     house.queue.pause(Bin.BULK)
-    _seed(house, 200)
+    seed(house, 200)
     services.start()
     until(lambda: asyncio.run(_status(port, "/readyz")) == 200, "the server", 60)
-    until(lambda: _follows(house), "the follower", 60)
-    _describe(house, 200)
+    until(lambda: follows(house), "the follower", 60)
+    describe(house, 200)
     idle = asyncio.run(_ask_all(port, options, options.seconds / 4))
     began_s = time.monotonic()
-    _seed(house, options.jobs, first=200)
+    seed(house, options.jobs, first=200)
     put_s = time.monotonic() - began_s
-    until(lambda: _follows(house), "the follower", 1200)
+    until(lambda: follows(house), "the follower", 1200)
     followed_s = time.monotonic() - began_s
-    _describe(house, options.jobs, first=200)
+    describe(house, options.jobs, first=200)
     _say(f"{options.jobs} jobs put in within {put_s:.0f} s, all in the lists after {followed_s:.0f} s")
     over, lags = threading.Event(), list[float]()
     writers = [
@@ -140,27 +140,27 @@ def _measured(options: argparse.Namespace, house: House, services: Services, por
     }
 
 
-def _follows(house: House) -> bool:
+def follows(house: House) -> bool:
     with contextlib.closing(house.open_index()) as index:
         newest = house.queue.newest_event()
         return index.last_job_event() == newest and index.last_event() == newest
 
 
 # -- what there is ------------------------------------------------------------------------------------------------------
-def _seed(house: House, count: int, first: int = 0) -> None:
+def seed(house: House, count: int, first: int = 0) -> None:
     """Jobs as clients submit them."""
     for at in range(first, count, BATCH):
-        jobs = [_job(number) for number in range(at, min(count, at + BATCH))]
-        house.queue.submit_many([NewJob(job, [_task(job)]) for job in jobs])
+        jobs = [job_of(number) for number in range(at, min(count, at + BATCH))]
+        house.queue.submit_many([NewJob(job, [task_of(job)]) for job in jobs])
         for job in jobs[::CANCELLED]:
             house.queue.cancel(job.id)
 
 
-def _describe(house: House, count: int, first: int = 0) -> None:
+def describe(house: House, count: int, first: int = 0) -> None:
     """What the index would say of their videos after a pipeline has run, written by its own functions."""
     notes = house.records(VIDEO_NOTES, VideoNote)
     with contextlib.closing(house.open_index()) as index:
-        for number, job in enumerate(_job(number) for number in range(first, count)):
+        for number, job in enumerate(job_of(number) for number in range(first, count)):
             rng = random.Random(number)
             said = [
                 Caption(Fraction(n), Fraction(n + 1), " ".join(rng.sample(WORDS, 3)), Fraction(n), "demo")
@@ -187,7 +187,7 @@ def _describe(house: House, count: int, first: int = 0) -> None:
                 index.note(id_, Note(note.title, note.tags))
 
 
-def _job(number: int, name: str = "clip") -> Job:
+def job_of(number: int, name: str = "clip") -> Job:
     source = Source(
         f"file:///{name}-{number}.mp4",
         f"{name}-{number}.mp4",
@@ -198,7 +198,7 @@ def _job(number: int, name: str = "clip") -> Job:
     return Job(JobId(f"job_{name}{number:08d}"), source, Recipe(), Bin.BULK, tenant, 1_700_000_000_000 + number * 1000)
 
 
-def _task(job: Job) -> Task:
+def task_of(job: Job) -> Task:
     return Task(task_id(job.id, Stage.PROBE, 0), job.id, Stage.PROBE, 0, {}, NEEDS, bin=job.bin, tenant=job.tenant)
 
 
@@ -206,8 +206,8 @@ def _write(house: House, per_s: int, over: threading.Event) -> None:
     """Three events a job: submitted, ready, cancelled."""
     began_s = time.monotonic()
     for number in range(1_000_000):
-        job = _job(number, "late")
-        house.queue.submit(job, [_task(job)])
+        job = job_of(number, "late")
+        house.queue.submit(job, [task_of(job)])
         house.queue.cancel(job.id)
         if over.wait(max(0.0, began_s + 3 * (number + 1) / per_s - time.monotonic())):
             return
@@ -238,7 +238,9 @@ async def _client(port: int, seed: int, until_s: float, took: dict[str, list[flo
         if time.monotonic() > until_s:
             break
         number = rng.randrange(200)
-        path = ROUTES[name].format(**cursors, number=rng.randrange(count), word=rng.choice(WORDS), job=_job(number).id)
+        path = ROUTES[name].format(
+            **cursors, number=rng.randrange(count), word=rng.choice(WORDS), job=job_of(number).id
+        )
         path = path.removesuffix("&cursor=")
         began_s = time.perf_counter()
         status, body = await _get(reader, writer, path)
@@ -269,7 +271,7 @@ async def _bulk(port: int) -> tuple[float, list[float]]:
     others = await asyncio.open_connection("127.0.0.1", port)
     while not answer.done():
         asked_s = time.perf_counter()
-        await _get(*others, f"/v1/jobs/{_job(1).id}")
+        await _get(*others, f"/v1/jobs/{job_of(1).id}")
         beside.append((time.perf_counter() - asked_s) * 1000)
     status, said = await answer
     if status != 200:

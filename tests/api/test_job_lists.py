@@ -76,6 +76,16 @@ def test_a_filter_finds_what_it_says(client: httpx.Client, jobs: list[JobId], qu
     assert found["as_of"] is not None and found["next_cursor"] is None
 
 
+def test_some_are_asked_for_by_their_ids(client: httpx.Client, jobs: list[JobId]) -> None:
+    named = f"id={jobs[3]}&id={jobs[2]}&id=job_nowhere"
+    found = client.get(f"/v1/jobs?sort=created_at&{named}").json()
+    assert [item["id"] for item in found["items"]] == [jobs[2], jobs[3]]
+    assert found["total_estimate"] == 2
+    assert [item["id"] for item in client.get(f"/v1/jobs?{named}&tenant=farm").json()["items"]] == [jobs[2]]
+    assert client.get("/v1/jobs?id=job_nowhere").json()["items"] == []
+    assert_problem(client.get("/v1/jobs?" + "id=job_1&" * 101), 422, "REQUEST_INVALID")
+
+
 def test_counts_are_of_the_filter_without_its_states(client: httpx.Client, jobs: list[JobId]) -> None:
     found = client.get("/v1/jobs?state=failed&bin=normal").json()
     assert found["counts"] == {"queued": 2, "running": 0, "succeeded": 0, "failed": 1, "cancelled": 1, "dead": 0}

@@ -45,6 +45,7 @@ class JobQuery(JobFilter):
     )
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: str | None = Field(default=None, max_length=4000)
+    id: list[str] = Field(default=[], max_length=100, description="these jobs; those that are not there are left out")
 
 
 @router.get("/v1/jobs", responses=documented(422, 503))
@@ -55,7 +56,7 @@ def list_jobs(desk: AtDesk, caller: AsCaller, query: Annotated[JobQuery, Query()
     another state. What is forgotten meanwhile is left out. Counts are those of `as_of`.
     """
     fresh = as_of(desk)
-    want = want_of(query, caller, desk.queue.now_ms())
+    want = replace(want_of(query, caller, desk.queue.now_ms()), ids=frozenset(query.id))
     sort, descending = JobSort(query.sort.lstrip("-")), query.sort.startswith("-")
     after = key_of(query.cursor, query.sort, str if sort is JobSort.NAME else int, str) if query.cursor else None
     rows = desk.index.jobs(want, sort, descending=descending, after=cast("Key | None", after), limit=query.limit + 1)

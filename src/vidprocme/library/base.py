@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +53,14 @@ class Blobs(Protocol):
         Raises:
             Retryable: BLOB_MISSING, no such blob (here, now).
         """
+        ...
+
+    def size(self, sha256: str) -> int:
+        """Bytes of a blob. Raises as `read`."""
+        ...
+
+    def pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        """Its bytes from `start` up to `end` (that one not), piece by piece. Raises as `read`, at the first piece."""
         ...
 
     def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:

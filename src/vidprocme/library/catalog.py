@@ -167,6 +167,7 @@ def _where(want: JobWant) -> tuple[list[str], list[object]]:
         ("stage", want.stages),
         ("code", want.codes),
         ("video", want.videos),
+        ("job", want.ids),
     ):
         if values:
             where.append(any_of(column, values))

@@ -48,6 +48,7 @@ class JobWant:
     stages: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
     videos: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
     name: str = ""
