@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from tests.api.test_alerts import until, watched
 from tests.cli.things import fail, submit
 from vidprocme.config import Settings
 from vidprocme.dispatch import delivering
+from vidprocme.queue import outbox
+from vidprocme.queue.kept import Record
 from vidprocme.wiring import House
 
 
@@ -77,13 +80,13 @@ def test_what_did_not_arrive_is_sent_again_also_by_the_next_server(
         tries = until(lambda: deliveries(client, id_, 2))
         assert [one["attempt"] for one in tries] == [2, 1] and tries[0]["error"] == "It answered 500."
         assert client.get(f"/v1/webhooks/{id_}").json()["failing_since"]
-    store = house.records(delivering.MESSAGES, delivering.Message)
-    (left,) = store.list()
-    store.put(left.id, replace(left.doc, next_ms=0))
+    (left,) = messages(house)
+    box = house.outbox(delivering.MESSAGES, delivering.Message)
+    box.put(left.id, replace(left.doc, next_ms=0), id_, 0)
     receiver.status = 200
     with watched(house) as client:
         assert receiver.wait(3)[2][0]["webhook-id"] == receiver.came[0][0]["webhook-id"]
-        until(lambda: not store.list())
+        until(lambda: not messages(house))
         assert client.get(f"/v1/webhooks/{id_}").json()["failing_since"] is None
 
 
@@ -104,7 +107,7 @@ def test_who_is_gone_is_told_nothing_more(house: House, receiver: Receiver, tmp_
         fail(house, submit(house, tmp_path))
         receiver.wait(1)
         until(lambda: client.get(f"/v1/webhooks/{id_}").json()["enabled"] is False)
-        until(lambda: not house.records(delivering.MESSAGES, delivering.Message).list())
+        until(lambda: not messages(house))
 
 
 def test_a_test_says_what_became_of_it(house: House, receiver: Receiver) -> None:
@@ -140,6 +143,10 @@ def test_what_is_asked_wrongly_is_said(house: House) -> None:
         assert wrong.json()["code"] == "EVENT_UNKNOWN"
 
 
+def messages(house: House) -> tuple[Record[delivering.Message], ...]:
+    return house.records(delivering.MESSAGES, delivering.Message).list()
+
+
 def followed(house: House) -> None:
     """The watch has begun to follow the diary: from here on what happens is told."""
     newest = house.queue.newest_event() or "0"
@@ -147,8 +154,8 @@ def followed(house: House) -> None:
     until(lambda: (found := cursors.get(delivering.WEBHOOKS)) is not None and found.doc == newest)
 
 
-def deliveries(client: httpx.Client, id_: str, count: int) -> list[dict[str, str]]:
-    items: list[dict[str, str]] = client.get(f"/v1/webhooks/{id_}/deliveries").json()["items"]
+def deliveries(client: httpx.Client, id_: str, count: int) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.get(f"/v1/webhooks/{id_}/deliveries").json()["items"]
     return items if len(items) >= count else []
 
 
@@ -173,10 +180,29 @@ def test_a_tenants_webhook_hears_of_its_own_jobs_alone(house: House, receiver: R
         assert len([one for one in told if one["type"] == "alert.opened"]) == 1
 
 
+def test_a_delivery_changes_no_etag_and_nothing_is_sent_again_to_one_that_is_off(
+    house: House, receiver: Receiver
+) -> None:
+    with watched(house) as client:
+        hook, _ = made(client, receiver, "job.failed")
+        etag = client.get(f"/v1/webhooks/{hook}").headers["etag"]
+        test = client.post(f"/v1/webhooks/{hook}/test").json()
+        assert test["status"] == 200
+        told = client.get(f"/v1/webhooks/{hook}")
+        assert (told.json()["last_status"], told.headers["etag"]) == (200, etag)
+        off = client.patch(f"/v1/webhooks/{hook}", json={"enabled": False}, headers={"if-match": etag})
+        assert off.status_code == 200 and off.json()["last_status"] == 200
+
+        (sent,) = deliveries(client, hook, 1)
+        again = client.post(f"/v1/deliveries/{sent['id']}/resend")
+
+        assert (again.status_code, again.json()["code"]) == (409, "WEBHOOK_OFF")
+
+
 def test_a_dead_address_leaves_room_for_the_others(
     house: House, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "WAITING_MOST", 2)
+    monkeypatch.setattr(outbox, "LINE_MOST", 2)
     with receiving() as well, watched(house) as client:
         dead, _ = made(client, receiver, "job.failed")
         made(client, well, "job.failed")

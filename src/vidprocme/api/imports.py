@@ -140,7 +140,7 @@ def told(arriving: Arriving, arrival: Arrival) -> Accepted:
     view = arriving.desk.queue.job(arrival.job)  # type: ignore[arg-type]
     return Accepted(
         id=arrival.job,
-        video=video_id(arrival.content),
+        video=video_id(arrival.content, arrival.tenant),
         state=view.state.value if view else "queued",
         created=arrival.created,
         bin=arrival.bin,

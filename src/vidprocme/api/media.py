@@ -18,7 +18,7 @@ from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import CaptionDocument, CaptionList, FrameDocument, FrameList
 from vidprocme.api.sending import ASK_AGAIN, FOREVER, disposition, has, send_blob
-from vidprocme.api.shelf import find
+from vidprocme.api.shelf import Shelf, find
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.media import Caption, seconds
 from vidprocme.dispatch.results import FrameRef, caption_document
@@ -35,6 +35,7 @@ JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}, "description": "JPEG"},
     304: {"description": "Not changed"},
 }
+Width = Annotated[Literal["160", "320", "640"] | None, Query(description="px; as it was kept without")]
 Format = Literal["json", "jsonl", "srt", "vtt", "csv"]
 
 
@@ -85,11 +86,7 @@ def poster(video_id: str, desk: AtDesk, caller: AsCaller, request: Request) -> R
     shelf = find(desk, caller, video_id)
     frames = shelf.frames
     if not frames:
-        raise Fatal(
-            "FRAMES_NONE",
-            f"Video {shelf.id} has no frames (yet).",
-            f"GET /v1/videos/{shelf.id} says how far it is.",
-        )
+        raise _no_frames(shelf)
     tried = candidates(frames)
     key = hashlib.sha256("\n".join(f"{one.archive} {one.name}" for one in tried).encode()).hexdigest()
     return _picture(
@@ -139,7 +136,7 @@ def show_frame(
     desk: AtDesk,
     caller: AsCaller,
     request: Request,
-    width: Annotated[Literal["160", "320", "640"] | None, Query(description="px; as it was kept without")] = None,
+    width: Width = None,
 ) -> Response:
     """One frame as JPEG."""
     shelf = find(desk, caller, video_id)
@@ -149,15 +146,25 @@ def show_frame(
             f"Video {shelf.id} has {len(shelf.frames)} frames, from 0; there is no frame {n}.",
             f"GET /v1/videos/{shelf.id}/frames lists them.",
         )
-    frame = shelf.frames[n]
-    key = hashlib.sha256(f"{frame.archive} {frame.name}".encode()).hexdigest()
-    if width is None:
-        etag = f"frame-{key}"
-        told = {"ETag": f'"{etag}"', "Cache-Control": ASK_AGAIN}
-        if has(request, etag):
-            return Response(status_code=304, headers=told)
-        return Response(_jpeg(desk, frame), media_type="image/jpeg", headers=told)
-    return _picture(desk, request, f"frame-{key}-{width}", lambda: resized(_jpeg(desk, frame), int(width)))
+    return _frame(desk, request, shelf.frames[n], width)
+
+
+@router.head("/v1/videos/{video_id}/still", include_in_schema=False)
+@router.get("/v1/videos/{video_id}/still", response_class=FileResponse, responses={**documented(404, 422, 503), **JPEG})
+def still(
+    video_id: str,
+    desk: AtDesk,
+    caller: AsCaller,
+    request: Request,
+    at: Annotated[float, Query(allow_inf_nan=False, description="seconds")],
+    width: Width = None,
+) -> Response:
+    """The frame of a moment: the kept one that is on the screen then."""
+    shelf = find(desk, caller, video_id)
+    frame = shelf.still(at)
+    if frame is None:
+        raise _no_frames(shelf)
+    return _frame(desk, request, frame, width)
 
 
 @router.get(
@@ -225,6 +232,23 @@ def _clearest(pictures: Iterable[bytes]) -> bytes:
         if spread > most:
             best, most = picture, spread
     return best
+
+
+def _no_frames(shelf: Shelf) -> Fatal:
+    return Fatal(
+        "FRAMES_NONE", f"Video {shelf.id} has no frames (yet).", f"GET /v1/videos/{shelf.id} says how far it is."
+    )
+
+
+def _frame(desk: Desk, request: Request, frame: FrameRef, width: str | None) -> Response:
+    key = hashlib.sha256(f"{frame.archive} {frame.name}".encode()).hexdigest()
+    if width is None:
+        etag = f"frame-{key}"
+        told = {"ETag": f'"{etag}"', "Cache-Control": ASK_AGAIN}
+        if has(request, etag):
+            return Response(status_code=304, headers=told)
+        return Response(_jpeg(desk, frame), media_type="image/jpeg", headers=told)
+    return _picture(desk, request, f"frame-{key}-{width}", lambda: resized(_jpeg(desk, frame), int(width)))
 
 
 def _picture(desk: Desk, request: Request, etag: str, make: Callable[[], bytes]) -> Response:

@@ -54,5 +54,5 @@ def _document(hit: Hit) -> HitDocument:
         text=hit.text,
         snippet=hit.snippet,
         score=round(hit.score, 6),
-        frame_url=None if hit.frame is None else f"/v1/videos/{hit.video}/frames/{hit.frame}.jpg",
+        frame_url=f"/v1/videos/{hit.video}/still?at={seconds(hit.start)}",
     )

@@ -35,7 +35,7 @@ def accept(desk: Desk, source: Source, wish: tuple[Recipe, Whose]) -> Accepted:
     view = desk.queue.job(submission.job)
     return Accepted(
         id=submission.job,
-        video=video_id(source.sha256),
+        video=video_id(source.sha256, whose["tenant"]),
         state=view.state.value if view else "queued",
         created=submission.created,
         bin=submission.bin.value,

@@ -26,7 +26,7 @@ from typing import Any
 
 from vidprocme.core import wire
 from vidprocme.core.errors import ErrorInfo, Fatal
-from vidprocme.core.ids import ulid
+from vidprocme.core.ids import VideoId, ulid, video_id
 from vidprocme.library.blobs import SYNC_BYTES, disk_errors, flush_range, hash_file
 
 UNKNOWN = -1  # size of what somebody else's server sends and has not told
@@ -76,6 +76,11 @@ class Arrival:
     created: bool = False
     ended_ms: int = 0
     error: ErrorInfo | None = None
+
+    @property
+    def video(self) -> VideoId | None:
+        """What it is, from when it is whole."""
+        return video_id(self.content, self.tenant) if self.content else None
 
 
 class Held:
@@ -268,9 +273,7 @@ class Arrivals:
     def contents(self) -> set[str]:
         """What uploads are about to make jobs of: their blobs are named by nobody else yet."""
         found = {arrival.content for arrival in self.all() if arrival.content}
-        for id_ in tuple(
-            self._unreadable
-        ):  # whatever they say of one: a newer version may be about to make a job of it
+        for id_ in tuple(self._unreadable):  # a newer version may be about to make a job of what it names
             with contextlib.suppress(OSError):
                 found |= {content.decode() for content in _CONTENT.findall(self._json(id_).read_bytes())}
         return found

@@ -35,14 +35,7 @@ class Records(Generic[T]):
         Raises:
             Fatal: RECORD_CHANGED, somebody else wrote it meanwhile; RECORD_TOO_LARGE; RECORD_TOO_MANY.
         """
-        text = wire.dumps(doc)
-        if len(text.encode()) > DOCUMENT_MOST:
-            raise Fatal(
-                "RECORD_TOO_LARGE",
-                f"This {self._kind} has {len(text.encode())} bytes; {DOCUMENT_MOST} are allowed.",
-                "Make it shorter.",
-                {"kind": self._kind, "id": id},
-            )
+        text = checked(self._kind, id, wire.dumps(doc))
         most = MORE_MOST.get(self._kind, RECORDS_MOST)
         answer, version = self._queue.run("put", self._kind, id, text, if_match, most)
         if answer == -1:
@@ -93,3 +86,18 @@ class Records(Generic[T]):
             "Read it again, and repeat your change if it still holds.",
             {"kind": self._kind, "id": id_, "etag": version},
         )
+
+
+def checked(kind: str, id_: str, text: str) -> str:
+    """
+    Raises:
+        Fatal: RECORD_TOO_LARGE.
+    """
+    if len(text.encode()) > DOCUMENT_MOST:
+        raise Fatal(
+            "RECORD_TOO_LARGE",
+            f"This {kind} has {len(text.encode())} bytes; {DOCUMENT_MOST} are allowed.",
+            "Make it shorter.",
+            {"kind": kind, "id": id_},
+        )
+    return text
