@@ -14,12 +14,13 @@ from fastapi.responses import FileResponse, Response
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.paging import cursor_of, number_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import CaptionDocument, CaptionList, FrameDocument, FrameList
 from vidprocme.api.sending import ASK_AGAIN, FOREVER, disposition, has, send_blob
 from vidprocme.api.shelf import Shelf, find
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import Fatal
 from vidprocme.core.media import Caption, seconds
 from vidprocme.dispatch.results import FrameRef, caption_document
 from vidprocme.library.export import WRITERS
@@ -102,13 +103,13 @@ def list_frames(
     from_s: Annotated[float, Query(alias="from", ge=0, allow_inf_nan=False, description="seconds")] = 0.0,
     to_s: Annotated[float | None, Query(alias="to", ge=0, allow_inf_nan=False, description="seconds")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=20)] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> FrameList:
     """The kept frames with their times and captions, those in [from, to)."""
     shelf = find(desk, caller, video_id)
     times = [float(frame.time) for frame in shelf.frames]
     first, last = bisect_left(times, from_s), len(times) if to_s is None else bisect_left(times, to_s)
-    begin = first if cursor is None else max(first, _number_of(cursor))
+    begin = first if cursor is None else max(first, number_of(cursor, "frames"))
     end = min(begin + limit, last)
     said = {caption.frame_time: caption.text for caption in shelf.captioned.captions}
     return FrameList(
@@ -121,7 +122,7 @@ def list_frames(
             )
             for n, frame in enumerate(shelf.frames[begin:end], start=begin)
         ],
-        next_cursor=str(end) if begin < end < last else None,
+        next_cursor=cursor_of("frames", end) if begin < end < last else None,
         total=max(last - first, 0),
     )
 
@@ -267,9 +268,3 @@ def _jpeg(desk: Desk, frame: FrameRef) -> bytes:
     if found is None:
         raise Fatal("FRAMES_BROKEN", f"The frame {frame.name} is not in its archive.", "Submit the video again.")
     return found
-
-
-def _number_of(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")
-    return int(cursor)

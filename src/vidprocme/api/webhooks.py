@@ -13,7 +13,7 @@ from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.idempotency import told_once
 from vidprocme.api.outbound import check_url
-from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.paging import cursor_of, line_of
 from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
@@ -153,7 +153,7 @@ def list_deliveries(
 ) -> DeliveryList:
     """What was sent there, each try by itself, newest first; about the last 10,000 of all webhooks are kept."""
     _known(desk, caller, webhook_id)
-    before = None if cursor is None else text_of(cursor, "deliveries")
+    before = None if cursor is None else line_of(cursor, "deliveries")
     found: list[Entry[Tried]] = []
     journal = desk.journal(TRIES, Tried)
     while len(found) <= limit and (lines := journal.page(PAGE, before)):
