@@ -167,3 +167,22 @@ def test_a_house_that_stays_away_is_given_up(
         Waiting(client, {job: "goat.mp4"}).until_ended()
     assert capsys.readouterr().err.count("Asked again.") == 1
     client.close()
+
+
+def test_many_jobs_are_asked_for_together(house: House, tmp_path: Path, capsys: Capsys) -> None:
+    jobs: dict[str, str] = {submit(house, tmp_path, f"goat{number}.mp4"): f"goat{number}.mp4" for number in range(130)}
+    with serving(create_app(house)) as made:
+        client = HttpClient(str(made.base_url))
+        until(lambda: len(list(client.items("/v1/jobs"))) == len(jobs))  # the list is in the follower's time
+        asked: list[str] = []
+        client._http.event_hooks["request"] = [lambda request: asked.append(request.url.path)]
+        for job in [*jobs][:-1]:
+            succeed(house, JobId(job))
+        house.control.cancel(JobId([*jobs][-1]))
+
+        well = Waiting(client, jobs).until_ended()
+
+        err = capsys.readouterr().err
+        assert not well and err.count(": succeeded") == 129 and "goat129.mp4: cancelled" in err
+        assert asked.count("/v1/jobs") <= 4 and len(asked) <= 6, asked
+        client.close()
