@@ -21,7 +21,7 @@ from vidprocme.api.alarming import alarm_of
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
-from vidprocme.api.door import Door
+from vidprocme.api.door import Door, check_doors
 from vidprocme.api.guard import Guard
 from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
@@ -104,6 +104,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     describe(app)
+    check_doors(app)
     return app
 
 
