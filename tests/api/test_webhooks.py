@@ -217,6 +217,8 @@ def test_a_dead_address_leaves_room_for_the_others(
             ]
         )
         assert len(given_up) == 3  # the other two are tried again
+        full = client.post(f"/v1/deliveries/{given_up[0]['id']}/resend")
+        assert (full.status_code, full.json()["code"]) == (409, "OUTBOX_FULL")
 
 
 def test_an_answer_that_never_ends_is_not_read(house: House) -> None:

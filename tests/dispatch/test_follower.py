@@ -130,6 +130,26 @@ def test_many_new_jobs_are_written_together_as_each_would_be_alone(
         ]
 
 
+def test_captions_stay_when_a_newer_job_goes_and_the_next_has_none(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    said, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, said, tasks)
+    mute = [new_job("ab" * 32) for _ in range(2)]
+    for job in mute:
+        queue.submit(job, first_tasks(job))
+        queue.cancel(job.id)
+    everything(queue, blobs, index)
+    found = len(index.search("goat", 99))
+    assert found and index.videos()[0].job == mute[1].id
+
+    assert queue.drop(mute[1].id)
+    everything(queue, blobs, index)
+
+    (shown,) = index.videos()
+    assert shown.job == mute[0].id and shown.captions == found and len(index.search("goat", 99)) == found
+
+
 def test_captions_are_found_before_the_job_has_ended(
     queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
 ) -> None:

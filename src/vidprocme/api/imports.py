@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -20,6 +18,7 @@ import httpx
 from vidprocme.api.access import Caller
 from vidprocme.api.admission import Room
 from vidprocme.api.arriving import Arriving
+from vidprocme.api.deadline import Deadline
 from vidprocme.api.desk import Desk
 from vidprocme.api.outbound import Allowed, check_url, client, following
 from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
@@ -30,6 +29,7 @@ from vidprocme.core.ids import video_id
 from vidprocme.core.job import Source
 from vidprocme.library.arrivals import UNKNOWN, Arrival, ArrivalState, Part, failed
 
+HEAD_S = 30.0  # until the other server has said what comes
 PAUSES_S = (1.0, 5.0)  # between tries to fetch
 CHUNK_BYTES = 1 << 20
 
@@ -213,11 +213,13 @@ def _fetch_once(desk: Desk, arrival: Arrival, stop: threading.Event) -> None:
     arrivals.give_up_bytes(arrival.id)
     end_s = time.monotonic() + 3600 * house.settings.upload_hours
     headers = {"Accept-Encoding": "identity", "User-Agent": "vidprocme"}
+    deadline = Deadline(HEAD_S, stop)
     with (
-        client(Allowed(house.settings.outbound_allow)) as asker,
+        client(Allowed(house.settings.outbound_allow), deadline=deadline) as asker,
         following(asker, arrival.url, headers) as answer,
         desk.admission.room(arrival.tenant, arrival.id) as room,
     ):
+        deadline.lift()
         if answer.status_code in (429, 500, 502, 503, 504):
             raise _Busy(f"it answers {answer.status_code}")
         if answer.status_code != 200:
@@ -237,8 +239,7 @@ def _fetch_once(desk: Desk, arrival: Arrival, stop: threading.Event) -> None:
         arrivals.save(replace(arrival, size_bytes=size))
         part = arrivals.open(arrival)
         try:
-            with _ending(answer, stop):
-                _take(answer, part, room, stop, end_s)
+            _take(answer, part, room, stop, end_s)
             part.sync()
         finally:
             arrivals.put_away(arrival.id, part)
@@ -260,32 +261,6 @@ def _take(answer: httpx.Response, part: Part, room: Room, stop: threading.Event,
         room.here = part.offset
         room.need(part.offset + len(block))
         part.write(block)
-
-
-@contextlib.contextmanager
-def _ending(answer: httpx.Response, stop: threading.Event) -> Iterator[None]:
-    """Whoever sets `stop` need not wait for a server that says nothing."""
-    stream = answer.extensions.get("network_stream")
-    line = stream.get_extra_info("socket") if stream is not None else None
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.is_set():
-            if stop.wait(0.2) and not over.is_set():
-                with contextlib.suppress(OSError):
-                    assert line is not None
-                    line.shutdown(socket.SHUT_RDWR)
-                return
-
-    thread = threading.Thread(target=watch, daemon=True)
-    if line is not None:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if line is not None:
-            thread.join()
 
 
 def _shown(url: str) -> str:

@@ -222,7 +222,7 @@ def summary(record: VideoRecord, view: JobView) -> VideoSummary:
         width_px=record.width_px,
         height_px=record.height_px,
         size_bytes=view.job.source.size_bytes,
-        captions=int(record.document.get("captions") or 0),
+        captions=record.captions,
         tags=list(record.tags),
         progress=done(view),
         poster_url=f"/v1/videos/{record.id}/poster" if record.document.get("frames") else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -11,13 +12,14 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.videos import Accepted
 from vidprocme.api.shelf import notes_of
 from vidprocme.api.uploads import safe_name
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import VideoId, video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
 from vidprocme.core.shares import tenant_named
 from vidprocme.core.when import deadline_ms
 from vidprocme.dispatch.control import Whose
 from vidprocme.library.arrivals import Arrival, new_id
+from vidprocme.library.base import Note
 from vidprocme.library.notes import VideoNote
 from vidprocme.queue.kept import NEW
 
@@ -117,6 +119,8 @@ def keep_note(desk: Desk, video: VideoId, note: VideoNote) -> None:
             return
         try:
             notes_of(desk).put(video, new, if_match=record.etag if record else NEW)
+            with contextlib.suppress(Retryable):  # else it is repeated there within half a minute
+                desk.index.note(video, Note(new.title, new.tags))
             return
         except Fatal as error:
             if error.code != "RECORD_CHANGED":

@@ -7,6 +7,7 @@ import time
 
 import click
 
+from vidprocme.cli.options import same_house
 from vidprocme.cli.words import age_text
 from vidprocme.client.base import Client, Document
 
@@ -37,7 +38,7 @@ def follow(client: Client, operation: str, done: str) -> Document:
             time.sleep(LOOKS_S[min(looks, len(LOOKS_S) - 1)])
             looks += 1
     except KeyboardInterrupt:
-        goes_on = f"It goes on. How far: vidprocme api GET /v1/operations/{operation}"
+        goes_on = f"It goes on. How far: {same_house()} api GET /v1/operations/{operation}"
         stays = "What was done stays. The same command goes on with the rest."
         click.echo(f"\n{goes_on if '://' in client.where else stays}", err=True)
         raise

@@ -91,8 +91,8 @@ def submit(
         if retry_file is not None:
             retry_file.write_text("".join(f"{name}\n" for name in run.failed))
         status = run.status
-        if wait and run.jobs:
-            ended_well = Waiting(client, run.jobs, quiet=quiet, as_json=as_json).until_ended()
+        if wait and run.begun:
+            ended_well = Waiting(client, run.begun, quiet=quiet, as_json=as_json).until_ended()
             status = status or (0 if ended_well else exits.FAILED)
         return status
 
@@ -102,7 +102,7 @@ class _Run:
 
     def __init__(self, client: Client, form: dict[str, str], *, quiet: bool, as_json: bool) -> None:
         self._client, self._form, self._quiet, self._as_json = client, form, quiet, as_json
-        self.jobs: dict[str, str] = {}  # id -> name
+        self.begun: dict[str, str] = {}  # id of a job or an import -> name
         self.failed: list[str] = []
         self._created = self._known = 0
         self._statuses: set[int] = set()
@@ -134,18 +134,18 @@ class _Run:
             return self._client.submit(one.path, self._form, bar.show)
 
     def _tell(self, one: One, accepted: Document) -> None:
-        job = str(accepted.get("id", ""))
+        id_ = str(accepted["id"])
         name = one.path.name if one.path else one.given
-        if job.startswith("job_"):
-            self.jobs[job] = name
-        self._created += bool(accepted.get("created", True))
-        self._known += not accepted.get("created", True)
+        self.begun[id_] = name
+        known = accepted.get("created") is False  # of an import nobody knows it yet: null
+        self._created += not known
+        self._known += known
         if self._as_json:
             print_json({"given": printable(one.given), **accepted})
             return
-        click.echo(job)
-        if not accepted.get("created", True) and not self._quiet:
-            click.echo(f"{printable(name)}: known already, {accepted['state']} ({job}).", err=True)
+        click.echo(id_)
+        if known and not self._quiet:
+            click.echo(f"{printable(name)}: known already, {accepted['state']} ({id_}).", err=True)
 
     def _fail(self, one: One, error: VidprocmeError) -> None:
         self.failed.append(one.given)

@@ -16,6 +16,7 @@ from pathlib import Path
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, VideoId
+from vidprocme.core.media import Caption
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
@@ -317,10 +318,22 @@ def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id
     while (other := index.other_job(job)) is not None:
         if queue.job(other) is not None:
             result = collect(queue, blobs, other)
-            index.project(record_of(result), result.captions, event_id)
+            index.project(record_of(result), _captions(queue, blobs, index, result), event_id)
             break
         index.forget_job(other)
     index.forget_job(job)
+
+
+def _captions(queue: Queue, blobs: Blobs, index: SearchIndex, newest: JobResult) -> tuple[Caption, ...]:
+    """Those of the newest job of its video that has some."""
+    if newest.captions:
+        return newest.captions
+    for older in index.jobs_of(newest.view.job.video):
+        if older != newest.view.job.id and not _is_gone(queue, older):
+            captions = collect(queue, blobs, older).captions
+            if captions:
+                return captions
+    return ()
 
 
 def _is_gone(queue: Queue, job: JobId) -> bool:
