@@ -7,10 +7,10 @@ Whoever brings a key (`Authorization: Bearer`) or a sign-in (cookie) is its hold
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
@@ -47,13 +47,13 @@ def is_public(method: str, path: str) -> bool:
     return True
 
 
-def check_doors(app: FastAPI) -> None:
-    """Every route asks who is there, or says that anybody may come in; and the door thinks the same of it.
+def check_doors(routers: Iterable[APIRouter]) -> None:
+    """Every route of these asks who is there, or says that anybody may come in; and the door thinks the same of it.
 
     Raises:
         RuntimeError: one does not, so there is no app.
     """
-    for route in app.routes:
+    for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
             calls = set(_calls(route.dependant))
             is_open = nobody_asked in calls

@@ -97,6 +97,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.arriving = arriving
     app.state.operations = operations
     install(app)
+    check_doors(room.router for room in ROOMS)
     for room in ROOMS:
         app.include_router(room.router)
     app.router.routes.append(Pages())  # the last: it takes what is nobody else's
@@ -104,7 +105,6 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.add_middleware(Door, desk=desk, network=network)
     app.add_middleware(Guard, desk=desk, hosts=hosts)
     describe(app)
-    check_doors(app)
     return app
 
 
