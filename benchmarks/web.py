@@ -31,7 +31,7 @@ from benchmarks.ground import until
 from benchmarks.running import Services, listening
 from vidprocme.api.ui import BUILT
 from vidprocme.config import load
-from vidprocme.core.ids import JobId, video_id
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.wiring import House
 
@@ -117,7 +117,7 @@ def _measured(options: argparse.Namespace, house: House, url: str) -> dict[str, 
 
 # -- first paints --------------------------------------------------------------------------------------------------------
 def _paints(browser: Browser, url: str, tries: int) -> dict[str, Any]:
-    video = video_id(lists.job_of(1).source.sha256)
+    video = lists.job_of(1).video
     pages = {"/": ".bins", "/jobs": visits.ROW, "/search": "main [data-find]", f"/videos/{video}": "main h1"}
     told = {}
     for path, selector in pages.items():

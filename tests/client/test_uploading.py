@@ -170,3 +170,31 @@ def test_one_that_paused_too_long_is_told_so_and_goes_on(
 
     assert told[0] == "UPLOAD_IDLE"
     assert_is_whole(house, accepted, clip)
+
+
+@pytest.mark.parametrize("at", [PIECE + 5, SIZE])
+def test_a_file_that_is_written_to_meanwhile_is_no_job(house: House, clip: Path, tmp_path: Path, at: int) -> None:
+    """When all of it is under way already, it is the job of what it was."""
+
+    def change() -> None:
+        with clip.open("r+b") as file:
+            file.write(b"another beginning")
+            file.seek(-9, 2)
+            file.write(b"and end" if at < SIZE else b"")
+
+    with serving(create_app(house)) as http:
+        client = HttpClient(str(http.base_url), state=tmp_path / "state")
+        once = Once(at, change)
+        if at == SIZE:  # every byte of what it was is under way already
+            accepted = client.submit(clip, {"model": "none"}, once)
+            view = house.queue.job(JobId(accepted["id"]))
+            was = hashlib.sha256(random.Random(5).randbytes(SIZE)).hexdigest()
+            assert view is not None and view.job.source.sha256 == was
+        else:
+            error = refused(lambda: client.submit(clip, {"model": "none"}, once))
+            assert error.code == "FILE_CHANGED" and house.queue.jobs() == ()
+            assert http.get("/v1/uploads").json()["items"] == []
+            accepted = client.submit(clip, {"model": "none"})
+            view = house.queue.job(JobId(accepted["id"]))
+            assert view is not None and view.job.source.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
+        client.close()

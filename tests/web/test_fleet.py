@@ -29,13 +29,16 @@ def waits(house: House, site: str) -> str:
 
 @pytest.mark.usefixtures("waits")
 def test_the_overview_says_how_it_is_and_what_waits(opens: Opens, site: str) -> None:
-    page = opens().open("/")
+    watched = opens()
+    page = watched.open("/")
     bulk = page.get_by_role("list", name="Bins").get_by_role("listitem").filter(has_text="bulk")
     expect(bulk).to_contain_text("1")
     expect(page.get_by_text("1 waiting", exact=False).first).to_be_visible()
     expect(page).to_have_title(re.compile(r"\w+.* · vidprocme$"))
 
-    # What another person does comes by the stream, without a reload.
+    # What another person does comes by the stream, without a reload and without being asked for.
+    watched.expect("ERR_FAILED")
+    page.route("**/v1/overview", lambda route: route.abort())
     with httpx.Client(base_url=site, trust_env=False) as client:
         client.patch("/v1/bins/bulk", json={"paused": True}).raise_for_status()
     page.get_by_role("button", name="Resume bulk").click()

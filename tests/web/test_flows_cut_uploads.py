@@ -79,6 +79,9 @@ class Sending:
         bar = self.line.get_by_role("progressbar")
         expect(bar).to_have_attribute("aria-valuenow", re.compile(r"^[3-6]\d$"), timeout=LONG_MS)
 
+    def percent(self) -> int:
+        return int(self.line.get_by_role("progressbar").get_attribute("aria-valuenow") or 0)
+
     def upload(self) -> dict[str, Any]:
         """The one upload that the server knows: it was never begun a second time."""
         (found,) = asked(self.url, "/v1/uploads")["items"]
@@ -95,7 +98,7 @@ class Sending:
         assert later
         assert min(later) >= kept
         upload = self.upload()
-        assert upload["video"] == video_id(hash_file(self.film)[0])
+        assert upload["video"] == video_id(hash_file(self.film)[0], "default")
         expect(self.line.get_by_role("link", name="Open")).to_have_attribute("href", f"/videos/{upload['video']}")
         assert asked(self.url, f"/v1/jobs/{upload['job']}")["state"] == "queued"
 
@@ -135,6 +138,7 @@ def test_it_is_paused_and_goes_on(sending: Sending) -> None:
     expect(sending.line.get_by_role("status")).to_have_text(re.compile(r"paused, \d+%"))
     said = sending.line.inner_text()
     kept = await_(lambda: settled(sending), "it did not stop")
+    assert kept < SIZE_BYTES * (sending.percent() + 10) / 100  # and not only at the end of what was under way
     assert axe(sending.page) == []
     assert sending.line.inner_text() == said
 

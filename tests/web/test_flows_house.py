@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Browser, expect
 
@@ -107,6 +108,15 @@ def test_rows_and_times_are_as_one_likes_them(strolls: Opens) -> None:
     expect(row).to_be_visible()
     box = row.bounding_box()
     assert box is not None and box["height"] == 32
+
+    row.get_by_role("link").click()
+    made = page.locator(".head time")
+    moment = datetime.fromisoformat(made.get_attribute("datetime") or "")
+    expect(made).to_have_text(re.compile(rf"{moment.astimezone(UTC):%H:%M:%S} UTC$"))
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_label("Times").select_option("local")
+    page.go_back()
+    expect(made).to_have_text(re.compile(rf"{moment.astimezone(UTC) + timedelta(hours=9):%H:%M:%S}$"))  # Tokyo's
 
 
 def test_a_server_that_comes_back_is_found_again(browser: Browser, house: House) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.web.conftest import DESK, PHONE, Opens, Studio, axe, overflow_px
 
@@ -144,6 +145,23 @@ def test_its_title_and_tags_are_written_and_found(visits: Opens, studio: Studio)
 
     page.goto(f"{studio.up.url}/videos?tag=harbour")
     expect(page.locator("main").get_by_role("listitem").filter(has_text="Loading dock, north")).to_be_visible()
+
+
+def test_who_opens_a_moment_while_typing_gets_there(visits: Opens, studio: Studio) -> None:
+    page = visits().open("/search?q=bright")
+    page.route("**/assets/Video-*.js", slowly)
+    moment = page.locator("main").get_by_role("link").filter(has_text="0:09")
+    expect(moment).to_be_visible()
+    page.get_by_role("searchbox").press_sequentially(" ")
+    moment.click()
+    expect(page).to_have_url(re.compile(rf"/videos/{studio.video}\?.*t=9"))
+    expect(page.get_by_role("region", name="Captions")).to_be_visible()
+
+
+def slowly(route: Route) -> None:
+    """Longer than what is typed takes to become part of the address."""
+    time.sleep(0.7)
+    route.continue_()
 
 
 def test_from_words_to_the_moment(visits: Opens, studio: Studio) -> None:

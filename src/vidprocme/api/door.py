@@ -7,6 +7,7 @@ Whoever brings a key (`Authorization: Bearer`) or a sign-in (cookie) is its hold
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -57,6 +58,7 @@ class Door:
         try:
             if "caller" not in state and not is_public(scope["method"], scope["path"]):
                 state["caller"], state["session"] = await self._who(request)
+                state["ask_again"] = partial(self._who, request, renew=False)
             answer.session = state.get("session")
             _check_origin(request, answer.session)
             answer.level = self._count(state.get("caller"), scope)
@@ -69,11 +71,11 @@ class Door:
             return
         await self._app(scope, receive, answer.send)
 
-    async def _who(self, request: Request) -> tuple[Caller, Session | None]:
+    async def _who(self, request: Request, *, renew: bool = True) -> tuple[Caller, Session | None]:
         if self._desk.house.settings.auth == "off":
             return EVERYBODY, None
         try:
-            return await run_in_threadpool(self._known, request)
+            return await run_in_threadpool(self._known, request, renew)
         except VidprocmeError as error:
             # What the process knows by itself is all that it tells while the queue is away: that, above all.
             if request.url.path == "/metrics" and error.code.startswith("QUEUE_"):
@@ -81,8 +83,11 @@ class Door:
                 return EVERYBODY, None
             raise
 
-    def _known(self, request: Request) -> tuple[Caller, Session | None]:
+    def _known(self, request: Request, renew: bool) -> tuple[Caller, Session | None]:
         """
+        Args:
+            renew: this is a request of its own, whose answer can hold a new cookie.
+
         Raises:
             BadWish: KEY_NEEDED, KEY_UNKNOWN, KEY_EXPIRED, SESSION_ENDED.
         """
@@ -94,7 +99,7 @@ class Door:
             return keys.caller(secret.strip()), None
         token = request.cookies.get(COOKIE)
         if token:
-            return self._desk.sessions.caller(token)
+            return self._desk.sessions.caller(token, renew=renew)
         raise BadWish(
             "KEY_NEEDED",
             "This server asks for a key, and none came.",

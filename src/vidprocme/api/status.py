@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from vidprocme import __version__
 from vidprocme.api.access import needs
-from vidprocme.api.desk import DISK_RESERVE_BYTES, AtDesk, Desk
+from vidprocme.api.admission import DISK_RESERVE_BYTES
+from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.core.errors import VidprocmeError

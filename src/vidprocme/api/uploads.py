@@ -6,7 +6,7 @@ import contextlib
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,6 +25,8 @@ BLOCK_BYTES = 1 << 20  # collected before it is parsed and written on a thread
 NAME_CHARACTERS = 255
 LEFT_OVER_S = 3600.0  # an unfinished upload that nobody wrote to for so long belongs to a killed server
 
+Need = Callable[[Mapping[str, str], int, int], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -37,8 +39,12 @@ class Upload:
 
 
 @contextlib.asynccontextmanager
-async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
+async def received(request: Request, folder: Path, need: Need | None = None) -> AsyncIterator[Upload]:
     """The form of this request, its file in `folder`, gone at the end unless it was moved away.
+
+    Args:
+        need: is told before more bytes are written the fields so far, how many bytes there will be and how many are there;
+            it may refuse them.
 
     Raises:
         BadWish: UPLOAD_NOT_A_FORM, UPLOAD_MALFORMED, UPLOAD_CUT, FILE_FIELD_MISSING, FILE_FIELD_TWICE, FILE_FIELD_UNKNOWN,
@@ -59,7 +65,7 @@ async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
     path = Path(file.name)
     try:
         with file:
-            form = _Form(options[b"boundary"], file)
+            form = _Form(options[b"boundary"], file, need)
             block = bytearray()
             async for piece in request.stream():
                 block += piece
@@ -85,11 +91,11 @@ def sweep(folder: Path) -> None:
 class _Form:
     """The parser's callbacks: where a part goes is decided when its headers are known."""
 
-    def __init__(self, boundary: bytes, file: IO[bytes]) -> None:
+    def __init__(self, boundary: bytes, file: IO[bytes], need: Need | None) -> None:
         self.fields: dict[str, str] = {}
         self.name = ""
         self.size_bytes = 0
-        self._file = file
+        self._file, self._need = file, need
         self._has_file = self._ended = False
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
@@ -171,6 +177,8 @@ class _Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:
+            if self._need is not None:
+                self._need(self.fields, self.size_bytes + end - start, self.size_bytes)
             self._file.write(memoryview(data)[start:end])
             self.size_bytes += end - start
             return

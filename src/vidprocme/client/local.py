@@ -51,7 +51,7 @@ class LocalClient(WebClient):
         wish = wish_of(self._desk, wished)
         size = path.stat().st_size if path.is_file() else 0
         source = self._house.source_of(path, None if on_bytes is None else lambda done: on_bytes(done, size))
-        keep_note(self._desk, video_id(source.sha256), note)
+        keep_note(self._desk, video_id(source.sha256, wish[1]["tenant"]), note)
         return accept(self._desk, source, wish).model_dump()
 
     def events(self, topics: str, after: str = "") -> Iterator[Said]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import time
@@ -15,7 +16,7 @@ from vidprocme.client.base import Document
 from vidprocme.client.patience import Patience
 from vidprocme.client.resume import Resumable, fingerprint
 from vidprocme.client.web import Refused, WebClient
-from vidprocme.core.errors import BadWish, Retryable
+from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE_BYTES = 32 << 20  # of one PATCH: what proxies let through, and what is sent again after a cut
@@ -55,6 +56,7 @@ class Uploading:
         """
         self._client, self._path, self._fields, self._on_bytes = client, path, fields, on_bytes
         self._size = _size(path)
+        self._was = _stamp(path)
         self._resumable, self._mark = resumable, fingerprint(path, fields)
         self._location = resumable.find(self._mark) if resumable else None
         self._offset: int | None = None  # None: the server has to be asked
@@ -144,9 +146,25 @@ class Uploading:
         assert self._location is not None and self._offset is not None
         while self._offset < self._size:
             headers = _piece(self._path, self._offset, min(PIECE_BYTES, self._size - self._offset))
+            self._check_same()
             content = _blocks(self._path, self._offset, int(headers["Content-Length"]), self._size, self._on_bytes)
             answer = self._client.send("PATCH", self._location, headers=headers, content=content)
             self._advance(int(answer.headers["Upload-Offset"]))
+
+    def _check_same(self) -> None:
+        """What was sent and what is about to be are of one file. Of what it is now, the checksum that goes along tells.
+
+        Raises:
+            BadWish: FILE_CHANGED; what was sent of it is taken back.
+        """
+        if _stamp(self._path) == self._was:
+            return
+        with contextlib.suppress(VidprocmeError):
+            self._client.send("DELETE", self._location or "", headers=TUS)
+        self._forget()
+        raise BadWish(
+            "FILE_CHANGED", f"{self._path.name} changed while it was sent.", "Send it again when it is whole."
+        )
 
     def _settled(self) -> Document:
         """The Accepted document of an upload that is there: what became of it."""
@@ -202,6 +220,15 @@ def _blocks(path: Path, offset: int, most: int, size: int, on_bytes: OnBytes | N
             yield block
             if on_bytes is not None:
                 on_bytes(offset + most - left, size)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Another one when the file was written to, or is another file; None: it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _size(path: Path) -> int:

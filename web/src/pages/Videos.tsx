@@ -1,5 +1,5 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Schemas } from "../api";
 import { percent, timeCode } from "../format";
 import { Button, Empty, Loaded, PageHead, State, Time } from "../parts/basic";
@@ -110,11 +110,16 @@ function Poster({ video }: { video: Schemas["VideoSummary"] }) {
 /** A field whose text becomes part of the address when somebody stops typing. */
 export function Typed({ value, label, change, wide }: { value: string; label: string; change: (value: string) => void; wide?: boolean }) {
   const [text, setText] = useState(value);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return undefined;
-    const timer = setTimeout(() => change(text), 250);
-    return () => clearTimeout(timer);
+    // Whoever is on the way to another page is not called back: the address is that page's already.
+    const page = location.pathname;
+    timer.current = setTimeout(() => {
+      if (location.pathname === page) change(text);
+    }, 250);
+    return () => clearTimeout(timer.current);
     // What `change` does follows from the text alone.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [text]);
@@ -129,7 +134,9 @@ export function Typed({ value, label, change, wide }: { value: string; label: st
       aria-label={label}
       onChange={(event) => setText(event.target.value)}
       onKeyDown={(event) => {
-        if (event.key === "Enter") change(text);
+        if (event.key !== "Enter") return;
+        clearTimeout(timer.current);
+        change(text);
       }}
     />
   );

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vidprocme.api.schemas.base import Document, ErrorDocument, Wish, time_text
 from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
-from vidprocme.core.ids import JobId, TaskId, video_id
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.snapshot import Reason
@@ -245,7 +245,7 @@ def _summary_fields(view: JobView, row: JobRow | None) -> dict[str, Any]:
     known = row is not None and row.state == view.state.value  # what it died of is of no use when it goes on
     return {
         "id": view.job.id,
-        "video": video_id(source.sha256),
+        "video": view.job.video,
         "name": source.name.encode("utf-8", "replace").decode(),  # a name that is not UTF-8 has lone surrogates
         "state": view.state.value,
         "bin": view.job.bin.value,
