@@ -53,6 +53,7 @@ def test_a_filter_is_part_of_the_address(strolls: Opens) -> None:
     expect(page.get_by_text("60 jobs")).to_be_visible()
     page.get_by_role("button", name=re.compile("^failed")).click()
     expect(page).to_have_url(re.compile(r"/jobs\?state=failed$"))
+    expect(page.locator("main p").first).not_to_have_text("60 jobs")
     count = page.locator("main p").first.inner_text()
     page.get_by_label("Search, or key:value", exact=False).fill("code:NOT_A_VIDEO")
     expect(page).to_have_url(re.compile(r"code=NOT_A_VIDEO"))
