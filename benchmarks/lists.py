@@ -32,6 +32,7 @@ from vidprocme.core.job import Bin, Job, Recipe, Source, Stage, Task
 from vidprocme.core.media import Caption
 from vidprocme.core.resources import Need, PlaceKind, Resources
 from vidprocme.library.base import Note, VideoRecord
+from vidprocme.library.notes import VIDEO_NOTES, VideoNote
 from vidprocme.queue.base import NewJob
 from vidprocme.wiring import House
 
@@ -157,6 +158,7 @@ def seed(house: House, count: int, first: int = 0) -> None:
 
 def describe(house: House, count: int, first: int = 0) -> None:
     """What the index would say of their videos after a pipeline has run, written by its own functions."""
+    notes = house.records(VIDEO_NOTES, VideoNote)
     with contextlib.closing(house.open_index()) as index:
         for number, job in enumerate(job_of(number) for number in range(first, count)):
             rng = random.Random(number)
@@ -180,7 +182,9 @@ def describe(house: House, count: int, first: int = 0) -> None:
             )
             index.project(record, said, index.last_event())
             if number % TITLED == 0:
-                index.note(id_, Note(f"Loading bay {number}", ("dock", f"cam {number % 7}")))
+                note = VideoNote(f"Loading bay {number}", ("dock", f"cam {number % 7}"))
+                notes.put(id_, note)
+                index.note(id_, Note(note.title, note.tags))
 
 
 def job_of(number: int, name: str = "clip") -> Job:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vidprocme.executor.base import Executor
     from vidprocme.library.index import SqliteIndex
     from vidprocme.queue.check import Report
-    from vidprocme.queue.kept import Journal, Notes, RecordStore
+    from vidprocme.queue.kept import Journal, Notes, Outbox, RecordStore
     from vidprocme.queue.redis import RedisQueue
     from vidprocme.scheduler.policy import PolicyConfig
     from vidprocme.stages.context import StageSettings
@@ -121,6 +121,11 @@ class House:
         from vidprocme.queue.records import Records
 
         return Records(self._redis, kind, document)
+
+    def outbox(self, kind: str, document: type[T]) -> Outbox[T]:
+        from vidprocme.queue.outbox import RedisOutbox
+
+        return RedisOutbox(self._redis, kind, document)
 
     def notes(self, kind: str) -> Notes:
         from vidprocme.queue.beside import RedisNotes

@@ -285,6 +285,10 @@ def test_what_is_no_file_is_bounded(asking: Keyed) -> None:
     assert_problem(asking.anonymous.post("/v1/session", content=large, headers=kind), 413, "BODY_TOO_LARGE")
     pieces = (large[at : at + 65536] for at in range(0, len(large), 65536))
     assert_problem(asking.anonymous.post("/v1/session", content=pieces, headers=kind), 413, "BODY_TOO_LARGE")
+    form = {"content-type": "multipart/form-data; boundary=x"}  # what a route reads does not depend on what this says
+    for method, path in (("POST", "/v1/session"), ("PATCH", "/v1/bins/bulk"), ("POST", "/v1/videos/")):
+        answer = asking.admin.request(method, path, content=large, headers=form)
+        assert_problem(answer, 413, "BODY_TOO_LARGE")
 
 
 # -- audit -------------------------------------------------------------------------------------------------------------

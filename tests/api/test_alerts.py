@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.serving import serving
 from tests.cli.things import fail, submit
 from vidprocme.api.server import create_app
+from vidprocme.config import Settings
 from vidprocme.core.job import Bin
+from vidprocme.monitor import alerts as judged
+from vidprocme.monitor import trend
 from vidprocme.wiring import House
 
 
@@ -54,6 +62,7 @@ def test_a_failed_job_rings_is_acknowledged_over_a_restart_and_over_when_it_is_m
         (alert,) = until(lambda: of(client, "job-failed", "open"))
         assert (alert["title"], alert["text"]) == ("1 job failed in probe", "This file is text.")
         assert alert["link"] == "/jobs?state=failed&stage=probe&code=NOT_MEDIA"
+        assert (alert["job"], alert["job_link"]) == (job, f"/jobs/{job}")
         assert client.get("/v1/overview").json()["alerts_open"] >= 1
         taken = client.post(f"/v1/alerts/{alert['id']}/ack", json={"note": "I look"})
         assert (taken.json()["state"], taken.json()["acknowledged_by"], taken.json()["note"]) == (
@@ -126,3 +135,60 @@ def test_the_list_goes_on_page_by_page_into_the_history(house: House, tmp_path: 
             params["cursor"] = page["next_cursor"]
         whole = client.get("/v1/alerts", params={"state": ["open", "resolved"]}).json()["items"]
         assert seen == [alert["rule"] for alert in whole] and {"bin-paused", "job-failed"} <= set(seen)
+
+
+@pytest.fixture
+def own_disk() -> Iterator[Path]:
+    """A folder on a disk that nobody else writes on: in memory."""
+    shm = Path("/dev/shm")
+    if not os.access(shm, os.W_OK) or shutil.disk_usage(shm).free < 100_000_000:
+        pytest.skip("needs 100 MB of /dev/shm")
+    with tempfile.TemporaryDirectory(dir=shm, prefix="vpt-") as folder:
+        yield Path(folder)
+
+
+def test_a_disk_that_fills_rings_with_pace_and_moment_also_after_a_restart(
+    own_disk: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real file that grows by a megabyte each 50 ms; an hour passes in 6 s."""
+    for name, ms in (("EVERY_MS", 100), ("WINDOW_MS", 6_000), ("SPAN_MS", 1_000), ("STILL_MS", 1_000)):
+        monkeypatch.setattr(trend, name, ms)
+    grown = threading.Event()
+
+    def grow() -> None:
+        with (own_disk / "video").open("wb") as file:
+            while not grown.wait(0.05) and file.tell() < 90_000_000:
+                file.write(bytes(1_000_000))
+                file.flush()
+
+    def told(client: httpx.Client) -> list[dict[str, Any]]:
+        return of(client, "disk-trend", "open")
+
+    writer = threading.Thread(target=grow)
+    with House(Settings(data=own_disk / "data", redis_url=redis_url)) as house:
+        house.queue.client.flushdb()  # type: ignore[attr-defined]
+        with watched(house) as client:
+            client.patch("/v1/alert-rules/disk-trend", json={"for_s": 0, "threshold": 24})
+            time.sleep(1.5)
+            assert told(client) == []  # flat
+            writer.start()
+            (alert,) = until(lambda: told(client))
+            assert alert["title"] == "The disk will soon be full" and str(own_disk) in alert["text"]
+            assert "UTC" in alert["text"] and alert["link"] == "/videos"
+            pace = float(alert["text"].partition(" and ")[2].partition(" GB go in an hour")[0])
+            assert 5 < pace < 100  # 20 MB/s are 72 GB an hour; a busy machine writes less, and it was flat before
+        with watched(house) as client:
+            asked = time.monotonic()
+            kept = until(lambda: [note for note in _disk_notes(house) if len(note) > 200])
+            assert kept and time.monotonic() - asked < 1  # the samples from before, not a second's new ones
+            assert [one["id"] for one in told(client)] == [alert["id"]]
+            grown.set()
+            writer.join()
+            monkeypatch.setattr(judged, "CLEAR_MS", 500)
+            until(lambda: not told(client))  # it has stopped
+
+
+def _disk_notes(house: House) -> list[str]:
+    queue = house.queue
+    keys = queue.client.scan_iter(queue.keys.of("note:disk:*"))  # type: ignore[attr-defined]
+    return [queue.command("GET", key) for key in keys]  # type: ignore[attr-defined]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import httpx
 import pytest
 
+from tests.api.fleets import join
 from tests.api.keyed import Keyed
 from tests.api.test_videos import assert_problem
 from vidprocme.api.audit import Line
@@ -17,7 +19,7 @@ from vidprocme.core.job import Recipe, Source
 from vidprocme.wiring import House
 
 KEY = {"idempotency-key": "6f1c6c1e-0001"}
-DRAIN = "/v1/nodes/none/drain"
+LOOK = {"action": "cancel", "filter": {}, "dry_run": True}
 
 
 def test_a_repeated_post_happens_once_and_is_answered_alike(client: httpx.Client, house: House) -> None:
@@ -35,8 +37,8 @@ def test_a_repeated_post_happens_once_and_is_answered_alike(client: httpx.Client
 
 def test_keys_are_the_callers_own(asking: Keyed) -> None:
     for client in (asking.admin, asking.with_key("operate")):
-        assert "idempotency-replayed" not in client.post(DRAIN, headers=KEY).headers
-        assert client.post(DRAIN, headers=KEY).headers["idempotency-replayed"] == "true"
+        assert "idempotency-replayed" not in client.post("/v1/jobs:bulk", json=LOOK, headers=KEY).headers
+        assert client.post("/v1/jobs:bulk", json=LOOK, headers=KEY).headers["idempotency-replayed"] == "true"
 
 
 def test_two_at_once_are_one_and_a_secret_is_told_once(asking: Keyed) -> None:
@@ -65,7 +67,7 @@ def test_two_at_once_are_one_and_a_secret_is_told_once(asking: Keyed) -> None:
 def test_while_the_first_is_in_flight_the_second_is_told_so_and_a_dead_server_blocks_a_minute(
     client: httpx.Client, house: House
 ) -> None:
-    assert client.post(DRAIN, headers=KEY).status_code == 404
+    assert client.post("/v1/jobs:bulk", json=LOOK, headers=KEY).status_code == 200
     redis = house.queue.client  # type: ignore[attr-defined]
     (name,) = (name for name in redis.keys("*") if f"note:{KIND}:" in name)
     assert redis.ttl(name) > 80_000
@@ -73,9 +75,19 @@ def test_while_the_first_is_in_flight_the_second_is_told_so_and_a_dead_server_bl
     notes, id_ = house.notes(KIND), name.rpartition(":")[2]
     kept = json.loads(str(notes.get(id_)))
     notes.put(id_, json.dumps({"wanted": kept["wanted"]}), MARK_S)
-    assert_problem(client.post(DRAIN, headers=KEY), 409, "IDEMPOTENCY_IN_FLIGHT")
+    assert_problem(client.post("/v1/jobs:bulk", json=LOOK, headers=KEY), 409, "IDEMPOTENCY_IN_FLIGHT")
     redis.delete(name)  # its minute is over
-    assert client.post(DRAIN, headers=KEY).status_code == 404
+    assert client.post("/v1/jobs:bulk", json=LOOK, headers=KEY).status_code == 200
+
+
+def test_what_was_not_there_yet_is_looked_for_again(client: httpx.Client, house: House) -> None:
+    path = "/v1/nodes/elsewhere/drain"
+    assert_problem(client.post(path, headers=KEY), 404, "NODE_UNKNOWN")
+    join(house, "pool_1", "elsewhere")
+    late = time.monotonic() + 20  # who is there is looked for once a second
+    while (again := client.post(path, headers=KEY)).status_code == 404 and time.monotonic() < late:
+        time.sleep(0.1)
+    assert again.status_code == 200
 
 
 def test_what_was_not_done_is_not_kept(client: httpx.Client, house: House) -> None:
@@ -95,13 +107,13 @@ def test_what_was_not_done_is_not_kept(client: httpx.Client, house: House) -> No
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\tb"])
 def test_a_key_that_is_none_is_refused(client: httpx.Client, key: str) -> None:
-    answer = client.post(DRAIN, headers={"idempotency-key": key})
+    answer = client.post("/v1/nodes/none/drain", headers={"idempotency-key": key})
     assert_problem(answer, 422, "IDEMPOTENCY_BAD")
 
 
 def test_files_are_not_for_it(client: httpx.Client, house: House) -> None:
     form = client.post("/v1/videos", files={"file": ("a.mp4", b"x")}, headers=KEY)
     assert_problem(form, 422, "IDEMPOTENCY_TOO_LARGE")
-    large = client.post(DRAIN, content=b"x" * (BODY_MOST + 1), headers=KEY)
+    large = client.post("/v1/nodes/none/drain", content=b"x" * (BODY_MOST + 1), headers=KEY)
     assert large.status_code in (413, 422)
     assert house.queue.jobs() == ()

@@ -155,6 +155,7 @@ def test_more_than_was_announced_is_refused(client: Client) -> None:
         ({"colour": "red"}, 422, "RECIPE_UNKNOWN_FIELD"),
         ({"deadline": "2001-01-01"}, 422, "DEADLINE_BAD"),
         ({"metadata": "[1]"}, 400, "UPLOAD_METADATA"),
+        ({"metadata": '{"a": "\\ud800"}'}, 400, "UPLOAD_METADATA"),
     ],
 )
 def test_a_wrong_wish_is_refused_before_bytes_come(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from tests.api.test_alerts import until, watched
 from tests.cli.things import fail, submit
 from vidprocme.config import Settings
 from vidprocme.dispatch import delivering
+from vidprocme.queue import outbox
+from vidprocme.queue.kept import Record
 from vidprocme.wiring import House
 
 
@@ -46,14 +49,16 @@ def test_what_happens_arrives_signed_and_once(house: House, receiver: Receiver, 
     with watched(house) as client:
         id_, secret = made(client, receiver, "job.failed", "alert.opened")
         assert secret.startswith("whsec_") and "secret" not in client.get(f"/v1/webhooks/{id_}").json()
-        _followed(house)
+        followed(house)
         job = submit(house, tmp_path)
         fail(house, job)
         came = {json.loads(body)["type"]: (told, body) for told, body in receiver.wait(2)}
         told, body = came["job.failed"]
         assert Webhook(secret).verify(body, told)["data"]["job"] == job
-        assert json.loads(came["alert.opened"][1])["data"]["rule"] == "job-failed"
-        items = until(lambda: _deliveries(client, id_, 2))
+        opened = json.loads(came["alert.opened"][1])["data"]
+        assert opened["rule"] == "job-failed" and opened["link"].startswith("/jobs?state=failed")
+        assert (opened["job"], opened["job_link"]) == (job, f"/jobs/{job}")
+        items = until(lambda: deliveries(client, id_, 2))
         assert {(one["status"], one["attempt"], one["next_at"]) for one in items} == {(200, 1, None)}
         assert client.get(f"/v1/webhooks/{id_}").json()["last_status"] == 200
         again = client.post(f"/v1/deliveries/{items[0]['id']}/resend")
@@ -68,27 +73,27 @@ def test_what_did_not_arrive_is_sent_again_also_by_the_next_server(
     monkeypatch.setattr(delivering, "PAUSES_S", (0.2, 3600))
     with watched(house) as client:
         id_, _ = made(client, receiver, "job.failed")
-        _followed(house)
+        followed(house)
         receiver.status = 500
         fail(house, submit(house, tmp_path))
         receiver.wait(2)
-        tries = until(lambda: _deliveries(client, id_, 2))
+        tries = until(lambda: deliveries(client, id_, 2))
         assert [one["attempt"] for one in tries] == [2, 1] and tries[0]["error"] == "It answered 500."
         assert client.get(f"/v1/webhooks/{id_}").json()["failing_since"]
-    store = house.records(delivering.MESSAGES, delivering.Message)
-    (left,) = store.list()
-    store.put(left.id, replace(left.doc, next_ms=0))
+    (left,) = messages(house)
+    box = house.outbox(delivering.MESSAGES, delivering.Message)
+    box.put(left.id, replace(left.doc, next_ms=0), id_, 0)
     receiver.status = 200
     with watched(house) as client:
         assert receiver.wait(3)[2][0]["webhook-id"] == receiver.came[0][0]["webhook-id"]
-        until(lambda: not store.list())
+        until(lambda: not messages(house))
         assert client.get(f"/v1/webhooks/{id_}").json()["failing_since"] is None
 
 
 def test_what_happened_while_no_server_ran_is_told(house: House, receiver: Receiver, tmp_path: Path) -> None:
     with watched(house) as client:
         made(client, receiver, "job.failed")
-        _followed(house)
+        followed(house)
     fail(house, submit(house, tmp_path))
     with watched(house):
         receiver.wait(1)
@@ -97,12 +102,12 @@ def test_what_happened_while_no_server_ran_is_told(house: House, receiver: Recei
 def test_who_is_gone_is_told_nothing_more(house: House, receiver: Receiver, tmp_path: Path) -> None:
     with watched(house) as client:
         id_, _ = made(client, receiver, "*")
-        _followed(house)
+        followed(house)
         receiver.status = 410
         fail(house, submit(house, tmp_path))
         receiver.wait(1)
         until(lambda: client.get(f"/v1/webhooks/{id_}").json()["enabled"] is False)
-        until(lambda: not house.records(delivering.MESSAGES, delivering.Message).list())
+        until(lambda: not messages(house))
 
 
 def test_a_test_says_what_became_of_it(house: House, receiver: Receiver) -> None:
@@ -138,15 +143,19 @@ def test_what_is_asked_wrongly_is_said(house: House) -> None:
         assert wrong.json()["code"] == "EVENT_UNKNOWN"
 
 
-def _followed(house: House) -> None:
+def messages(house: House) -> tuple[Record[delivering.Message], ...]:
+    return house.records(delivering.MESSAGES, delivering.Message).list()
+
+
+def followed(house: House) -> None:
     """The watch has begun to follow the diary: from here on what happens is told."""
     newest = house.queue.newest_event() or "0"
     cursors = house.records(delivering.CURSORS, str)
     until(lambda: (found := cursors.get(delivering.WEBHOOKS)) is not None and found.doc == newest)
 
 
-def _deliveries(client: httpx.Client, id_: str, count: int) -> list[dict[str, str]]:
-    items: list[dict[str, str]] = client.get(f"/v1/webhooks/{id_}/deliveries").json()["items"]
+def deliveries(client: httpx.Client, id_: str, count: int) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.get(f"/v1/webhooks/{id_}/deliveries").json()["items"]
     return items if len(items) >= count else []
 
 
@@ -162,7 +171,7 @@ def test_a_tenants_webhook_hears_of_its_own_jobs_alone(house: House, receiver: R
         assert client.get(f"/v1/webhooks/{theirs}").status_code == 404
         assert client.post(f"/v1/webhooks/{theirs}/test").status_code == 404
         assert client.get("/v1/alerts").status_code == 403  # they tell of everybody's work
-        _followed(house)
+        followed(house)
         fail(house, submit(house, tmp_path, "other.mp4"))
         job = submit(house, tmp_path, "mine.mp4", tenant="zoo")
         fail(house, job)
@@ -174,20 +183,18 @@ def test_a_tenants_webhook_hears_of_its_own_jobs_alone(house: House, receiver: R
 def test_a_dead_address_leaves_room_for_the_others(
     house: House, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "WAITING_MOST", 2)
+    monkeypatch.setattr(outbox, "LINE_MOST", 2)
     with receiving() as well, watched(house) as client:
         dead, _ = made(client, receiver, "job.failed")
         made(client, well, "job.failed")
-        _followed(house)
+        followed(house)
         receiver.status = 500
         for number in range(5):
             fail(house, submit(house, tmp_path, f"{number}.mp4"))
             well.wait(number + 1)
         given_up = until(
             lambda: [
-                one
-                for one in _deliveries(client, dead, 3)
-                if one["next_at"] is None and "given up" in str(one["error"])
+                one for one in deliveries(client, dead, 3) if one["next_at"] is None and "given up" in str(one["error"])
             ]
         )
         assert len(given_up) == 3  # the other two are tried again

@@ -16,11 +16,13 @@ Capsys = pytest.CaptureFixture[str]
 def test_alerts_are_listed_acknowledged_and_silenced(house: House, tmp_path: Path, capsys: Capsys) -> None:
     assert "Nothing needs you." in said(capsys, "alerts", "ls")[1]
     with watched(house) as client:
-        fail(house, submit(house, tmp_path))
+        job = submit(house, tmp_path)
+        fail(house, job)
         (alert,) = until(lambda: of(client, "job-failed", "open"))
         for where in ([], ["--server", str(client.base_url)]):
             out, _ = said(capsys, *where, "alerts", "ls", "--state", "open")
             assert "! 1 job failed in probe (open)" in out and "This file is text." in out
+            assert f"newest: {job}" in out
         assert "acknowledged" in said(capsys, "alerts", "ack", alert["id"], "--note", "mine")[0]
         assert "command line looks after it" in said(capsys, "alerts", "ls", "--state", "acknowledged")[0]
         assert "silenced" in said(capsys, "alerts", "silence", alert["id"], "--for", "8h")[0]

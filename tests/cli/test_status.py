@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -9,7 +10,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +35,18 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
-def started(*words: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(*words: str) -> Iterator[subprocess.Popen[str]]:
     argv = [sys.executable, "-m", "vidprocme", *words]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    pipes = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    with pipes as process:
+        late = threading.Timer(60, process.kill)  # whoever waits for a line that does not come hears that it ended
+        late.start()
+        try:
+            yield process
+        finally:
+            late.cancel()
+            process.kill()
 
 
 def until_line(process: subprocess.Popen[str], word: str) -> str:

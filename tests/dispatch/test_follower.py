@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vidprocme.core.ids import video_id
 from vidprocme.core.job import Job, Recipe, Stage, Task
 from vidprocme.dispatch.control import Control
 from vidprocme.dispatch.follower import Follower, catch_up, follow, rebuild
+from vidprocme.library.base import VideoRecord
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.index import SqliteIndex
 from vidprocme.planner.graph import first_tasks
@@ -87,6 +88,43 @@ def test_what_is_published_can_be_found(
     (video,) = index.videos()
     assert video.state == "succeeded" and video.document["renditions"] == ["720p"]
     assert index.last_event() == queue.newest_event() and not follow(queue, blobs, index, block_ms=0)
+
+
+def test_many_new_jobs_are_written_together_as_each_would_be_alone(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, tasks = submitted(queue, blobs, f"{7:02x}" * 32)
+    live(queue, blobs, tmp_path, done, tasks)
+    new = [new_job(f"{number % 9:02x}" * 32, recipe=RECIPE) for number in range(23)]
+    for job in new:
+        queue.submit(job, first_tasks(job))
+    broken = new_job(f"{3:02x}" * 32)
+    queue.submit(broken, first_tasks(broken))
+    fail(queue, first_tasks(broken)[0])
+    missing = new_job(f"{77:02x}" * 32, recipe=Recipe(model_missing=True))
+    queue.submit(missing, first_tasks(missing))
+    together = list[int]()
+    write = index.project_all
+
+    def counted(videos: Sequence[VideoRecord], event_id: str) -> None:
+        together.append(len(videos))
+        write(videos, event_id)
+
+    monkeypatch.setattr(index, "project_all", counted)
+
+    everything(queue, blobs, index)
+
+    assert sum(together) == 1 and len(index.videos()) == 10 and index.search("goat")
+    shown = {video.id: video.job for video in index.videos()}
+    assert shown[video_id(f"{5:02x}" * 32)] == new[14].id and shown[video_id(f"{3:02x}" * 32)] == broken.id
+    assert index.videos(1)[0].document["degraded"]
+    with contextlib.closing(SqliteIndex(tmp_path / "alone.sqlite")) as alone:
+        monkeypatch.setattr("vidprocme.dispatch.follower.begun", lambda _view: None)
+        everything(queue, blobs, alone)
+        assert content(alone) == content(index)
+        assert [alone.jobs_of(video.id) for video in alone.videos()] == [
+            index.jobs_of(video.id) for video in index.videos()
+        ]
 
 
 def test_captions_are_found_before_the_job_has_ended(

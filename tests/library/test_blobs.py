@@ -65,6 +65,9 @@ def test_what_was_put_comes_back(blobs: BlobStore, tmp_path: Path, data: bytes) 
     assert (tmp_path / "fetched").read_bytes() == data
     path = blobs.local_path(sha256)
     assert path is None or path.read_bytes() == data
+    assert blobs.size(sha256) == len(data)
+    for start, end in ((0, len(data)), (len(data) // 3, len(data) // 2), (len(data), len(data))):
+        assert b"".join(blobs.pieces(sha256, start, end)) == data[start:end]
 
 
 def test_the_same_content_is_kept_once(blobs: BlobStore, tmp_path: Path) -> None:
@@ -96,6 +99,8 @@ def test_what_is_missing_says_so(blobs: BlobStore, tmp_path: Path) -> None:
         lambda: blobs.read(NOBODY),
         lambda: blobs.fetch(NOBODY, tmp_path / "x"),
         lambda: blobs.verify(NOBODY),
+        lambda: blobs.size(NOBODY),
+        lambda: next(blobs.pieces(NOBODY, 0, 1)),
     ]
     for ask in asks:
         with pytest.raises(Retryable) as caught:
@@ -106,7 +111,7 @@ def test_what_is_missing_says_so(blobs: BlobStore, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, NOBODY + "\n", NOBODY[:-1], "/" * 64])
 def test_only_a_sha256_names_a_blob(blobs: BlobStore, name: str) -> None:
-    for ask in (blobs.has, blobs.read, blobs.local_path, blobs.verify, blobs.delete):
+    for ask in (blobs.has, blobs.read, blobs.size, blobs.local_path, blobs.verify, blobs.delete):
         with pytest.raises(Fatal) as caught:
             ask(name)
         assert caught.value.code == "BAD_BLOB_NAME"

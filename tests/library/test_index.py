@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +16,8 @@ from tests.library.fill import captions, texts, video
 from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.media import Caption
-from vidprocme.library.base import JobRow, Note, SearchIndex, SearchWant, VideoWant
-from vidprocme.library.index import SqliteIndex, merge
+from vidprocme.library.base import JobRow, JobSort, JobWant, Note, SearchIndex, SearchWant, VideoWant
+from vidprocme.library.index import RANKED_MOST, SqliteIndex, merge
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
@@ -199,7 +200,22 @@ def test_the_better_match_comes_first_and_a_video_can_be_searched_alone(index: S
     assert len(index.search("goat", limit=1)) == 1 and index.search("goat", limit=0) == index.search("goat", limit=-5)
 
 
-def test_ten_thousand_captions_against_brute_force(index: SqliteIndex) -> None:
+def test_of_a_word_that_stands_everywhere_the_newest_moments_are_ranked(index: SqliteIndex) -> None:
+    index.project(video(0), captions("goat", *(f"a goat and word {i}" for i in range(RANKED_MOST // 2 - 1))), "1-0")
+    for number in (1, 2):
+        index.project(video(number), captions(*(f"goat {i}" for i in range(RANKED_MOST // 2))), "2-0")
+
+    hits = index.search("goat", limit=9_999)
+
+    assert len(hits) == RANKED_MOST and {hit.video for hit in hits} == {"vid_1", "vid_2"}, (
+        "not the best of all, the oldest"
+    )
+    assert index.search("goat", 1, SearchWant(VideoId("vid_0")))[0].text == "goat"
+    assert len(index.search("goat", 9_999, skip=RANKED_MOST - 1)) == 1
+
+
+def test_ten_thousand_captions_against_brute_force(index: SqliteIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidprocme.library.index.RANKED_MOST", 10_000)
     rng = random.Random(7)
     stems = ["goat", "roof", "red", "car", "carpet", "green", "tree", "street", "house", "horse", "run", "runner"]
     said: dict[tuple[str, Fraction], set[str]] = {}
@@ -243,3 +259,53 @@ def test_videos_are_found_by_the_state_of_their_jobs_as_every_event_tells_it(ind
 
 def row(number: int, state: str) -> JobRow:
     return JobRow(JobId(f"job_{number}"), VideoId(f"vid_{number}"), "x.mp4", 1, "default", number, "normal", state)
+
+
+def test_jobs_are_counted_as_they_are_listed(index: SqliteIndex) -> None:
+    rng = random.Random(3)
+    states, bins, tenants = (
+        ("queued", "running", "failed", "succeeded"),
+        ("urgent", "normal"),
+        ("default", "zoo", "ä|'"),
+    )
+    wants = [JobWant(bins=frozenset({bin_}), tenants=frozenset({who})) for bin_ in bins for who in tenants]
+    wants += [JobWant(), JobWant(states=frozenset({"failed"})), JobWant(states=frozenset({"failed"}), dead=True)]
+    there: dict[str, JobRow] = {}
+
+    def agree() -> None:
+        for want in wants:
+            rows = index.jobs(want, JobSort.CREATED, limit=999)
+            counts = index.count_jobs(want)
+            assert {state: count for state, count in counts.items() if count and state != "dead"} == Counter(
+                one.state for one in rows
+            )
+            assert counts["dead"] == sum(one.dead > 0 for one in rows)
+        assert len(index.jobs(JobWant(), JobSort.CREATED, limit=999)) == len(there)
+
+    agree()
+    for turn in range(30):
+        changed = [
+            replace(
+                row(rng.randrange(40), rng.choice(states)),
+                bin=rng.choice(bins),
+                dead=rng.choice((0, 0, 1, 3)),
+                tenant=who,
+            )
+            for who in [rng.choice(tenants)]
+            for _ in range(rng.randrange(5))
+        ]
+        gone = [JobId(one) for one in rng.sample(sorted(there), min(len(there), rng.randrange(3)))]
+        changed = [replace(one, tenant=there[one.id].tenant if one.id in there else one.tenant) for one in changed]
+        index.write_jobs(changed, gone, f"{turn}-0")
+        there |= {one.id: one for one in changed}
+        for id_ in gone:
+            del there[id_]
+        agree()
+    index.rewrite_jobs([replace(one, state="failed", dead=2) for one in list(there.values())[:7]], "next")
+    agree()
+    index.end_rewrite("next", "99-0")
+    there = dict(list(there.items())[:7])
+    agree()
+    index.clear()
+    there.clear()
+    agree()

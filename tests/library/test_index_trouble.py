@@ -95,7 +95,7 @@ index.close()
 def test_one_process_writes_while_another_searches(path: Path) -> None:
     index = SqliteIndex(path)
     seen = 0
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path), "60"], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path), "40"], stdout=subprocess.PIPE, text=True) as child:
         while child.poll() is None:
             hits = index.search("goat", limit=10_000)
             assert len(hits) % 50 == 0 and len(hits) >= seen  # whole videos, and never fewer
@@ -103,7 +103,7 @@ def test_one_process_writes_while_another_searches(path: Path) -> None:
         assert child.stdout
         child.stdout.read()
     assert child.returncode == 0
-    assert len(index.search("goat", limit=10_000)) == 3000 and index.last_event() == "60-0"
+    assert len(index.search("goat", limit=10_000)) == 2000 and index.last_event() == "40-0"
     index.close()
 
 
@@ -229,10 +229,10 @@ def test_no_room_changes_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
         [sys.executable, "-c", NO_ROOM, str(tmp_path), "limit"], capture_output=True, text=True, timeout=60, check=False
     )
     # SQLite tells a process's own file limit as a failed write, not as a full disk.
-    assert done.stdout.splitlines() == ["INDEX_UNREADABLE True", "1 0 1-0", "0 5000 2-0"], done.stderr
+    assert done.stdout.splitlines() == ["INDEX_UNREADABLE True", "1 0 1-0", "0 2000 2-0"], done.stderr
 
     prefix = own_mounts()
     if prefix is not None:  # where a small disk may be mounted, the real thing too
         (tmp_path / "disk").mkdir()
         lines = run_on_small_disk(prefix, tmp_path / "disk", "24m", NO_ROOM, "fill")
-        assert lines == ["DISK_FULL True", "1 0 1-0", "0 5000 2-0"]
+        assert lines == ["DISK_FULL True", "1 0 1-0", "0 2000 2-0"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vidprocme.monitor.alerts import CLEAR_MS, Alert, BinFact, CauseFact, Facts, Key, evaluate, sights
 from vidprocme.monitor.rules import BY_ID, DEFAULTS, Change, changed
+from vidprocme.monitor.trend import Sample
 
 FINE = Facts(
     disk_free_bytes=90,
@@ -75,6 +76,7 @@ def test_every_rule_can_be_seen_and_switched_off() -> None:
         gone=["y"],
         webhooks={"w": ("n", 99)},
         causes=[CauseFact("probe", "X", 1, "text")],
+        disk_samples=[Sample(n * 60_000, 100 - n) for n in range(12)],
     )
     there = {rule for rule, _ in seen(everything)} | {rule for rule, _ in seen(replace(FINE, redis_error="x"))}
     assert there == set(BY_ID)
@@ -116,6 +118,14 @@ def test_it_opens_after_its_time_and_once() -> None:
     assert "the oldest for 2.1 h" in alert.text
     time.pass_(PAUSED, 600)
     assert (time.opened, time.resolved, len(time.open)) == (1, 0, 1)
+
+
+def test_an_alert_of_failed_jobs_names_the_newest_and_any_other_none() -> None:
+    time = Time()
+    time.pass_(replace(FINE, causes=[CauseFact("probe", "X", 1, "text", newest="job_1")]), 5)
+    time.pass_(replace(FINE, causes=[CauseFact("probe", "X", 2, "text", newest="job_2")], dead=1), 5)
+    jobs = {alert.rule: alert.job for alert in time.open.values()}
+    assert jobs == {"job-failed": "job_2", "dead-letters": ""} and time.opened == 2
 
 
 def test_what_comes_and_goes_does_not_ring_each_time() -> None:

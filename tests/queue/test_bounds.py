@@ -12,6 +12,7 @@ from vidprocme.core.job import Bin, Limits, Next, Stage
 from vidprocme.queue.base import Keep
 from vidprocme.queue.beside import RedisJournal, RedisNotes
 from vidprocme.queue.check import check
+from vidprocme.queue.outbox import RedisOutbox
 from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
 
@@ -99,6 +100,7 @@ def test_no_key_grows_with_the_jobs_that_were(queue: RedisQueue) -> None:
     seen: set[str] = set()
     live_through(queue, 8, seen)
     Records(queue, "title", str).put("a", "b")
+    RedisOutbox(queue, "message", str).put("m", "b", "whk_1", 1)
     RedisNotes(queue, "answer").put("a", "b", 60)
     RedisJournal(queue, "audit", str).append("a")
     queue.set_tenant("t1", weight=3)

@@ -20,6 +20,7 @@ from vidprocme.queue.base import Claim, Keep, Settlement
 from vidprocme.queue.check import check, examine, walk
 from vidprocme.queue.check_keys import KNOWN
 from vidprocme.queue.keys import line_name
+from vidprocme.queue.outbox import RedisOutbox
 from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
 
@@ -79,6 +80,7 @@ def _busy(queue: RedisQueue) -> Busy:
     queue.enqueue(lease, [*chunks, last])
     _, ready = submitted(queue)
     Records(queue, "note", str).put("a", "text")
+    RedisOutbox(queue, "message", str).put("m", "text", "whk", 1)
     assert check(queue) == []
     return Busy(queue, planner, chunks, ready, delayed, dead, done, lease)
 
@@ -146,7 +148,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "told-of-nobody": ("told", lambda b: b.do("HSET", "@told", "nobody", "{}")),
     "pool-record": ("pools", lambda b: b.do("HSET", "@pools", "pool", "{")),
     "record": ("rec:note", lambda b: b.do("HSET", "@rec:note", "a", "no version")),
-    "record-version": ("rec:note", lambda b: b.do("SET", "@versions", 0)),
+    "record-version": ("rec:", lambda b: b.do("SET", "@versions", 0)),
+    "due-of-nothing": ("due:message:whk", lambda b: b.do("HDEL", "@rec:message", "m")),
+    "due-unlisted": ("due:message:whk", lambda b: b.do("DEL", "@due:message")),
     "fence": ("fence", lambda b: b.do("SET", "@fence", 1)),
     "wake": ("wake", lambda b: b.do("RPUSH", "@wake", *["1"] * 65)),
     "rest-count": ("job:", lambda b: b.do("HINCRBY", f"@job:{b.ready.job}", "rest", 1)),

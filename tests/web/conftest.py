@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.api.serving import serving
 from tests.cli.served import Up, await_, draw, up
@@ -33,6 +33,7 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 DESK, PHONE = (1360, 900), (390, 844)
 LIMIT_MS = 20_000
+expect.set_options(timeout=LIMIT_MS)  # its own are 5 s: too few on a machine with other work
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -47,6 +47,18 @@ def test_an_alert_leads_to_what_it_is_about(strolls: Opens) -> None:
     expect(page.get_by_role("button", name=re.compile("^failed"))).to_have_attribute("aria-pressed", "true")
 
 
+def test_an_alert_of_failed_jobs_leads_to_the_newest_of_them(strolls: Opens, town: Live) -> None:
+    page = strolls(size=PHONE).open("/alerts")
+    alert = page.locator("main").get_by_role("listitem").filter(has_text="failed in transcode")
+    newest = alert.get_by_role("link", name=re.compile("^job_"))
+    expect(newest).to_be_visible(timeout=60_000)
+    job = newest.inner_text()
+    assert overflow_px(page) <= 0
+    newest.click()
+    expect(page).to_have_url(re.compile(rf"/jobs/{job}$"))
+    assert asked(town.url, f"/v1/jobs/{job}")["state"] == "failed"
+
+
 def test_a_bin_is_held_and_let_go(opens: Opens, site: str) -> None:
     page = opens().open("/settings?tab=bins")
     page.get_by_role("button", name="Pause bulk").click()

@@ -161,6 +161,17 @@ def test_a_failed_job_says_why_and_goes_on_from_its_stage(strolls: Opens, town: 
     expect(page.get_by_role("group", name="Round 2").get_by_label(re.compile("^transcode"))).to_have_count(0)
 
 
+def test_a_job_that_succeeded_is_dropped_once_it_is_said_what_goes_with_it(strolls: Opens, town: Live) -> None:
+    job = asked(town.url, "/v1/jobs?state=succeeded&limit=1")["items"][0]["id"]
+    page = strolls().open(f"/jobs/{job}")
+    page.get_by_role("button", name="Drop job").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Its video and captions are found no more")
+    dialog.get_by_role("button", name="Drop job").click()
+    expect(page).to_have_url(re.compile("/jobs$"))
+    assert httpx.get(f"{town.url}/v1/jobs/{job}", trust_env=False).status_code == 404
+
+
 # -- jobs that wait ----------------------------------------------------------------------------------------------------
 
 

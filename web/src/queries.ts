@@ -29,10 +29,10 @@ function soon(key: QueryKey): void {
 const gone = new Set<string>();
 
 /** Drops a job. Its page is still there when the news of it comes: nothing more is asked of the job. */
-export async function drop(job: string): Promise<void> {
+export async function drop(job: string, succeeded: boolean): Promise<void> {
   gone.add(job);
   try {
-    await told(http.DELETE("/v1/jobs/{job_id}", { params: { path: { job_id: job } } }));
+    await told(http.DELETE("/v1/jobs/{job_id}", { params: { path: { job_id: job }, query: { succeeded } } }));
   } catch (error) {
     gone.delete(job);
     throw error;

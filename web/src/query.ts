@@ -11,6 +11,12 @@ export function parseSearch(query: string): Raw {
   return found;
 }
 
+/** Where a path of the API's leads, for the router. */
+export function linkOf(path: string): { to: string; search: Raw } {
+  const [to = "/", query = ""] = path.split("?");
+  return { to, search: parseSearch(query) };
+}
+
 export function writeSearch(search: Raw): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(search)) {

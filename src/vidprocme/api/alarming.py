@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import threading
+import socket
 from collections.abc import Mapping
 
 from vidprocme.api import alerts
@@ -13,15 +13,17 @@ from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch import delivering
 from vidprocme.dispatch.alarm import ALERTS, HISTORY, LOCKS, RULES, Alarm, Line
 from vidprocme.dispatch.delivering import Deliverer, Message, Tried, Webhook
+from vidprocme.dispatch.disk_book import DISKS, DiskBook
 from vidprocme.dispatch.facts import gather
 from vidprocme.monitor.alerts import Alert, Facts
 from vidprocme.monitor.rules import Change
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 15.0  # of one try: the name looked up, connected, sent and answered
 
 
 def alarm_of(desk: Desk) -> Alarm:
     house = desk.house
+    disk = DiskBook(lambda: desk.notes(DISKS), socket.gethostname(), house.data)
 
     def facts() -> Facts:
         hub = desk.hub
@@ -33,6 +35,7 @@ def alarm_of(desk: Desk) -> Alarm:
             desk.disk(),
             str(house.data),
             _failing(desk),
+            disk.look,
         )
 
     def on_change(id_: str, alert: Alert) -> None:
@@ -69,21 +72,16 @@ def _deliverer(desk: Desk) -> Deliverer:
     allowed = Allowed(desk.house.settings.outbound_allow)
 
     def send(url: str, headers: Mapping[str, str], body: bytes) -> int:
-        # A redirect is an answer like others: what is signed for one address is not sent to another. Only the status is read;
-        # who sends it byte by byte is cut off.
-        with client(allowed) as asker:
-            watchdog = threading.Timer(TIMEOUT_S, asker.close)
-            watchdog.daemon = True
-            watchdog.start()
-            try:
-                with asker.stream("POST", url, content=body, headers=dict(headers), timeout=TIMEOUT_S) as answer:
-                    return answer.status_code
-            finally:
-                watchdog.cancel()
+        # A redirect is an answer like others: what is signed for one address is not sent to another. Only the status is read.
+        with (
+            client(allowed, total_s=TIMEOUT_S) as asker,
+            asker.stream("POST", url, content=body, headers=dict(headers), timeout=TIMEOUT_S) as answer,
+        ):
+            return answer.status_code
 
     return Deliverer(
         desk.records(delivering.WEBHOOKS, Webhook),
-        desk.records(delivering.MESSAGES, Message),
+        desk.outbox(delivering.MESSAGES, Message),
         desk.records(delivering.CURSORS, str),
         desk.journal(delivering.TRIES, Tried),
         send,

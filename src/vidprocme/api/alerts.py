@@ -28,7 +28,7 @@ from vidprocme.api.schemas.alerts import (
 )
 from vidprocme.api.schemas.base import time_text
 from vidprocme.core.errors import Fatal
-from vidprocme.dispatch.alarm import HISTORY, RULES, Line
+from vidprocme.dispatch.alarm import HISTORY, RULES, Line, job_link
 from vidprocme.monitor.alerts import Alert
 from vidprocme.monitor.rules import BY_ID, Change, Rule
 from vidprocme.queue.kept import NEW
@@ -164,6 +164,8 @@ def _document(id_: str, etag: str, alert: Alert, now_ms: int) -> AlertDocument:
         hint=alert.hint,
         object=alert.object,
         link=alert.link,
+        job=alert.job or None,
+        job_link=job_link(alert),
         count=alert.count,
         opened_at=time_text(alert.opened_ms),
         seen_at=time_text(alert.seen_ms),

@@ -21,7 +21,7 @@ from vidprocme.library.base import SearchIndex
 from vidprocme.library.blobs import BlobStore
 from vidprocme.library.pictures import PictureCache
 from vidprocme.queue.base import Queue
-from vidprocme.queue.kept import Journal, Notes, RecordStore
+from vidprocme.queue.kept import Journal, Notes, Outbox, RecordStore
 from vidprocme.wiring import House
 
 T = TypeVar("T")
@@ -85,6 +85,10 @@ class Desk:
     def records(self, kind: str, document: type[T]) -> RecordStore[T]:
         with self._lock:
             return self.house.records(kind, document)
+
+    def outbox(self, kind: str, document: type[T]) -> Outbox[T]:
+        with self._lock:
+            return self.house.outbox(kind, document)
 
     def notes(self, kind: str) -> Notes:
         with self._lock:

@@ -26,6 +26,7 @@ from vidprocme.core.errors import BadWish, VidprocmeError
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = frozenset({"/healthz", "/readyz", "/v1/openapi.json", "/v1/version"})
 SIGN_IN = ("POST", "/v1/session")
+FORM = ("POST", "/v1/videos")
 BODY_MOST = 1 << 20  # bytes of what is not a file
 IMAGE_COST = 0.1  # a grid of frames asks for many
 NOBODY = "nobody"
@@ -151,9 +152,11 @@ def _bounded(request: Request, receive: Receive) -> Receive:
     Raises:
         BadWish: BODY_TOO_LARGE.
     """
-    kind = request.headers.get("content-type", "")
-    if request.url.path.startswith("/v1/uploads") or kind.startswith("multipart/form-data"):
+    path = request.url.path
+    if path == "/v1/uploads" or path.startswith("/v1/uploads/"):
         return receive
+    if (request.method, path) == FORM and request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return receive  # nowhere else: other routes read a body as JSON, whatever kind it is said to be
     said = request.headers.get("content-length", "")
     if said.isascii() and said.isdigit() and len(said) < 20 and int(said) > BODY_MOST:
         raise BadWish(

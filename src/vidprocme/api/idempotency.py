@@ -1,7 +1,8 @@
 """A POST that may be repeated: with an Idempotency-Key it happens once a day, and its answer is told again.
 
 The first request leaves a mark that ends after MARK_S unless this process renews it, so that a killed server blocks nobody for long.
-What was not done is not kept: 5xx, 401 and 429 may be asked again with the same key.
+What was not done for want of something that may come is not kept, and may be asked again with the same key: 5xx, 401, 404, 409, 412,
+423 and 429.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MARK_S, RENEW_S = 60, 20.0
 KEPT_S = 86400
 KEY_MOST = 200  # characters
 ANSWER_MOST = 512 << 10  # bytes of an answer that is kept
-NOT_DONE = frozenset({401, 429})
+NOT_DONE = frozenset({401, 404, 409, 412, 423, 429})
 TOLD_AGAIN = frozenset({b"content-type", b"location", b"etag"})
 log = logging.getLogger("vidprocme.api")
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from vidprocme.api.deadline import Deadline, Within
 from vidprocme.core.errors import BadWish, Fatal
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -130,9 +131,9 @@ def check_url(url: str) -> httpx.URL:
 class _Pinned(httpcore.SyncBackend):
     """Connects to addresses that were looked at, and to nothing else."""
 
-    def __init__(self, allowed: Allowed, resolve_: Resolve) -> None:
+    def __init__(self, allowed: Allowed, resolve_: Resolve, deadline: Deadline | None) -> None:
         super().__init__()
-        self._allowed, self._resolve = allowed, resolve_
+        self._allowed, self._resolve, self._deadline = allowed, resolve_, deadline
 
     def connect_tcp(
         self,
@@ -144,7 +145,7 @@ class _Pinned(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         name = host.strip("[]")
         try:
-            found = self._resolve(name, port)
+            found = self._looked_up(name, port)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{name} has no address: {error}") from error
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
@@ -159,10 +160,28 @@ class _Pinned(httpcore.SyncBackend):
         last: Exception = httpcore.ConnectError(f"{name} has no address")
         for text in found:
             try:
-                return super().connect_tcp(text, port, timeout, local_address, socket_options)
+                return self._connected(text, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last
+
+    def _looked_up(self, name: str, port: int) -> list[str]:
+        if self._deadline is None:
+            return self._resolve(name, port)
+        return self._deadline.call(lambda: self._resolve(name, port))
+
+    def _connected(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.NetworkStream:
+        if self._deadline is None:
+            return super().connect_tcp(address, port, timeout, local_address, socket_options)
+        left_s = self._deadline.left_s(timeout)
+        return Within(super().connect_tcp(address, port, left_s, local_address, socket_options), self._deadline)
 
 
 class _Stream(httpx.SyncByteStream):
@@ -181,11 +200,11 @@ class _Stream(httpx.SyncByteStream):
 class Outbound(httpx.BaseTransport):
     """A transport of httpx for addresses that a person named."""
 
-    def __init__(self, allowed: Allowed, resolve_: Resolve = resolve) -> None:
+    def __init__(self, allowed: Allowed, resolve_: Resolve = resolve, deadline: Deadline | None = None) -> None:
         # One connection for each request: none is used again after its name was looked at.
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
-            network_backend=_Pinned(allowed, resolve_),
+            network_backend=_Pinned(allowed, resolve_, deadline),
             max_keepalive_connections=0,
         )
 
@@ -226,9 +245,15 @@ def _as_httpx() -> Iterator[None]:
         raise httpx.NetworkError(str(error) or type(error).__name__) from error
 
 
-def client(allowed: Allowed, resolve_: Resolve = resolve) -> httpx.Client:
-    """A client that follows no redirects by itself; see `following`."""
-    return httpx.Client(transport=Outbound(allowed, resolve_), timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+def client(allowed: Allowed, resolve_: Resolve = resolve, *, total_s: float | None = None) -> httpx.Client:
+    """A client that follows no redirects by itself; see `following`.
+
+    Args:
+        total_s: from now on, for all that it is used for; a single read or write has TIMEOUT in any case.
+    """
+    deadline = None if total_s is None else Deadline(total_s)
+    transport = Outbound(allowed, resolve_, deadline)
+    return httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
 
 
 @contextlib.contextmanager

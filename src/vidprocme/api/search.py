@@ -18,7 +18,7 @@ from vidprocme.library.base import Hit, SearchWant
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
 
-SKIP_MOST = 10_000  # whoever reads on so far has not found it by these words
+SKIP_MOST = 1 << 31  # what a cursor that somebody made up may say
 
 
 @router.get("/v1/search", responses=documented(422, 503))
@@ -32,12 +32,12 @@ def search(
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     cursor: Annotated[str | None, Query(max_length=4000)] = None,
 ) -> HitList:
-    """The moments whose captions hold all of these words, best first. A cursor counts from the best: what is indexed meanwhile may
-    move one to the next page."""
+    """The moments whose captions hold all of these words, best first; of words that more than 2,000 moments hold, among the newest
+    2,000. A cursor counts from the best: what is indexed meanwhile may move one to the next page."""
     skip = cast("int", key_of(cursor, "best", int)[0]) if cursor else 0
     want = SearchWant(VideoId(video) if video else None, from_s, to_s, caller.tenant)
     hits = desk.index.search(q, limit + 1, want, min(max(skip, 0), SKIP_MOST))
-    more = len(hits) > limit and skip + limit < SKIP_MOST
+    more = len(hits) > limit
     return HitList(
         items=[_document(hit) for hit in hits[:limit]], next_cursor=cursor_of("best", skip + limit) if more else None
     )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import re
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
+from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from vidprocme.api.desk import Desk
 
 FOREVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 def send_blob(
@@ -25,8 +23,10 @@ def send_blob(
     told = {"ETag": f'"{sha256}"', "Cache-Control": cache, **(headers or {})}
     if has(request, sha256):
         return Response(status_code=304, headers=told)
-    path, done = local(desk, sha256)
-    return FileResponse(path, headers=told, media_type=media_type, background=done)
+    path = desk.blobs.local_path(sha256)
+    if path is not None:
+        return FileResponse(path, headers=told, media_type=media_type)
+    return _from_bucket(desk, request, sha256, media_type, told)
 
 
 def has(request: Request, etag: str) -> bool:
@@ -34,22 +34,37 @@ def has(request: Request, etag: str) -> bool:
     return f'"{etag}"' in request.headers.get("if-none-match", "")
 
 
-def local(desk: Desk, sha256: str) -> tuple[Path, BackgroundTask | None]:
-    """The blob as a file, and what to do when it was sent: one from a bucket is a copy that goes again."""
-    path = desk.blobs.local_path(sha256)
-    if path is not None:
-        return path, None
-    folder = desk.house.data / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-    os.close(handle)
-    copy = Path(name)
-    try:
-        desk.blobs.fetch(sha256, copy)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
-    return copy, BackgroundTask(copy.unlink, missing_ok=True)
+def _from_bucket(desk: Desk, request: Request, sha256: str, media_type: str, told: Mapping[str, str]) -> Response:
+    """Only the bytes that are asked for are read: a player that seeks in an hour of video asks for a few MB of it."""
+    size = desk.blobs.size(sha256)
+    headers = {**told, "Accept-Ranges": "bytes"}
+    start, end, status = 0, size, 200
+    asked = request.headers.get("range", "")
+    if request.headers.get("if-range", f'"{sha256}"') == f'"{sha256}"' and (span := span_of(asked, size)) is not None:
+        start, end, status = *span, 206
+        if start >= end:
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(desk.blobs.pieces(sha256, start, end), status, headers, media_type)
+
+
+def span_of(asked: str, size: int) -> tuple[int, int] | None:
+    """What a Range header asks for of so many bytes: from, up to (that one not); an empty span cannot be served (416).
+
+    None: all of it, also for what is no range, and for several at once, which RFC 9110 lets a server pass over.
+    """
+    found = _RANGE.fullmatch(asked.replace(" ", ""))
+    if found is None or found.group(0) == "bytes=-":
+        return None
+    first, last = found.groups()
+    if not first:
+        return max(0, size - int(last)), size
+    if last and int(last) < int(first):
+        return None
+    return min(int(first), size), min(int(last) + 1, size) if last else size
 
 
 def disposition(name: str, ending: str, *, download: bool) -> str:

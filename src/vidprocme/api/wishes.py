@@ -136,6 +136,10 @@ def _texts(text: str) -> dict[str, str]:
         raise BadWish(
             "UPLOAD_METADATA", "`metadata` is not a JSON object of at most 50 texts.", 'Such as {"camera": "north"}.'
         )
+    if any(0xD800 <= ord(sign) < 0xE000 for pair in found.items() for part in pair for sign in part):
+        raise BadWish(
+            "UPLOAD_METADATA", "`metadata` has half a character (a lone surrogate) in it.", "Send whole characters."
+        )
     return found
 
 

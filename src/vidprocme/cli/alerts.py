@@ -99,4 +99,5 @@ def _lines(alert: dict[str, Any]) -> list[str]:
     lines = folded(f"{GLYPHS[alert['severity']]} {alert['title']} ({alert['state']}{taken})", "")
     lines += folded(alert["text"], "   ")
     lines += folded(alert["hint"], "   ") if alert["hint"] else []
+    lines += [f"   newest: {alert['job']}"] if alert.get("job") else []  # an older server does not say
     return [*lines, f"   {alert['id']}  since {alert['opened_at']}"]

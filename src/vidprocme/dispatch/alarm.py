@@ -229,6 +229,7 @@ class Alarm:
 
 
 def alert_data(id_: str, alert: Alert) -> dict[str, object]:
+    """Links are paths of the dashboard: a server does not know under which name its users reach it."""
     return {
         "alert": id_,
         "rule": alert.rule,
@@ -237,4 +238,10 @@ def alert_data(id_: str, alert: Alert) -> dict[str, object]:
         "title": alert.title,
         "text": alert.text,
         "hint": alert.hint,
+        "link": alert.link,
+        **({"job": alert.job, "job_link": job_link(alert)} if alert.job else {}),
     }
+
+
+def job_link(alert: Alert) -> str | None:
+    return f"/jobs/{alert.job}" if alert.job else None

@@ -11,7 +11,6 @@ import contextlib
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,19 +22,20 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId
 from vidprocme.monitor import signing
 from vidprocme.queue.base import JobView, Queue
-from vidprocme.queue.kept import NEW, Journal, Record, RecordStore
+from vidprocme.queue.kept import Journal, Outbox, Record, RecordStore
 
 WEBHOOKS, MESSAGES, TRIES, CURSORS = "webhook", "message", "deliveries", "cursor"
 EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "alert.opened", "alert.resolved")
 TEST = "test"
 PAUSES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400)  # before the second try and each next one
-AT_ONCE = 8
+AT_ONCE = 16
 EACH_AT_ONCE = 2  # of one webhook: a slow one holds up no other
+FAILING_AT_ONCE = 8  # to all whose last message did not arrive: many slow ones hold up no other either
+GO_ON_S = 1.0  # so long a thread goes on with the next message to a webhook that takes them
+LINES_MOST = 256  # webhooks that are looked at in one round
 BATCH = 500
 OLD_SECRET_MS = 24 * 3_600_000
 GONE = 410  # the receiver wants no more
-WAITING_MOST = 1_000  # messages of one webhook: what a dead one is not told any more leaves room for the others
-FULL = f"{WAITING_MOST} messages wait for this webhook already: this one was given up."
 
 # Sends a message, and returns HTTP's status. Raises what it cannot.
 Send = Callable[[str, Mapping[str, str], bytes], int]
@@ -90,13 +90,18 @@ class Tried:
     payload: dict[str, Any] = field(default_factory=dict)
 
 
+def when_due(message: Message) -> tuple[str, int]:
+    """For Outbox.mend."""
+    return message.webhook, message.next_ms
+
+
 class Deliverer:
     """Called by one thread; sends on its own."""
 
     def __init__(
         self,
         webhooks: RecordStore[Webhook],
-        messages: RecordStore[Message],
+        messages: Outbox[Message],
         cursors: RecordStore[str],
         tries: Journal[Tried],
         send: Send,
@@ -106,11 +111,14 @@ class Deliverer:
         self._webhooks, self._messages, self._cursors, self._tries = webhooks, messages, cursors, tries
         self._send, self._rng, self._now_ms = send, rng, now_ms
         self._sending: dict[str, str] = {}  # message -> webhook
+        self._failing: set[str] = set()  # webhooks whose last message did not arrive
+        self._begun = self._closed = False
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks")
 
     def close(self) -> None:
         """What is being sent ends by itself; what had not arrived is sent again by whoever is next."""
+        self._closed = True
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     # -- what is due -------------------------------------------------------------------------------------------------
@@ -129,23 +137,19 @@ class Deliverer:
                 self._cursors.put(WEBHOOKS, newest)
             return
         while events := queue.events(cursor.doc, BATCH):
-            waiting = self._waiting()
             for event in events:
-                self._tell_event(queue, event, hooks, waiting)
+                self._tell_event(queue, event, hooks)
             cursor = self._cursors.put(WEBHOOKS, events[-1].id, if_match=cursor.etag)
             if not goes_on():
                 return
 
-    def _waiting(self) -> Counter[str]:
-        return Counter(message.doc.webhook for message in self._messages.list())
-
-    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]], waiting: Counter[str]) -> None:
+    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]]) -> None:
         if event.kind != "job.ended":
             return
         view = queue.job(JobId(event.job))
         if view is not None:
             state = str(event.data.get("state") or view.state)
-            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks, waiting)
+            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks)
 
     def tell(
         self,
@@ -155,52 +159,91 @@ class Deliverer:
         at_ms: int,
         tenant: str | None = None,
         hooks: Iterable[Record[Webhook]] | None = None,
-        waiting: Counter[str] | None = None,
     ) -> None:
         """A message for each webhook that wants to know. `id_`: of what happened."""
-        waiting = self._waiting() if waiting is None else waiting
         for hook in self._webhooks.list() if hooks is None else hooks:
             if not hook.doc.wants(event, tenant):
                 continue
             message = Message(hook.id, event, payload_of(event, data, at_ms), self._now_ms())
-            if waiting[hook.id] >= WAITING_MOST:
-                told = Tried(f"msg_{id_}_{hook.id}", hook.id, event, 0, None, FULL, 0.0, None, message.payload)
-                self._tries.append(told)
-                continue
-            waiting[hook.id] += 1
-            _put_new(self._messages, f"msg_{id_}_{hook.id}", message)
+            message_id = f"msg_{id_}_{hook.id}"
+            try:
+                self._messages.put(message_id, message, hook.id, message.next_ms, new=True)
+            except Fatal as error:
+                if error.code != "OUTBOX_FULL":
+                    raise
+                full = f"{error.message} This one was given up."
+                self._tries.append(Tried(message_id, hook.id, event, 0, None, full, 0.0, None, message.payload))
 
     def again(self, tried: Tried) -> str:
         """Send what was sent once more, as a message of its own under the same id. Returns the id."""
-        self._messages.put(tried.message_id, Message(tried.webhook, tried.event, tried.payload, self._now_ms()))
+        message = Message(tried.webhook, tried.event, tried.payload, self._now_ms())
+        self._messages.put(tried.message_id, message, message.webhook, message.next_ms)
         return tried.message_id
 
     def send_due(self) -> None:
-        """Begin to send what is due, as much as may be on its way at once."""
-        now_ms = self._now_ms()
-        due = sorted((m for m in self._messages.list() if m.doc.next_ms <= now_ms), key=lambda m: m.doc.next_ms)
-        for message in due:
-            with self._lock:
-                each = Counter(self._sending.values())
-                if message.id in self._sending or each[message.doc.webhook] >= EACH_AT_ONCE:
-                    continue
-                if len(self._sending) >= AT_ONCE:
-                    return
-                self._sending[message.id] = message.doc.webhook
-            self._workers.submit(self._work, message)
-
-    def _work(self, message: Record[Message]) -> None:
-        try:
-            hook = self._webhooks.get(message.doc.webhook)
-            if hook is None or not hook.doc.enabled:
-                self._messages.delete(message.id)
+        """Begin to send what is due, as much as may be on its way at once. Of what is not due nothing is read."""
+        if not self._begun:
+            self._messages.mend(when_due)
+            self._failing |= {hook.id for hook in self._webhooks.list() if hook.doc.failing_since_ms}
+            self._begun = True
+        with self._lock:
+            if len(self._sending) >= AT_ONCE:
                 return
-            self.deliver(hook, message.id, message.doc)
+        # Those on their way are due still: beside them there may be as many more.
+        for webhook, ids in self._messages.due(self._now_ms(), LINES_MOST, 2 * EACH_AT_ONCE).items():
+            while (id_ := self._taken(webhook, ids)) is not None:
+                self._workers.submit(self._work, webhook, id_)
+
+    def on_its_way(self) -> Mapping[str, str]:
+        """Messages that are being sent now, each with its webhook."""
+        with self._lock:
+            return dict(self._sending)
+
+    def _taken(self, webhook: str, ids: Iterable[str]) -> str | None:
+        """One of them that is on its way from here on; None: no more may be."""
+        with self._lock:
+            on_way = list(self._sending.values())
+            failing = sum(one in self._failing for one in on_way)
+            id_ = next((one for one in ids if one not in self._sending), None)
+            if id_ is None or len(on_way) >= AT_ONCE or on_way.count(webhook) >= EACH_AT_ONCE:
+                return None
+            if webhook in self._failing and failing >= FAILING_AT_ONCE:
+                return None
+            self._sending[id_] = webhook
+            return id_
+
+    def _work(self, webhook: str, id_: str) -> None:
+        until_s = time.monotonic() + GO_ON_S
+        more: str | None = id_
+        while more is not None:
+            more = self._sent(webhook, more, until_s)
+
+    def _sent(self, webhook: str, id_: str, until_s: float) -> str | None:
+        """Send one. Returns the next to go on with."""
+        arrived = False
+        try:
+            arrived = self._tried(webhook, id_)
         except VidprocmeError:
-            pass  # the queue is away: the message is still there
+            return None  # the queue is away: the message is still there
         finally:
             with self._lock:
-                self._sending.pop(message.id, None)
+                self._sending.pop(id_, None)
+        if not arrived or self._closed or time.monotonic() >= until_s:
+            return None
+        with contextlib.suppress(VidprocmeError):
+            ids = self._messages.due_of(webhook, self._now_ms(), 2 * EACH_AT_ONCE)
+            return self._taken(webhook, ids)
+        return None
+
+    def _tried(self, webhook: str, id_: str) -> bool:
+        message, hook = self._messages.get(id_), self._webhooks.get(webhook)
+        if message is None or hook is None or not hook.doc.enabled:
+            self._messages.delete(id_, webhook)
+            self._failing.discard(webhook)
+            return True
+        arrived = self.deliver(hook, id_, message).error is None
+        (self._failing.discard if arrived else self._failing.add)(webhook)
+        return arrived
 
     def deliver(self, hook: Record[Webhook], id_: str, message: Message, *, keep: bool = True) -> Tried:
         """One try, and what follows from it. `keep`: it is tried again when it does not arrive."""
@@ -233,9 +276,9 @@ class Deliverer:
         )
         self._tries.append(tried)
         if next_ms is not None:
-            self._messages.put(id_, replace(message, attempt=attempt, next_ms=next_ms))
+            self._messages.put(id_, replace(message, attempt=attempt, next_ms=next_ms), hook.id, next_ms)
         elif keep:
-            self._messages.delete(id_)
+            self._messages.delete(id_, hook.id)
         self._remember(hook.id, arrived, status, now_ms)
         return tried
 
@@ -266,11 +309,3 @@ def job_data(view: JobView, state: str) -> dict[str, Any]:
         "bin": view.job.bin.value,
         "tenant": view.job.tenant,
     }
-
-
-def _put_new(messages: RecordStore[Message], id_: str, message: Message) -> None:
-    try:
-        messages.put(id_, message, if_match=NEW)
-    except Fatal as error:
-        if error.code != "RECORD_CHANGED":  # it is there already
-            raise

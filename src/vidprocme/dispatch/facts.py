@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.core.job import Bin, OutcomeKind, TaskState
@@ -13,6 +13,7 @@ from vidprocme.dispatch.lanes import LaneBook
 from vidprocme.dispatch.waiting import Standing, standing
 from vidprocme.monitor.alerts import BinFact, CauseFact, Facts
 from vidprocme.monitor.health import standing as pools_standing
+from vidprocme.monitor.trend import Sample
 from vidprocme.queue.base import Queue
 
 MINUTE_MS = 60_000
@@ -33,15 +34,17 @@ def gather(
     disk: tuple[int, int],
     data: str,
     webhooks: Mapping[str, tuple[str, float]],
+    samples: Callable[[int, int], Sequence[Sample]],
 ) -> Facts:
     """
     Args:
         disk: free bytes and size of the data folder's disk.
         webhooks: those that fail: id -> name, minutes.
+        samples: what was free lately, told the queue's time (ms) and the free bytes of now.
     """
     free, total = disk
     try:
-        return _of_queue(queue(), lanes, failures, bounds_ms, free, total, data, webhooks)
+        return _of_queue(queue(), lanes, failures, bounds_ms, free, total, data, webhooks, samples)
     except VidprocmeError as error:
         return Facts(redis_error=str(error), disk_free_bytes=free, disk_total_bytes=total, data=data)
 
@@ -55,6 +58,7 @@ def _of_queue(
     total: int,
     data: str,
     webhooks: Mapping[str, tuple[str, float]],
+    samples: Callable[[int, int], Sequence[Sample]],
 ) -> Facts:
     now, server = standing(queue), queue.server()
     pools = [pool.info for pool in now.fleet]
@@ -75,6 +79,7 @@ def _of_queue(
         disk_free_bytes=free,
         disk_total_bytes=total,
         data=data,
+        disk_samples=samples(now.now_ms, free),
         bins=_bins(now, bounds_ms),
         causes=_causes(queue, failures, now.now_ms),
         dead=now.depth.by_state.get(TaskState.DEAD, 0),
@@ -104,7 +109,8 @@ def _causes(queue: Queue, failures: FailureBook, now_ms: int) -> list[CauseFact]
         view = queue.task(cause.newest.task)
         error = view.outcome.error if view is not None and view.outcome is not None else None
         text = error.message if error is not None else cause.code or "An attempt failed."
-        found.append(CauseFact(cause.stage, cause.code, cause.jobs, text, error.hint if error is not None else ""))
+        hint = error.hint if error is not None else ""
+        found.append(CauseFact(cause.stage, cause.code, cause.jobs, text, hint, cause.newest.job))
     return found
 
 

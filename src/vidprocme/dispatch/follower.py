@@ -9,24 +9,25 @@ import contextlib
 import fcntl
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId, video_id
+from vidprocme.core.ids import JobId, VideoId, video_id
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
-from vidprocme.dispatch.results import JobResult, collect, media_document
+from vidprocme.dispatch.results import JobResult, begun, collect, media_document
 from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
 from vidprocme.queue.base import Queue
 
 # Events after which what a job shows can have changed.
 TELLING = frozenset({"job.submitted", "job.ended", "job.cancelled", "job.retried", "job.forgotten", "task.succeeded"})
 BLOCK_MS = 100  # also how long the end of a process waits for the thread
+TOGETHER = 100  # jobs that are read, and written, at once
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
 LOG = logging.getLogger("vidprocme.dispatch.follower")
@@ -171,8 +172,7 @@ def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int, at: F
     events = queue.events(after, 500, block_ms)
     if not events:
         return False
-    for job in _jobs_of(events):
-        _project_if_read(queue, blobs, index, job, after)
+    for _ in _project_all(queue, blobs, index, _jobs_of(events), after):
         at("projected")
     index.set_last_event(events[-1].id)
     at("followed")
@@ -192,13 +192,12 @@ def rebuild(
     cleared = index.cleared
     index.clear_videos()
     at("index-cleared")
-    jobs = queue.jobs(limit=1_000_000)
-    for number, view in enumerate(reversed(jobs)):
-        # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
-        _project_if_read(queue, blobs, index, view.job.id, NOTHING_YET)
+    jobs = [view.job.id for view in reversed(queue.jobs(limit=1_000_000))]
+    # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
+    for done in _project_all(queue, blobs, index, jobs, NOTHING_YET):
         at("reprojected")
         if on_progress is not None:
-            on_progress(number + 1, len(jobs))
+            on_progress(done, len(jobs))
     if index.cleared == cleared:  # else somebody found it damaged meanwhile: it is made anew by the next
         index.set_last_event(mark)
     return len(jobs)
@@ -242,6 +241,31 @@ def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
         and (event.kind != "task.succeeded" or event.data.get("stage") in ("probe", "describe", "index", "join"))
     ]
     return list(dict.fromkeys(telling))
+
+
+def _project_all(queue: Queue, blobs: Blobs, index: SearchIndex, jobs: Sequence[JobId], event_id: str) -> Iterator[int]:
+    """Project these jobs, telling how many are done after each. Those that have published nothing yet, often all of them, are
+    read and written together: a thousand a second that way instead of a hundred."""
+    for start in range(0, len(jobs), TOGETHER):
+        page = jobs[start : start + TOGETHER]
+        new = _new_of(index, [found for view in queue.views(page).values() if (found := begun(view)) is not None])
+        if new:
+            index.project_all([record_of(result) for result in new.values()], event_id)
+        for number, job in enumerate(page, start + 1):
+            if job not in new:
+                _project_if_read(queue, blobs, index, job, event_id)
+            yield number
+
+
+def _new_of(index: SearchIndex, results: Sequence[JobResult]) -> dict[JobId, JobResult]:
+    """Without those whose video is shown by another job, or is another's of these too: which one it shows is not said by this."""
+    once: dict[VideoId, JobResult | None] = {}
+    for result in results:
+        id_ = video_id(result.view.job.source.sha256)
+        there = index.video(id_)
+        fits = id_ not in once and (there is None or there.job == result.view.job.id)
+        once[id_] = result if fits else None
+    return {result.view.job.id: result for result in once.values() if result is not None}
 
 
 def _project_if_read(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id: str) -> None:

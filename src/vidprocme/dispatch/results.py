@@ -12,7 +12,7 @@ from typing import Any
 
 from vidprocme.core.errors import ErrorInfo, Fatal, Retryable
 from vidprocme.core.ids import JobId
-from vidprocme.core.job import JobState, Limits, Outcome, OutcomeKind, Stage, TaskState
+from vidprocme.core.job import TERMINAL, JobState, Limits, Outcome, OutcomeKind, Stage, TaskState
 from vidprocme.core.media import Caption, MediaInfo, RenditionFile, seconds
 from vidprocme.core.wire import from_wire
 from vidprocme.library.base import Blobs
@@ -74,6 +74,14 @@ def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
     if wordless:
         degraded.append(_wordless_note(wordless))
     return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), job_error(view, tasks))
+
+
+def begun(view: JobView) -> JobResult | None:
+    """What `collect` says of a job none of whose tasks has ended yet, without reading them; None of another."""
+    if view.job.reuses or view.retries or view.counts.keys() & TERMINAL:
+        return None
+    missing = view.job.recipe.model_missing and view.job.recipe.model is None
+    return JobResult(view, None, (), (), (), (NO_MODEL,) if missing else (), None)
 
 
 def frames_of(queue: Queue, view: JobView) -> tuple[FrameRef, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +53,14 @@ class Blobs(Protocol):
         Raises:
             Retryable: BLOB_MISSING, no such blob (here, now).
         """
+        ...
+
+    def size(self, sha256: str) -> int:
+        """Bytes of a blob. Raises as `read`."""
+        ...
+
+    def pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        """Its bytes from `start` up to `end` (that one not), piece by piece. Raises as `read`, at the first piece."""
         ...
 
     def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
@@ -136,6 +144,10 @@ class SearchIndex(Protocol):
             frames: the times of all its frames, ascending: moments remember which one they begin with.
             older: another job of this video and when it was made (ms): it can be shown when the one that is now is forgotten.
         """
+        ...
+
+    def project_all(self, videos: Sequence[VideoRecord], event_id: str) -> None:
+        """As `project` of each, with the captions that are there, in one transaction."""
         ...
 
     def other_job(self, job: JobId) -> JobId | None:

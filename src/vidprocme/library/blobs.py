@@ -250,6 +250,22 @@ class FolderBlobs:
         except FileNotFoundError:
             raise missing(sha256) from None
 
+    def size(self, sha256: str) -> int:
+        try:
+            return self._path(sha256).stat().st_size
+        except FileNotFoundError:
+            raise missing(sha256) from None
+
+    def pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        try:
+            with self._path(sha256).open("rb") as file:
+                file.seek(start)
+                while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
+                    start += len(block)
+                    yield block
+        except FileNotFoundError:
+            raise missing(sha256) from None
+
     def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
         try:
             source = self._path(sha256).open("rb", buffering=0)

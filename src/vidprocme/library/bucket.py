@@ -18,6 +18,7 @@ from vidprocme.library.base import OnBytes
 from vidprocme.library.blobs import BLOCK_BYTES, Stored, hash_file, is_sha256, key, missing, writing_aside
 
 LEAST_PART_BYTES = 5 << 20  # of a multipart upload; S3 refuses less
+PIECE_BYTES = 4 << 20  # that a reader holds at a time
 YOUNG_S = 1800.0  # half of the least age that `gc` may be asked for: what is older is made young by being put again
 
 
@@ -80,6 +81,22 @@ class ObstoreBlobs:
                 return bytes(obstore.get(self._store, name).bytes())
             except FileNotFoundError:
                 raise missing(sha256) from None
+
+    def size(self, sha256: str) -> int:
+        with reaching():
+            try:
+                return obstore.head(self._store, key(sha256))["size"]
+            except FileNotFoundError:
+                raise missing(sha256) from None
+
+    def pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        name = key(sha256)
+        for at in range(start, end, PIECE_BYTES):
+            with reaching():
+                try:
+                    yield bytes(obstore.get_range(self._store, name, start=at, end=min(at + PIECE_BYTES, end)))
+                except FileNotFoundError:
+                    raise missing(sha256) from None
 
     def fetch(self, sha256: str, path: Path, on_bytes: OnBytes | None = None) -> None:
         done = 0

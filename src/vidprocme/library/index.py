@@ -24,13 +24,19 @@ from vidprocme.library.query import match_expression
 
 Moment = tuple[Fraction, Fraction, str]  # start, end, text
 
+# A common word stands in so many moments that ranking them all takes a second: of more than this many the newest are ranked.
+RANKED_MOST = 2000
+# The best are looked for in the text's index alone, which is read from its newest end; whose they are is read of a page's only.
 _SEARCH = """
-SELECT v.id, v.job, v.name, m.start, m.end, m.text, snippet(words, 0, '[', ']', '...', 24), bm25(words),
-    coalesce(n.title, ''), m.frame
-FROM words JOIN moments m ON m.id = words.rowid JOIN videos v ON v.id = m.video LEFT JOIN notes n ON n.video = v.id
-WHERE words MATCH ? {only}
-ORDER BY bm25(words), v.created_ms DESC, v.id, m.start_s LIMIT ? OFFSET ?
+WITH found AS MATERIALIZED (
+    SELECT words.rowid AS id, bm25(words) AS rank, snippet(words, 0, '[', ']', '...', 24) AS snip
+    FROM words {joined} WHERE words MATCH ? {only} ORDER BY words.rowid DESC LIMIT {most}
+)
+SELECT v.id, v.job, v.name, m.start, m.end, m.text, f.snip, f.rank, coalesce(n.title, ''), m.frame
+FROM found f CROSS JOIN moments m ON m.id = f.id JOIN videos v ON v.id = m.video LEFT JOIN notes n ON n.video = v.id
+ORDER BY f.rank, v.created_ms DESC, v.id, m.start_s LIMIT ? OFFSET ?
 """
+_MOMENT = "CROSS JOIN moments m ON m.id = words.rowid"
 _WRITTEN = (
     "id, job, name, state, created_ms, duration, width_px, height_px, document, tenant, size_bytes, captions, find"
 )
@@ -39,6 +45,7 @@ _VIDEO = (
     "v.captions, coalesce(n.title, ''), coalesce(n.tags, '')"
 )
 _FROM = "FROM videos v LEFT JOIN notes n ON n.video = v.id"
+_NEWEST = "ORDER BY v.created_ms DESC, v.id DESC"
 LAST_EVENT = "last_event"
 
 
@@ -59,32 +66,17 @@ class SqliteIndex(JobTable):
         frames: Sequence[Fraction] = (),
     ) -> None:
         with self._writing() as connection:
-            captions_n = len(captions) if captions is not None else _captions_of(connection, video.id)
-            connection.execute(
-                f"INSERT OR REPLACE INTO videos ({_WRITTEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    video.id,
-                    video.job,
-                    video.name,
-                    video.state,
-                    video.created_ms,
-                    None if video.duration is None else to_wire(video.duration),
-                    video.width_px,
-                    video.height_px,
-                    json.dumps(to_wire(video.document), ensure_ascii=False),
-                    video.tenant,
-                    video.size_bytes,
-                    captions_n,
-                    folded(f"{video.name}\n{video.id}"),
-                ),
-            )
-            known = [(video.job, video.created_ms), *([older] if older else [])]
-            connection.executemany(
-                "INSERT OR REPLACE INTO jobs (job, video, created_ms) VALUES (?, ?, ?)",
-                [(job, video.id, created_ms) for job, created_ms in known],
-            )
+            _write_video(connection, video, captions)
+            if older is not None:
+                _write_job(connection, older[0], video.id, older[1])
             if captions is not None:
                 _replace_moments(connection, video.id, merge(captions), frames)
+            set_meta(connection, LAST_EVENT, event_id)
+
+    def project_all(self, videos: Sequence[VideoRecord], event_id: str) -> None:
+        with self._writing() as connection:
+            for video in videos:
+                _write_video(connection, video, None)
             set_meta(connection, LAST_EVENT, event_id)
 
     def forget(self, video: VideoId, event_id: str | None = None) -> bool:
@@ -127,7 +119,7 @@ class SqliteIndex(JobTable):
         self.cleared += 1
         try:
             with self._writing() as connection:
-                for table in ("moments", "videos", "jobs", "catalog", "notes", "meta"):
+                for table in ("moments", "videos", "jobs", "catalog", "tally", "notes", "meta"):
                     connection.execute(f"DELETE FROM {table}")
                 connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
         except Retryable as error:
@@ -148,7 +140,8 @@ class SqliteIndex(JobTable):
             return meta(connection, LAST_EVENT, "0")
 
     def search(self, words: str, limit: int = 20, want: SearchWant | None = None, skip: int = 0) -> list[Hit]:
-        """The moments that hold all of a person's words, best first (library/query.py says how words are read).
+        """The moments that hold all of a person's words, best first (library/query.py says how words are read); of more than
+        RANKED_MOST the newest.
 
         Args:
             words: as typed; the last word may be unfinished, "words in quotes" stand together. Case and accents are one.
@@ -160,14 +153,15 @@ class SqliteIndex(JobTable):
         expression = match_expression(words)
         conditions = {
             "AND m.video = ?": want and want.video,
-            "AND v.tenant = ?": want and want.tenant,
+            "AND m.video IN (SELECT id FROM videos WHERE tenant = ?)": want and want.tenant,
             "AND m.end_s > ?": want and want.from_s,
             "AND m.start_s < ?": want and want.to_s,
         }
         only = {condition: value for condition, value in conditions.items() if value is not None}
         with self._reading() as connection:
             rows = connection.execute(
-                _SEARCH.format(only=" ".join(only)), [expression, *only.values(), max(limit, 0), max(skip, 0)]
+                _SEARCH.format(joined=_MOMENT if only else "", only=" ".join(only), most=RANKED_MOST),
+                [expression, *only.values(), max(limit, 0), max(skip, 0)],
             ).fetchall()
         return [
             Hit(
@@ -189,7 +183,7 @@ class SqliteIndex(JobTable):
         where, arguments = _video_where(want or VideoWant(), after)
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_VIDEO} {_FROM} {where} ORDER BY v.created_ms DESC, v.id DESC LIMIT ?",
+                f"SELECT {_VIDEO} {_FROM} WHERE v.id IN (SELECT v.id FROM videos v {where} {_NEWEST} LIMIT ?) {_NEWEST}",
                 [*arguments, max(limit, 0)],
             ).fetchall()
         return [_record(row) for row in rows]
@@ -197,7 +191,7 @@ class SqliteIndex(JobTable):
     def count_videos(self, want: VideoWant) -> int:
         where, arguments = _video_where(want, None)
         with self._reading() as connection:
-            (count,) = connection.execute(f"SELECT count(*) {_FROM} {where}", arguments).fetchone()
+            (count,) = connection.execute(f"SELECT count(*) FROM videos v {where}", arguments).fetchone()
         return int(count)
 
     def video(self, video: VideoId) -> VideoRecord | None:
@@ -219,6 +213,35 @@ def merge(captions: Sequence[Caption]) -> list[Moment]:
         else:
             moments.append((caption.start, caption.end, text))
     return moments
+
+
+def _write_video(connection: sqlite3.Connection, video: VideoRecord, captions: Sequence[Caption] | None) -> None:
+    """All but its moments."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO videos ({_WRITTEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            video.id,
+            video.job,
+            video.name,
+            video.state,
+            video.created_ms,
+            None if video.duration is None else to_wire(video.duration),
+            video.width_px,
+            video.height_px,
+            json.dumps(to_wire(video.document), ensure_ascii=False),
+            video.tenant,
+            video.size_bytes,
+            len(captions) if captions is not None else _captions_of(connection, video.id),
+            folded(f"{video.name}\n{video.id}"),
+        ),
+    )
+    _write_job(connection, video.job, video.id, video.created_ms)
+
+
+def _write_job(connection: sqlite3.Connection, job: JobId, video: VideoId, created_ms: int) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO jobs (job, video, created_ms) VALUES (?, ?, ?)", (job, video, created_ms)
+    )
 
 
 def _remove_video(connection: sqlite3.Connection, video: str) -> bool:
@@ -264,10 +287,10 @@ def _video_where(want: VideoWant, after: Key | None) -> tuple[str, list[Any]]:
         where.append(f"v.job IN (SELECT job FROM catalog WHERE state IN ({', '.join('?' * len(want.states))}))")
         arguments += sorted(want.states)
     if want.q:
-        where.append("(instr(v.find, ?) > 0 OR instr(n.title_key, ?) > 0)")
+        where.append("(instr(v.find, ?) > 0 OR v.id IN (SELECT video FROM notes WHERE instr(title_key, ?) > 0))")
         arguments += [folded(want.q)] * 2
     for tag in want.tags:
-        where.append("instr(n.tags_key, ?) > 0")
+        where.append("v.id IN (SELECT video FROM notes WHERE instr(tags_key, ?) > 0)")
         arguments.append(f"\n{folded(tag)}\n")
     if want.hidden:
         where.append("v.job NOT IN (SELECT value FROM json_each(?))")

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from vidprocme.core.errors import Retryable
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_MS = 10_000  # longer than any one video's transaction
 
-# A moment is a run of captions with the same words: what a search finds. FTS5 keeps no copy of the text (content=).
+# The index of jobs by age holds what a text is looked for in, and what is counted then: a row of the table is ten times as wide.
+# `tally` counts all jobs by what most filters ask for, kept by triggers. A moment is a run of captions with the same words: what a search finds. FTS5 keeps no copy of the text (content=).
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
@@ -38,7 +39,7 @@ CREATE TABLE catalog (
     duration_ms INTEGER NOT NULL, dead INTEGER NOT NULL, stage TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
     title TEXT NOT NULL, name_key TEXT NOT NULL, find TEXT NOT NULL, generation TEXT NOT NULL
 );
-CREATE INDEX catalog_created ON catalog (created_ms, job);
+CREATE INDEX catalog_created ON catalog (created_ms, job, state, dead, find);
 CREATE INDEX catalog_ended ON catalog (ended_ms, job);
 CREATE INDEX catalog_name ON catalog (name_key, job);
 CREATE INDEX catalog_size ON catalog (size_bytes, job);
@@ -47,6 +48,23 @@ CREATE INDEX catalog_state ON catalog (state, dead, bin, tenant);
 CREATE INDEX catalog_state_created ON catalog (state, created_ms, job);
 CREATE INDEX catalog_code ON catalog (code, created_ms) WHERE code <> '';
 CREATE INDEX catalog_video ON catalog (video);
+CREATE TABLE tally (
+    state TEXT NOT NULL, dead INTEGER NOT NULL, bin TEXT NOT NULL, tenant TEXT NOT NULL, jobs INTEGER NOT NULL,
+    PRIMARY KEY (state, dead, bin, tenant)
+) WITHOUT ROWID;
+CREATE TRIGGER catalog_added AFTER INSERT ON catalog BEGIN
+    INSERT INTO tally VALUES (new.state, new.dead > 0, new.bin, new.tenant, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
+CREATE TRIGGER catalog_removed AFTER DELETE ON catalog BEGIN
+    UPDATE tally SET jobs = jobs - 1
+    WHERE state = old.state AND dead = (old.dead > 0) AND bin = old.bin AND tenant = old.tenant;
+END;
+CREATE TRIGGER catalog_changed AFTER UPDATE OF state, dead, bin ON catalog
+WHEN old.state <> new.state OR (old.dead > 0) <> (new.dead > 0) OR old.bin <> new.bin BEGIN
+    UPDATE tally SET jobs = jobs - 1
+    WHERE state = old.state AND dead = (old.dead > 0) AND bin = old.bin AND tenant = old.tenant;
+    INSERT INTO tally VALUES (new.state, new.dead > 0, new.bin, new.tenant, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
 CREATE TABLE moments (
     id INTEGER PRIMARY KEY, video TEXT NOT NULL, start TEXT NOT NULL, end TEXT NOT NULL, start_s REAL NOT NULL,
     end_s REAL NOT NULL, frame INTEGER NOT NULL, text TEXT NOT NULL
@@ -67,6 +85,10 @@ _NAMES = (
     "TRIGGER moments_removed",
     "TABLE words",
     "TABLE moments",
+    "TRIGGER catalog_added",
+    "TRIGGER catalog_removed",
+    "TRIGGER catalog_changed",
+    "TABLE tally",
     "TABLE catalog",
     "TABLE notes",
     "TABLE jobs",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import gmtime, strftime
 
 from vidprocme.monitor.rules import Rule
+from vidprocme.monitor.trend import Sample, pace
 
 CLEAR_MS = 30_000
 URGENT_BOUND_S = 60.0  # of a bin whose bound is 0
@@ -35,6 +37,7 @@ class CauseFact:
     jobs: int
     text: str
     hint: str = ""
+    newest: str = ""  # id of the job that failed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Facts:
     disk_free_bytes: int = 0
     disk_total_bytes: int = 0
     data: str = ""
+    disk_samples: Sequence[Sample] = ()  # of the last hour
     bins: Sequence[BinFact] = ()
     causes: Sequence[CauseFact] = ()
     dead: int = 0
@@ -74,6 +78,7 @@ class Sight:
     text: str
     hint: str
     link: str
+    job: str = ""  # an example of it, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Alert:
     silenced_ms: int = 0
     note: str = ""
     resolved_ms: int = 0
+    job: str = ""
 
     @property
     def key(self) -> Key:
@@ -155,13 +161,13 @@ def evaluate(
 
 
 def _opened(sight: Sight, rule: Rule, now_ms: int) -> Alert:
-    return Alert(
-        sight.rule, sight.object, rule.severity, sight.title, sight.text, sight.hint, sight.link, now_ms, now_ms
-    )
+    alert = Alert(sight.rule, sight.object, rule.severity, "", "", "", "", now_ms, now_ms)
+    return _told(alert, sight, rule)
 
 
 def _told(alert: Alert, sight: Sight, rule: Rule) -> Alert:
-    return replace(alert, severity=rule.severity, title=sight.title, text=sight.text, hint=sight.hint, link=sight.link)
+    words = {name: getattr(sight, name) for name in ("title", "text", "hint", "link", "job")}
+    return replace(alert, severity=rule.severity, **words)
 
 
 # -- what is true now -----------------------------------------------------------------------------------------------------
@@ -186,6 +192,7 @@ def _all(facts: Facts, rules: Mapping[str, Rule]) -> Iterator[Sight]:
             "/",
         )
         return
+    yield from _disk_trend(facts, _from(rules, "disk-trend"))
     yield from _redis(facts, _from(rules, "redis-memory"))
     yield from _work(facts, rules)
     yield from _trouble(facts, rules)
@@ -204,6 +211,25 @@ def _disk(facts: Facts, percent: float) -> Iterator[Sight]:
             "The disk is filling",
             f"{facts.disk_free_bytes / 1e9:.1f} GB of {facts.data} are free, {free:.0f} %. Below a reserve nothing new is taken in.",
             "`vidprocme gc` frees what no job names; delete videos, or use a larger disk.",
+            "/videos",
+        )
+
+
+def _disk_trend(facts: Facts, hours: float) -> Iterator[Sight]:
+    found = pace(facts.disk_samples)
+    if found is None:
+        return
+    left_s = (found.full_ms - facts.disk_samples[-1].at_ms) / 1000
+    if left_s <= hours * 3600:
+        step_s = 60 if left_s < 7200 else 600  # a moment far away is not known to the minute
+        when = strftime("%Y-%m-%d %H:%M", gmtime(found.full_ms // 1000 // step_s * step_s))
+        yield Sight(
+            "disk-trend",
+            "disk",
+            "The disk will soon be full",
+            f"{_bytes(found.free_bytes)} of {facts.data} are free, and {_bytes(found.lost_per_s * 3600)} go in an hour: "
+            f"at the pace of the last hour it is full in {_age(left_s)}, at about {when} UTC.",
+            "`vidprocme gc` frees what no job names; pause the bulk bin, delete videos, or use a larger disk.",
             "/videos",
         )
 
@@ -293,6 +319,7 @@ def _trouble(facts: Facts, rules: Mapping[str, Rule]) -> Iterator[Sight]:
                 cause.text,
                 cause.hint or "Mend the cause, then retry them: finished parts are not done again.",
                 f"/jobs?state=failed&stage={cause.stage}{code}",
+                cause.newest,
             )
     if facts.dead and facts.dead >= _from(rules, "dead-letters"):
         yield Sight(
@@ -343,3 +370,7 @@ def _age(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -67,6 +67,15 @@ DEFAULTS: tuple[Rule, ...] = (
     Rule("redis-disk", "Redis does not keep", "A restart of Redis would lose jobs that were accepted.", CRITICAL, None, "", 30),
     Rule("redis-memory", "Redis is nearly full", "It uses so much of the memory it may use.", WARNING, 80, "%", 60),
     Rule("disk", "The disk is filling", "So little of the data folder's disk is free.", WARNING, 10, "% free", 60),
+    Rule(
+        "disk-trend",
+        "The disk will soon be full",
+        "At the pace of the last hour the data folder's disk is full within so many hours.",
+        WARNING,
+        6,
+        "hours",
+        300,
+    ),
     Rule("node-gone", "A machine vanished", "A pool vanished without a word.", WARNING, None, "", 15),
     Rule("webhook", "A webhook fails", "What was to be told to an address did not arrive for so many minutes.", WARNING, 30, "minutes"),
 )  # fmt: skip

@@ -58,6 +58,7 @@ KNOWN: Mapping[str, str] = {
     "pool:": "string",
     "min:": "hash",
     "rec:": "hash",
+    "due:": "zset",
     "note:": "string",
     "log:": "stream",
 }
@@ -102,6 +103,8 @@ def judge_keys(queue: RedisQueue, names: Sequence[str], listed: set[str]) -> Ite
             yield Finding("no-end", name, "never expires, and should")
         elif family == "rec:":
             yield from _records(queue, name)
+        elif family == "due:":
+            yield from _due(queue, owner)
         elif family == "task:":
             if owner not in listed:
                 yield from _unlisted(queue, owner)
@@ -219,6 +222,26 @@ def _records(queue: RedisQueue, name: str) -> Iterator[Finding]:
             yield Finding("record", name, f"{id_} cannot be read")
         elif int(version[1]) > counter:
             yield Finding("record-version", name, f"{id_} has version {version[1]}; the counter stands at {counter}")
+
+
+def _due(queue: RedisQueue, owner: str) -> Iterator[Finding]:
+    """Lines of records that are due, as lua/_due.lua keeps them: `<kind>`, or `<kind>:<line>`."""
+    kind, _, line = owner.partition(":")
+    of = queue.keys.of
+    for page in scan(queue, "ZSCAN", f"due:{owner}"):
+        wanted = [
+            ("HEXISTS", of(f"rec:{kind}"), id_) if line else ("EXISTS", of(f"due:{kind}:{id_}")) for id_, _ in page
+        ]
+        for id_ in [id_ for (id_, _), there in zip(page, queue.commands(wanted), strict=True) if not there]:
+            lists = ("ZSCORE", f"due:{owner}", id_)
+            named = ("HEXISTS", f"rec:{kind}", id_) if line else ("EXISTS", f"due:{kind}:{id_}")
+            still, there = together(queue, lists, named)
+            if _is_there(still) and not there:
+                yield Finding("due-of-nothing", f"due:{owner}", f"lists {id_}, which is not there")
+    if line and not _is_there(queue.command("ZSCORE", of(f"due:{kind}"), line)):
+        exists, listed = together(queue, ("EXISTS", f"due:{owner}"), ("ZSCORE", f"due:{kind}", line))
+        if exists and not _is_there(listed):
+            yield Finding("due-unlisted", f"due:{owner}", f"is not in `due:{kind}`: nobody would send what is due")
 
 
 def _is_there(reply: Any) -> bool:

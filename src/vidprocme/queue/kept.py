@@ -6,6 +6,7 @@ end by themselves; a journal (audit, alert history, deliveries) is append-only, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -34,6 +35,36 @@ class RecordStore(Protocol[T]):
     def list(self) -> tuple[Record[T], ...]: ...
 
     def delete(self, id: str, *, if_match: str = ANY) -> bool: ...  # noqa: A002
+
+
+class Outbox(Protocol[T]):
+    """Records of one kind that are due some time, each in the line of whom it is for."""
+
+    def put(self, id: str, doc: T, line: str, due_ms: int, *, new: bool = False) -> bool:  # noqa: A002
+        """Write one, or write it anew with another time. `new`: only where none is; False then says that there is one.
+
+        Raises:
+            Fatal: OUTBOX_FULL, as many wait in its line, or in all, as may; RECORD_TOO_LARGE.
+        """
+        ...
+
+    def get(self, id: str) -> T | None: ...  # noqa: A002
+
+    def delete(self, id: str, line: str) -> None: ...  # noqa: A002
+
+    def due(self, now_ms: int, lines: int, each: int) -> Mapping[str, list[str]]:
+        """Ids of what is due, by line: at most `lines`, and `each` of a line, those that wait longest first."""
+        ...
+
+    def due_of(self, line: str, now_ms: int, most: int) -> list[str]:
+        """The same of one line."""
+        ...
+
+    def waiting(self, line: str) -> int: ...
+
+    def mend(self, due: Callable[[T], tuple[str, int]]) -> int:
+        """Put into its line what an older vidprocme wrote, which had none; how many. It reads them all. `due`: line, time (ms)."""
+        ...
 
 
 class Notes(Protocol):

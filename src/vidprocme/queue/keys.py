@@ -48,6 +48,9 @@ class Keys:
     def records(self, kind: str) -> str:
         return f"{self.prefix}rec:{kind}"
 
+    def due(self, kind: str, line: str) -> str:
+        return f"{self.prefix}due:{kind}:{line}"
+
 
 def line_name(task: Task) -> str:
     """The name of a task's line; the same as core.snapshot.Line.key."""

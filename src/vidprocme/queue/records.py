@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 DOCUMENT_MOST = 64 * 1024  # bytes
 RECORDS_MOST = 10_000  # of one kind
+MORE_MOST = {"video": 100_000}  # of these kinds
 
 
 class Records(Generic[T]):
@@ -34,19 +35,13 @@ class Records(Generic[T]):
         Raises:
             Fatal: RECORD_CHANGED, somebody else wrote it meanwhile; RECORD_TOO_LARGE; RECORD_TOO_MANY.
         """
-        text = wire.dumps(doc)
-        if len(text.encode()) > DOCUMENT_MOST:
-            raise Fatal(
-                "RECORD_TOO_LARGE",
-                f"This {self._kind} has {len(text.encode())} bytes; {DOCUMENT_MOST} are allowed.",
-                "Make it shorter.",
-                {"kind": self._kind, "id": id},
-            )
-        answer, version = self._queue.run("put", self._kind, id, text, if_match, RECORDS_MOST)
+        text = checked(self._kind, id, wire.dumps(doc))
+        most = MORE_MOST.get(self._kind, RECORDS_MOST)
+        answer, version = self._queue.run("put", self._kind, id, text, if_match, most)
         if answer == -1:
             raise Fatal(
                 "RECORD_TOO_MANY",
-                f"There are already {RECORDS_MOST} of kind {self._kind}.",
+                f"There are already {most} of kind {self._kind}.",
                 "Delete some that are not needed.",
                 {"kind": self._kind},
             )
@@ -91,3 +86,18 @@ class Records(Generic[T]):
             "Read it again, and repeat your change if it still holds.",
             {"kind": self._kind, "id": id_, "etag": version},
         )
+
+
+def checked(kind: str, id_: str, text: str) -> str:
+    """
+    Raises:
+        Fatal: RECORD_TOO_LARGE.
+    """
+    if len(text.encode()) > DOCUMENT_MOST:
+        raise Fatal(
+            "RECORD_TOO_LARGE",
+            f"This {kind} has {len(text.encode())} bytes; {DOCUMENT_MOST} are allowed.",
+            "Make it shorter.",
+            {"kind": kind, "id": id_},
+        )
+    return text

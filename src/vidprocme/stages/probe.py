@@ -11,7 +11,7 @@ INDEX_NAME = "frames.idx"
 
 
 def run(context: Context) -> Outcome:
-    found = probe(context.source(), on_progress=context.say)
+    found = probe(context.source(), name=context.attempt.job.source.name, on_progress=context.say)
     context.frames_decoded += found.frames_decoded
     artifact = context.blobs.put_bytes(index_to_bytes(found.index), INDEX_NAME)
     return Outcome(

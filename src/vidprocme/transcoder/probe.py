@@ -40,19 +40,20 @@ class Probe:
     frames_decoded: int
 
 
-def probe(path: Path, *, on_progress: Callable[[float], None] | None = None) -> Probe:
-    """Everything planning needs to know about a video.
+def probe(path: Path, *, name: str = "", on_progress: Callable[[float], None] | None = None) -> Probe:
+    """Everything planning needs to know about a video. `name`: what people call it, if not as its file is called.
 
     Raises:
         Fatal: FILE_MISSING, IS_A_DIRECTORY, FILE_UNREADABLE, EMPTY_FILE, NOT_A_VIDEO, TRUNCATED, NO_VIDEO, NO_FRAMES,
             NO_DECODER, TOO_LARGE.
     """
-    size = check_file(path)
-    with open_source(path) as container:
-        return _Look(container, path, size, on_progress or (lambda _fraction: None)).look()
+    name = name or path.name
+    size = check_file(path, name)
+    with open_source(path, name) as container:
+        return _Look(container, path, name, size, on_progress or (lambda _fraction: None)).look()
 
 
-def open_source(path: Path) -> InputContainer:
+def open_source(path: Path, name: str = "") -> InputContainer:
     """Open a stranger's file with only the demuxers and protocols that cannot name another file. The caller closes it.
 
     Raises:
@@ -61,7 +62,7 @@ def open_source(path: Path) -> InputContainer:
     try:
         return av.open(f"file:{path.absolute()}", options=dict(sandbox.OPEN_OPTIONS), metadata_errors="ignore")
     except (av.error.FFmpegError, ValueError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable(path, error, name or path.name) from error
 
 
 @dataclass
@@ -78,8 +79,9 @@ class _Pictures:
 
 
 class _Look:
-    def __init__(self, container: Any, path: Path, size: int, on_progress: Callable[[float], None]) -> None:
-        self.container, self.path, self.size, self.on_progress = container, path, size, on_progress
+    def __init__(self, container: Any, path: Path, name: str, size: int, on_progress: Callable[[float], None]) -> None:
+        self.container, self.path, self.name, self.size = container, path, name, size
+        self.on_progress = on_progress
         self.damage: list[str] = []
         self.frame: Any = None
         self.hidden_vp8 = False
@@ -135,7 +137,7 @@ class _Look:
     def _picture_stream(self) -> Any:
         """The largest real video stream, the one marked default where sizes are equal; cover art is not one."""
         if not self.container.streams:
-            raise unreadable(self.path, ValueError("no streams"))
+            raise unreadable(self.path, ValueError("no streams"), self.name)
         streams = [s for s in self.container.streams if s.type == "video"]
         real = [s for s in streams if not _disposition(s, "attached_pic") and not _disposition(s, "timed_thumbnails")]
         if not real:
@@ -280,7 +282,7 @@ class _Look:
 
     def _fatal(self, code: str, what: str, hint: str) -> Fatal:
         return Fatal(
-            code, f"{self.path.name} cannot be processed: {what}.", hint, {"path": str(self.path), "bytes": self.size}
+            code, f"{self.name} cannot be processed: {what}.", hint, {"path": str(self.path), "bytes": self.size}
         )
 
 

@@ -5,6 +5,7 @@ import { Button, Empty, Field, Loaded, PageHead, Select, Tabs, Time } from "../p
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { type AlertTab, useAlerts, useRules } from "../queries";
 import type { AlertsTab } from "../router";
+import { linkOf } from "../query";
 import { words } from "../words";
 import { Webhooks } from "./Webhooks";
 
@@ -77,6 +78,14 @@ function Line({ alert }: { alert: Alert }) {
         <h2 className="break">{alert.title}</h2>
         <p className="break">{alert.text}</p>
         {alert.hint && <p className="meta break">{alert.hint}</p>}
+        {alert.job && (
+          <p className="meta break">
+            {words.alerts.newest}{" "}
+            <Link className="mono" to="/jobs/$id" params={{ id: alert.job }}>
+              {alert.job}
+            </Link>
+          </p>
+        )}
         <p className="meta">
           {words.alerts.since} <Time at={alert.opened_at} />
           {alert.count > 1 && ` · ×${alert.count}`}
@@ -86,7 +95,7 @@ function Line({ alert }: { alert: Alert }) {
       </div>
       <div className="row">
         {alert.link && (
-          <Link className="button small" to={alert.link}>
+          <Link className="button small" {...linkOf(alert.link)}>
             {words.alerts.show}
             <span className="only-read"> {alert.title}</span>
           </Link>

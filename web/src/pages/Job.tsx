@@ -129,11 +129,11 @@ function Head({ job, going }: { job: Job; going: boolean }) {
         <Confirm
           danger
           title={words.job.drop}
-          text={words.job.dropText}
+          text={job.state === "succeeded" ? words.job.dropDone : words.job.dropText}
           verb={words.job.drop}
           close={() => setAsks("")}
           act={async () => {
-            await drop(job.id);
+            await drop(job.id, job.state === "succeeded");
             await renew(["jobs"]);
             await navigate({ to: "/jobs" });
           }}

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from 
 import { http, queries, type Schemas, told } from "../api";
 import { whole } from "../format";
 import { Button, Empty, ErrorState, PageHead, Select, Skeleton } from "../parts/basic";
-import { Confirm, Menu, toast } from "../parts/overlay";
+import { attempt, Confirm, Menu, toast } from "../parts/overlay";
 import { type JobSearch, renew, rows, useJobs, useJobsHead } from "../queries";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
@@ -63,7 +63,7 @@ export default function Jobs() {
       </PageHead>
       <div className="row filters">
         <Typed value={writeFilter(filter)} label={words.jobs.filter} change={(text) => set(readFilter(text))} />
-        <Select label={words.settings.when} value={filter.since ?? ""} options={SINCE} onChange={(since) => set({ since: since || undefined })} />
+        <Select label={words.settings.when} value={filter.since ?? ""} options={SINCE.some(([value]) => value === (filter.since ?? "")) ? SINCE : [...SINCE, [filter.since ?? "", filter.since ?? ""] as const]} onChange={(since) => set({ since: since || undefined })} />
         <Select
           label={words.jobs.sort}
           value={filter.sort ?? "-created_at"}
@@ -190,7 +190,7 @@ function Bulk({ chosen, total, filter }: { chosen: Chosen; total: number; filter
     if (!asked) return;
     const answer = await told(http.POST("/v1/jobs:bulk", { body: wish(asked.action, asked.bin) }));
     chosen.clear();
-    if (answer.operation) void watchOperation(answer.operation);
+    if (answer.operation) void attempt(() => watchOperation(answer.operation ?? ""));
   };
   const verbs: [Action, string][] = [
     ["retry", words.jobs.retry],

@@ -7,7 +7,7 @@ import { attempt } from "../parts/overlay";
 import { Lanes } from "../parts/Lanes";
 import { Spark } from "../parts/Spark";
 import { useAlerts, useNodes, useOverview, useSeries } from "../queries";
-import { parseSearch } from "../query";
+import { linkOf, parseSearch } from "../query";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 
@@ -82,7 +82,6 @@ function OpenAlert({ alert }: { alert: Schemas["AlertDocument"] }) {
       await queries.invalidateQueries({ queryKey: ["alerts"] });
       await queries.invalidateQueries({ queryKey: ["overview"] });
     }, words.overview.acknowledged(alert.title));
-  const [path, query = ""] = alert.link.split("?");
   return (
     <div className={alert.severity === "critical" ? "notice bad" : "notice"}>
       <b>
@@ -90,8 +89,8 @@ function OpenAlert({ alert }: { alert: Schemas["AlertDocument"] }) {
       </b>
       <span className="break">{alert.text}</span>
       <div className="row">
-        {path?.startsWith("/") && (
-          <Link to={path} search={parseSearch(query)} className="button" aria-label={words.overview.showAlert(alert.title)}>
+        {alert.link.startsWith("/") && (
+          <Link {...linkOf(alert.link)} className="button" aria-label={words.overview.showAlert(alert.title)}>
             {words.overview.showOne}
           </Link>
         )}

@@ -79,6 +79,8 @@ function Keys() {
   const [made, setMade] = useState("");
   const [wish, setWish] = useState({ name: "", scope: "submit" as Schemas["Scope"], tenant: "", days: "" });
   const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
+  // With the first key the house asks for one: without an admin's nobody could open these pages again.
+  const first = Boolean(session.data?.open) && keys.data?.items.length === 0;
   return (
     <div className="stack">
       {session.data?.open && <div className="notice">{s.openHere}</div>}
@@ -131,15 +133,27 @@ function Keys() {
           close={() => setMakes(false)}
           act={async () => {
             const days = Number.parseFloat(wish.days);
-            const body = { name: wish.name, scope: wish.scope, tenant: wish.tenant || null, expires_in_s: days > 0 ? Math.round(days * 86_400) : null };
+            const asked = { scope: wish.scope, tenant: wish.tenant || null, expires_in_s: days > 0 ? Math.round(days * 86_400) : null };
+            const body = { name: wish.name, ...(first ? { scope: "admin" as const, tenant: null, expires_in_s: null } : asked) };
             const key = await told(http.POST("/v1/keys", { body }));
-            await refresh();
-            setMade(key.key);
+            try {
+              if (first) {
+                await told(http.POST("/v1/session", { body: { key: key.key } }));
+                await queries.invalidateQueries({ queryKey: ["session"] });
+              }
+              await refresh();
+            } finally {
+              setMade(key.key);
+            }
           }}
         >
           <Field label={words.alerts.name}>
             <input className="input" required maxLength={100} value={wish.name} onChange={(event) => setWish({ ...wish, name: event.target.value })} />
           </Field>
+          {first ? (
+            <p>{s.firstKey}</p>
+          ) : (
+            <>
           <Field label={s.scope}>
             <Select value={wish.scope} options={(["read", "submit", "operate", "admin"] as const).map((one) => [one, one] as const)} onChange={(scope) => setWish({ ...wish, scope })} />
           </Field>
@@ -149,6 +163,8 @@ function Keys() {
           <Field label={s.expires} hint={words.common.never}>
             <input className="input" type="number" min="0" value={wish.days} onChange={(event) => setWish({ ...wish, days: event.target.value })} />
           </Field>
+            </>
+          )}
         </Confirm>
       )}
       {revokes && (

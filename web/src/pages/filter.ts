@@ -7,7 +7,7 @@ const WORDS = ["name", "since", "until"] as const;
 const CHIPS = ["state", "bin"] as const;
 
 export function readFilter(text: string): JobSearch {
-  const found: JobSearch = { stage: undefined, code: undefined, tenant: undefined, name: undefined, q: undefined };
+  const found: JobSearch = { stage: undefined, code: undefined, tenant: undefined, name: undefined, until: undefined, q: undefined };
   const rest: string[] = [];
   for (const word of text.match(/\S+:"[^"]*"|\S+/g) ?? []) {
     const [, key = "", raw = ""] = /^(\w+):(.+)$/.exec(word) ?? [];
@@ -24,7 +24,8 @@ export function readFilter(text: string): JobSearch {
 /** What of the filter has no chip of its own. */
 export function writeFilter(filter: JobSearch): string {
   const quoted = (value: string) => (/\s/.test(value) ? `"${value}"` : value);
-  return [filter.name ? `name:${quoted(filter.name)}` : "", ...LISTS.flatMap((name) => (filter[name] ?? []).map((value) => `${name}:${quoted(value)}`)), filter.q ?? ""]
+  const single = (["name", "until"] as const).flatMap((name) => (filter[name] ? [`${name}:${quoted(filter[name])}`] : []));
+  return [...single, ...LISTS.flatMap((name) => (filter[name] ?? []).map((value) => `${name}:${quoted(value)}`)), filter.q ?? ""]
     .filter(Boolean)
     .join(" ");
 }

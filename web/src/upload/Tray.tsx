@@ -20,8 +20,10 @@ export function Tray() {
   const items = useUploads();
   const [over, setOver] = useState(false);
   const [hidden, setHidden] = useState(false);
-  const left = useLeft(items);
-  useEffect(() => setHidden(false), [items.length]);
+  const left = useLeft();
+  const failed = items.filter((item) => item.state === "failed").length;
+  useEffect(() => setHidden(false), [uploads.added, failed]);
+  const ended = items.every(isOver);
   useEffect(() => {
     const enter = (event: DragEvent) => {
       if (!withFiles(event)) return;
@@ -55,11 +57,28 @@ export function Tray() {
           <span>{words.upload.drop}</span>
         </div>
       )}
+      {hidden && !ended && (
+        <section className="tray card" aria-label={words.upload.title}>
+          <div className="row spread">
+            <h2>{words.upload.title}</h2>
+            <Button small look="quiet" onClick={() => setHidden(false)}>
+              {words.upload.show}
+            </Button>
+          </div>
+        </section>
+      )}
       {(items.length > 0 || left.length > 0) && !hidden && (
         <section className="tray card" aria-label={words.upload.title}>
           <div className="row spread">
             <h2>{words.upload.title}</h2>
-            <Button small look="quiet" onClick={() => (items.every(isOver) ? uploads.clear() : setHidden(true))}>
+            <Button
+              small
+              look="quiet"
+              onClick={() => {
+                if (ended) uploads.clear();
+                setHidden(true);
+              }}
+            >
               {words.upload.hide}
             </Button>
           </div>
@@ -105,16 +124,19 @@ export function Tray() {
 }
 
 /** What this browser began and did not end: after a reload the file itself has to be chosen again. */
-function useLeft(items: Item[]) {
+function useLeft() {
   const begun = Object.keys(localStorage).some((key) => key.startsWith("tus::"));
   const { data } = useUnfinished(begun);
   if (!begun) return [];
   return (data?.items ?? []).filter(
-    (one) => one.state === "receiving" && one.size_bytes > 0 && !items.some((item) => item.name === one.name && item.size === one.size_bytes),
+    (one) => one.state === "receiving" && one.size_bytes > 0 && !uploads.knows(one.name, one.size_bytes),
   );
 }
 
 const isOver = (item: Item) => item.state === "done" || item.state === "failed";
+
+// Read aloud when it comes; how far it is would be read aloud without an end.
+const ROLES: Partial<Record<Item["state"], "alert" | "status">> = { failed: "alert", lost: "status", paused: "status" };
 
 function Line({ item }: { item: Item }) {
   const share = item.size ? item.sent / item.size : 0;
@@ -142,7 +164,7 @@ function Line({ item }: { item: Item }) {
         </span>
       </div>
       <Progress value={share} label={item.name} bad={item.state === "failed"} />
-      <div className="meta" role={item.state === "failed" ? "alert" : undefined}>
+      <div className="meta" role={ROLES[item.state]}>
         <What item={item} share={share} />
       </div>
     </li>
@@ -160,7 +182,11 @@ function What({ item, share }: { item: Item; share: number }) {
         </>
       );
     case "lost":
-      return <span className="state warn">{words.upload.lost(bytes(item.sent))}</span>;
+      return (
+        <span className="state warn" style={{ whiteSpace: "normal" }}>
+          {item.error ? `${item.error} ${words.upload.goesOn}` : words.upload.lost(bytes(item.sent))}
+        </span>
+      );
     case "checking":
       return <>{words.upload.checking}</>;
     case "failed":

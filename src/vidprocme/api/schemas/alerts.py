@@ -35,6 +35,8 @@ class AlertDocument(Document):
     hint: str
     object: str
     link: str = Field(description="the page that shows it")
+    job: str | None = Field(description="of failed jobs: the one that failed last")
+    job_link: str | None = Field(description="that job's page")
     count: int = Field(description="how often it was seen since it opened")
     opened_at: str
     seen_at: str

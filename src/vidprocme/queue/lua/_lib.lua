@@ -46,6 +46,7 @@
 --   <p>wake           list    doorbell tokens, at most 64
 --   <p>said           list    what persons asked lately and were answered, see _said.lua
 --   <p>drained        hash    node -> who drained it
+--   <p>rec:<kind>  hash, <p>versions  string  see put.lua;  <p>due:<kind>, <p>due:<kind>:<line>  zset  see _due.lua
 --   <p>note:<kind>:<id>  string  with EX: see kept.py;  <p>log:<kind>  stream  lines, each one field `d` (wire JSON), MAXLEN ~
 --   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 -- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a
