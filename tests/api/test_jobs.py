@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from httpx import Client
 
 from tests.api.test_videos import assert_problem, post
