@@ -27,7 +27,7 @@ from benchmarks.api import spread
 from benchmarks.ground import until
 from benchmarks.running import Services, listening
 from vidprocme.config import load
-from vidprocme.core.ids import JobId, task_id, video_id
+from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Job, Recipe, Source, Stage, Task
 from vidprocme.core.media import Caption
 from vidprocme.core.resources import Need, PlaceKind, Resources
@@ -166,7 +166,7 @@ def describe(house: House, count: int, first: int = 0) -> None:
                 Caption(Fraction(n), Fraction(n + 1), " ".join(rng.sample(WORDS, 3)), Fraction(n), "demo")
                 for n in range(3)
             ]
-            id_, source = video_id(job.source.sha256), job.source
+            id_, source = job.video, job.source
             record = VideoRecord(
                 id_,
                 job.id,

@@ -61,6 +61,7 @@ class Settings:
     upload_hours: int = 24  # an unfinished upload is kept for so long after its last byte
     upload_max_gb: int = 0  # GB (10^9 bytes) of one upload or import; 0: any
     upload_quota_gb: int = 0  # GB that a tenant may bring in within a day, what is coming included; 0: any
+    imports_at_once: int = 4  # imports of URLs that one server fetches at the same time; the others wait in line
     import_paths: str = ""  # folders, with colons: what lies below may be named by path; "": none
     outbound_allow: str = (
         ""  # names, addresses and networks (10.0.0.0/8) inside that imports and webhooks may reach, with commas
@@ -132,6 +133,8 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
             raise _invalid(f"{where}: {name} must not be negative.")
     if settings.upload_hours < 1:
         raise _invalid(f"{where}: upload_hours = {settings.upload_hours} must be at least 1.")
+    if settings.imports_at_once < 1:
+        raise _invalid(f"{where}: imports_at_once = {settings.imports_at_once} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.memory_percent <= 100:

@@ -18,8 +18,9 @@ ADMIN = "the admin key of these tests"
 
 @dataclass
 class Keyed:
-    """`with_key(scope)`: a client whose key has it; `anonymous`: one that has none."""
+    """`with_key(scope)`: a client whose key has it; `anonymous`: one that has none. `house`: the server's."""
 
+    house: House
     anonymous: httpx.Client
     admin: httpx.Client
     made: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -49,7 +50,7 @@ def keyed(house: House, *, proxies: str = "") -> Iterator[Keyed]:
     """The house's settings say what the admin key is: ADMIN."""
     assert house.settings.admin_key == ADMIN
     with serving(create_app(house, hosts=None, network=True), proxies=proxies) as anonymous:
-        found = Keyed(anonymous, anonymous)
+        found = Keyed(house, anonymous, anonymous)
         with found.made:
             found.admin = found.holding(ADMIN)
             yield found

@@ -13,6 +13,8 @@ class Receiver:
         self.came: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
         self.location = ""
+        self.answers = threading.Event()  # not set: it takes what comes, and says nothing
+        self.answers.set()
         self.arrived = threading.Condition()
         self.url = ""
 
@@ -30,11 +32,18 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             told = {name.lower(): value for name, value in self.headers.items()}
+            if not receiver.answers.is_set():
+                self._came(told, body)
+                receiver.answers.wait(30)
+                return
             self.send_response(receiver.status)
             if receiver.location:
                 self.send_header("location", receiver.location)
             self.send_header("content-length", "0")
             self.end_headers()
+            self._came(told, body)
+
+        def _came(self, told: dict[str, str], body: bytes) -> None:
             with receiver.arrived:
                 receiver.came.append((told, body))
                 receiver.arrived.notify_all()

@@ -20,7 +20,8 @@ class Served:
     def __init__(self, data: Path, redis_url: str) -> None:
         self._data, self._redis_url = data, redis_url
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._address = self._listener.getsockname()
+        self.url = f"http://127.0.0.1:{self._address[1]}"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -29,6 +30,8 @@ class Served:
         return self.process.pid
 
     def start(self, **settings: str) -> None:
+        if self._listener.fileno() < 0:
+            self._listener = socket.create_server(self._address)
         mine = {name: value for name, value in os.environ.items() if not name.startswith("VIDPROCME_")}
         given = {"DATA": str(self._data), "REDIS_URL": self._redis_url, **settings}
         self.process = subprocess.Popen(
@@ -59,6 +62,11 @@ class Served:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def vanish(self) -> None:
+        """kill -9, and nobody listens any more: who connects is refused at once."""
+        self._listener.close()
+        self.kill()
 
     def wait_killed(self) -> None:
         assert self.process is not None

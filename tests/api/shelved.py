@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import httpx
 
-from vidprocme.core.ids import JobId, VideoId, task_id, video_id
+from vidprocme.core.ids import JobId, VideoId, task_id
 from vidprocme.core.job import Artifact, Job, Next, Outcome, OutcomeKind, Recipe, Source, Stage, Task
 from vidprocme.core.media import MediaInfo, RenditionFile, VideoStream
 from vidprocme.core.resources import Resources
@@ -51,10 +51,12 @@ def shelve(
     content: str = "1",
     tenant: str = "default",
     heights: Sequence[int] = (360,),
+    job_id: str = "",
+    every: Fraction = Fraction(1),
 ) -> VideoId:
-    """A picture each second; `words`: their captions. Returns when everything is published."""
+    """A picture `every` so many seconds; `words`: their captions. Returns when everything is published."""
     job = Job(
-        JobId(f"job_{content}"),
+        JobId(job_id or f"job_{content}"),
         Source("blob:x", name, hashlib.sha256(content.encode()).hexdigest(), 1000),
         replace(Recipe(), model="demo"),
         tenant=tenant,
@@ -70,7 +72,7 @@ def shelve(
     pack([(name_, folder / name_) for name_ in names], folder / "frames.zip")
     picture_s = VideoStream(0, "h264", WIDTH_PX, HEIGHT_PX, WIDTH_PX, HEIGHT_PX, 0, "yuv420p", Fraction(1, 25), None)
     media = MediaInfo("mov", 1000, Fraction(len(pictures)), Fraction(0), 25 * len(pictures), True, picture_s)
-    said = [{"time": str(n), "text": text, "model": "demo"} for n, text in enumerate(words)]
+    said = [{"time": str(n * every), "text": text, "model": "demo"} for n, text in enumerate(words)]
     files = [
         RenditionFile(f"{height}p", kept.sha256, height * 16 // 9, height, 25, Fraction(1), len(RENDITION))
         for height in heights
@@ -79,7 +81,7 @@ def shelve(
     archive = house.blobs.put_file(folder / "frames.zip", "frames.zip")
     outcomes: dict[Stage, tuple[dict[str, object], tuple[Artifact, ...]]] = {
         Stage.PROBE: ({"media": to_wire(media)}, ()),
-        Stage.TRANSCODE: ({"frames": [[str(n), name_] for n, name_ in enumerate(names)]}, (archive,)),
+        Stage.TRANSCODE: ({"frames": [[str(n * every), name_] for n, name_ in enumerate(names)]}, (archive,)),
         Stage.JOIN: ({"renditions": [to_wire(file) for file in files]}, ()),
         Stage.DESCRIBE: ({}, (house.blobs.put_bytes(json.dumps(said).encode(), "captions.json"),)),
     }
@@ -87,7 +89,7 @@ def shelve(
     for task in tasks:
         result, manifest = outcomes[task.stage]
         settle(house, task, Outcome(OutcomeKind.OK, dict(result), manifest))
-    return video_id(job.source.sha256)
+    return job.video
 
 
 def settle(house: House, task: Task, outcome: Outcome) -> None:

@@ -151,7 +151,7 @@ def test_what_there_is_not_is_said(client: Client, house: House) -> None:
     assert_problem(client.get(f"{path}/{task_id(other.id, 'probe', 0)}/1/log"), 404, "TASK_UNKNOWN")
     for below in ("tasks", "attempts", "timeline", "events"):
         assert_problem(client.get(f"/v1/jobs/job_none/{below}"), 404, "JOB_UNKNOWN")
-    assert_problem(client.get(f"{path}?cursor=%21"), 422, "CURSOR_INVALID")
+    assert_problem(client.get(f"{path}?cursor=%21"), 422, "CURSOR_BAD")
     assert_problem(client.get(f"/v1/jobs/{job.id}/events?after=x"), 422, "EVENT_UNREADABLE")
 
 

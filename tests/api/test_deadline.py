@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.dripping import Slow, slow
 from tests.api.receiving import receiving
+from vidprocme.api.deadline import Deadline
 from vidprocme.api.outbound import Allowed, client, resolve
 
 HERE = Allowed("127.0.0.0/8")
@@ -90,6 +91,24 @@ def test_who_answers_in_time_is_heard_and_an_error_of_the_name_is_said() -> None
         assert len(well.came[0][1]) == 1_000_000
         with pytest.raises(httpx.NetworkError, match="has no address: not known"):
             asker.get("http://gone.example/")
+
+
+def test_what_is_said_slowly_is_heard_once_the_deadline_is_lifted_until_somebody_says_stop() -> None:
+    stop = threading.Event()
+    deadline = Deadline(1.0, stop)
+    with (
+        slow(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000, each_s=0.03) as receiver,
+        client(HERE, deadline=deadline) as asker,
+    ):
+        with asker.stream("GET", receiver.url) as answer:
+            deadline.lift()
+            heard, began_s = 0, time.monotonic()
+            with pytest.raises(httpx.TimeoutException):
+                for block in answer.iter_raw():
+                    heard += len(block)
+                    if time.monotonic() - began_s > 1.5:
+                        stop.set()
+        assert heard > 10 and 1.5 < time.monotonic() - began_s < 5
 
 
 def test_without_a_total_a_slow_one_is_waited_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from httpx import Client
 
+from tests.api.dripping import slow
 from tests.api.served import served
 from tests.api.test_tus import CONTENT, until
 from tests.api.test_tus_limits import set_up
@@ -183,6 +185,17 @@ def test_one_that_is_taken_back_stops(open_app: tuple[House, Client], elsewhere:
 
     assert client.get(location).status_code == 404
     assert parts(house) == []
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 200 OK\r\n" + b"x-drip: 1\r\n" * 1000, b""], ids=["drips", "is mute"])
+def test_one_of_a_server_that_says_no_header_end_can_be_taken_back(open_app: tuple[House, Client], says: bytes) -> None:
+    _, client = open_app
+    with slow(says, each_s=0.05) as receiver:
+        location = wish(client, receiver.url).headers["location"]
+        until(lambda: receiver.came)
+        began_s = time.monotonic()
+        assert client.delete(location, headers=TUS).status_code == 204
+        assert time.monotonic() - began_s < 10 and client.get(location).status_code == 404
 
 
 @pytest.mark.slow

@@ -141,6 +141,35 @@ def test_a_video_that_runs_is_seen_by_nobody_and_goes_when_it_has_ended(
         time.sleep(0.01)
 
 
+def test_what_runs_stays_gone_when_the_video_came_again_and_is_deleted_again(
+    client: httpx.Client, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidprocme.api.library.END_WAIT_S", 0.0)
+    url = f"/v1/videos/vid_{'7' * 24}"
+    leases = []
+    for name in ("job_1", "job_2"):  # of the same bytes
+        job = Job(JobId(name), Source("blob:x", "a.mp4", "7" * 64, 1), Recipe(), created_ms=1)
+        task = Task(task_id(job.id, Stage.PROBE, 0), job.id, Stage.PROBE, 0, {}, ())
+        house.queue.submit(job, [task])
+        claims = [Claim(task.id, "n/cpu", Resources())]
+        leases += [one.lease for one in house.queue.turn("pool_test", [], claims, lease_ms=60_000).claimed]
+        deadline = time.monotonic() + 20
+        while [one["id"] for one in client.get(url).json().get("jobs", [])] != [name]:  # until the follower has seen it
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+        assert client.delete(url).status_code == 202
+        assert_problem(client.get(url), 404, "VIDEO_UNKNOWN")
+
+    assert client.get("/v1/videos").json()["items"] == []
+    stopped = [Settlement(lease, Next.CANCEL, Outcome(OutcomeKind.CANCELLED)) for lease in leases]
+    house.queue.turn("pool_test", stopped, [], lease_ms=60_000)
+    deadline = time.monotonic() + 20
+    while house.queue.jobs():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_captions_are_made_anew_of_the_kept_frames(client: httpx.Client, house: House, video: str) -> None:
     answer = client.post(f"/v1/videos/{video}/redescribe", json={"model": "demo", "prompt": "Colours?"})
 
@@ -161,7 +190,7 @@ def test_what_is_another_tenants_is_not_there(house: House, tmp_path: Path) -> N
     with serving(app) as client, serving(create_app(house)) as all_:
         listed(all_, 1)
         assert client.get("/v1/videos").json() == {"items": [], "next_cursor": None, "total_estimate": 0}
-        for path in ("", "/stream", "/poster", "/frames", "/frames/0.jpg", "/captions"):
+        for path in ("", "/stream", "/poster", "/frames", "/frames/0.jpg", "/still?at=0", "/captions"):
             assert_problem(client.get(f"/v1/videos/{theirs}{path}"), 404, "VIDEO_UNKNOWN")
         for method, path, body in (("PATCH", "", {}), ("DELETE", "", None), ("POST", "/redescribe", {"model": "demo"})):
             answer = client.request(method, f"/v1/videos/{theirs}{path}", json=body)

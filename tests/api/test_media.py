@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -87,6 +89,7 @@ def test_nothing_to_play_is_said(client: httpx.Client, house: House, tmp_path: P
 
     assert_problem(client.get(f"{url}/stream"), 404, "STREAM_NONE")
     assert_problem(client.get(f"{url}/poster"), 404, "FRAMES_NONE")
+    assert_problem(client.get(f"{url}/still", params={"at": 0}), 404, "FRAMES_NONE")
     assert_problem(client.get(f"{url}/captions"), 404, "CAPTIONS_NONE")
     assert_problem(client.get(f"{url}/frames/0.jpg"), 404, "FRAME_UNKNOWN")
     assert client.get(f"{url}/frames").json() == {"items": [], "next_cursor": None, "total": 0}
@@ -117,6 +120,37 @@ def test_frames_with_their_times_and_words(client: httpx.Client, url: str) -> No
     assert client.get(found[1]["url"]).content == CLEAR
     assert_problem(client.get(f"{url}/frames", params={"cursor": "x"}), 422, "CURSOR_BAD")
     assert_problem(client.get(f"{url}/frames", params={"from": "nan"}), 422, "REQUEST_INVALID")
+
+
+def test_a_moment_shows_its_own_frame_whatever_a_newer_job_kept(
+    client: httpx.Client, house: House, tmp_path: Path
+) -> None:
+    pictures = [jpeg(40), jpeg(80), jpeg(120), jpeg(160)]
+    words = ["a goat", "a dog", "a cow", "a cat"]
+    url = f"/v1/videos/{shelve(house, tmp_path, pictures, words, every=Fraction(1, 3))}"
+    assert shelve(house, tmp_path, pictures[:2], job_id="job_2", every=Fraction(1, 2)) == url.rpartition("/")[2]
+    deadline = time.monotonic() + 20
+    while client.get("/v1/search", params={"q": "a"}).json()["items"][3:] == [] or newest(client) != "job_2":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert client.get(f"{url}/frames").json()["total"] == 2
+
+    for word, picture in zip(words, pictures, strict=True):
+        (hit,) = client.get("/v1/search", params={"q": word}).json()["items"]
+        assert client.get(hit["frame_url"]).content == picture
+    # No moment's: as the newest job has it.
+    for at_s, light in ((-1, 40), (0.2, 40), (0.499999, 40), (0.5, 80), (99, 80)):
+        assert client.get(f"{url}/still", params={"at": at_s}).content == jpeg(light)
+    small = client.get(f"{url}/still", params={"at": 0, "width": 160})
+    assert decoded(small.content).width == 160
+    assert_problem(client.get(f"{url}/still"), 422, "REQUEST_INVALID")
+    assert_problem(client.get(f"{url}/still", params={"at": "inf"}), 422, "REQUEST_INVALID")
+
+
+def newest(client: httpx.Client) -> str:
+    """The job that the list shows of the only video."""
+    (video,) = client.get("/v1/videos").json()["items"]
+    return str(video["job"])
 
 
 def test_a_frame_in_three_sizes(client: httpx.Client, url: str) -> None:

@@ -74,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
         house.queue.client.flushdb()  # type: ignore[attr-defined]
         sources = [Source(f"file:///goat{n}.mp4", f"goat{n}.mp4", f"{n:064x}", 10) for n in range(3)]
         jobs = [house.control.submit(source, Recipe()).job for source in sources]
-        video = video_id(sources[0].sha256)
+        video = video_id(sources[0].sha256, "default")
         with keyed(house) as asking:
             key = asking.key("read")["id"]
             there = {"job_id": jobs[0], "video": video, "video_id": video, "name": "bulk", "key_id": key}

@@ -150,7 +150,8 @@ def test_another_tenants_ids_are_not_there(clients: dict[str, httpx.Client], hou
     """The same answer as for an id that nobody has, but for the id in its words."""
     source = Source(f"file:///{SHA256}.mp4", "secret.mp4", SHA256, 10)
     job = house.control.submit(source, Recipe(), tenant="other").job
-    there = {"job_id": job, "video": video_id(SHA256), "video_id": video_id(SHA256), "id": job}
+    video = video_id(SHA256, "other")
+    there = {"job_id": job, "video": video, "video_id": video, "id": job}
     nowhere = {"upload_id": "upl_0", "job_id": "job_0", "video": "vid_0", "video_id": "vid_0", "id": "job_0"}
     if "uploads" in route.path:
         there = {"upload_id": upload_of(clients["admin"], "other")}

@@ -45,7 +45,7 @@ def assert_nothing_was_kept(house: House) -> None:
     assert list(house.blobs.stored()) == []
     assert house.queue.jobs() == ()
     uploads = house.data / "uploads"
-    assert not uploads.exists() or list(uploads.iterdir()) == []
+    assert not uploads.exists() or {path.name for path in uploads.iterdir()} <= {"create.lock"}
 
 
 def test_a_video_becomes_a_job_and_a_blob(client: Client, house: House) -> None:
@@ -63,7 +63,8 @@ def test_a_video_becomes_a_job_and_a_blob(client: Client, house: House) -> None:
     assert (view.job.source.name, view.job.source.size_bytes) == ("goat.mp4", len(CONTENT))
     assert (view.job.bin, view.job.recipe.renditions, view.job.recipe.model) == (Bin.HIGH, ("360p",), "demo")
     assert house.blobs.read(sha256) == CONTENT
-    assert list((house.data / "uploads").iterdir()) == []
+    assert {path.suffix for path in (house.data / "uploads").iterdir()} == {".json", ".lock"}
+    assert client.get("/v1/uploads").json()["items"][0]["job"] == body["id"]  # it counts for the tenant's day
 
 
 def test_fields_may_come_in_the_query(client: Client, house: House) -> None:
@@ -170,9 +171,22 @@ def test_a_sender_that_goes_away_leaves_nothing(client: Client, house: House) ->
             assert time.monotonic() < deadline
             time.sleep(0.01)  # the server writes when it has collected a block
 
-    while list((house.data / "uploads").iterdir()):
+    while list((house.data / "uploads").glob("up*")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert_nothing_was_kept(house)
+
+
+def test_a_sender_that_falls_silent_is_not_waited_for(
+    client: Client, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidprocme.api.uploads.IDLE_S", 0.3)
+    head = "POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b"
+    part = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n{part}".encode() + b"x" * (2 << 20))
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 408 ") and "UPLOAD_IDLE" in answer
     assert_nothing_was_kept(house)
 
 
@@ -216,7 +230,7 @@ def test_no_room_is_said_before_the_bytes_come(client: Client, house: House) -> 
         problem = json.loads(answer.read())
 
     assert (answer.status, problem["code"]) == (507, "DISK_FULL")
-    assert problem["evidence"]["upload_bytes"] == 1 << 60
+    assert 1 << 59 < problem["evidence"]["upload_bytes"] <= 1 << 60  # without the form's words
     assert_nothing_was_kept(house)
 
 
@@ -267,5 +281,5 @@ def test_an_upload_is_refused_before_its_bytes_when_redis_is_nearly_full(
         finally:
             redis.config_set("maxmemory", "0")
     assert_problem(answer, 503, "QUEUE_FULL")
-    assert list((tmp_path / "full" / "uploads").glob("*")) == []
+    assert list((tmp_path / "full" / "uploads").glob("up*")) == []
     assert client.post("/v1/videos", files={"file": ("goat.mp4", b"no film")}).status_code == 202

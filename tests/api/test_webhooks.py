@@ -180,6 +180,25 @@ def test_a_tenants_webhook_hears_of_its_own_jobs_alone(house: House, receiver: R
         assert len([one for one in told if one["type"] == "alert.opened"]) == 1
 
 
+def test_a_delivery_changes_no_etag_and_nothing_is_sent_again_to_one_that_is_off(
+    house: House, receiver: Receiver
+) -> None:
+    with watched(house) as client:
+        hook, _ = made(client, receiver, "job.failed")
+        etag = client.get(f"/v1/webhooks/{hook}").headers["etag"]
+        test = client.post(f"/v1/webhooks/{hook}/test").json()
+        assert test["status"] == 200
+        told = client.get(f"/v1/webhooks/{hook}")
+        assert (told.json()["last_status"], told.headers["etag"]) == (200, etag)
+        off = client.patch(f"/v1/webhooks/{hook}", json={"enabled": False}, headers={"if-match": etag})
+        assert off.status_code == 200 and off.json()["last_status"] == 200
+
+        (sent,) = deliveries(client, hook, 1)
+        again = client.post(f"/v1/deliveries/{sent['id']}/resend")
+
+        assert (again.status_code, again.json()["code"]) == (409, "WEBHOOK_OFF")
+
+
 def test_a_dead_address_leaves_room_for_the_others(
     house: House, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +217,8 @@ def test_a_dead_address_leaves_room_for_the_others(
             ]
         )
         assert len(given_up) == 3  # the other two are tried again
+        full = client.post(f"/v1/deliveries/{given_up[0]['id']}/resend")
+        assert (full.status_code, full.json()["code"]) == (409, "OUTBOX_FULL")
 
 
 def test_an_answer_that_never_ends_is_not_read(house: House) -> None:

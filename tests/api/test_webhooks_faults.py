@@ -16,7 +16,7 @@ from tests.api.dripping import slow
 from tests.api.receiving import Receiver, receiving
 from tests.api.served import Served, served
 from tests.api.test_alerts import until, watched
-from tests.api.test_webhooks import deliveries, followed, made
+from tests.api.test_webhooks import deliveries, followed, made, messages
 from tests.cli.things import fail, submit
 from vidprocme.api import alarming
 from vidprocme.config import Settings
@@ -71,6 +71,28 @@ def test_a_server_killed_between_two_tries_and_the_next_one_sends_the_same_messa
         assert tries[0]["next_at"] is None and json.loads(body) == tries[0]["payload"]
         time.sleep(3)  # it looks each second
         assert len(receiver.came) == 2 and len(deliveries(client, id_, 2)) == 2
+
+
+@pytest.mark.slow
+def test_a_server_killed_before_it_heard_the_answer_and_the_next_one_sends_it_again(
+    house: House, receiver: Receiver, server: Served, tmp_path: Path
+) -> None:
+    """Whether it arrived nobody knows: it comes twice under one id, by which its receiver knows it."""
+    server.start(outbound_allow="127.0.0.1")
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
+        id_, _ = made(client, receiver, "job.failed")
+        followed(house)
+        receiver.answers.clear()
+        fail(house, submit(house, tmp_path))
+        receiver.wait(1)
+        server.kill()
+        receiver.answers.set()
+        server.start(outbound_allow="127.0.0.1")
+        (told, body), (told_again, body_again) = receiver.wait(2, 60)
+        assert told_again["webhook-id"] == told["webhook-id"] and body_again == body
+        (tried,) = until(lambda: deliveries(client, id_, 1))
+        assert (tried["attempt"], tried["status"], tried["message_id"]) == (1, 200, told["webhook-id"])
+        assert until(lambda: not messages(house))
 
 
 def test_a_slow_receiver_ends_with_its_time_and_a_healthy_one_beside_is_not_kept_waiting(

@@ -78,3 +78,37 @@ def test_a_text_comes_in_pieces(client: Client) -> None:
     client.fetch("/metrics", pieces.append)
     assert b"vidprocme_build_info" in b"".join(pieces)
     assert refused(lambda: client.fetch("/v1/nothing", pieces.append)).code == "NOT_FOUND"
+
+
+def test_a_file_is_brought_in_with_its_wishes_and_what_is_said_of_the_video(
+    client: Client, house: House, tmp_path: Path
+) -> None:
+    path = tmp_path / "dock.mp4"
+    path.write_bytes(b"the dock at night")
+    fields = {"model": "none", "bin": "high", "title": "  The  dock ", "tags": "north, night,north"}
+    told: list[tuple[int, int]] = []
+
+    accepted = client.submit(path, fields, lambda done, total: told.append((done, total)))
+
+    assert told[-1] == (17, 17)
+    assert (accepted["bin"], accepted["created"]) == ("high", True)
+    view = house.queue.job(accepted["id"])
+    assert view is not None and (view.job.source.name, view.job.source.size_bytes) == ("dock.mp4", 17)
+    video = client.ask("GET", f"/v1/videos/{accepted['video']}")
+    assert (video["title"], video["tags"]) == ("The dock", ["north", "night"])
+    again = client.submit(path, {**fields, "title": "Another"})
+    assert (again["id"], again["created"]) == (accepted["id"], False)
+    assert client.ask("GET", f"/v1/videos/{accepted['video']}")["title"] == "The dock"  # as it was said first
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"title": "x" * 17_000}, "UPLOAD_METADATA"), ({"colour": "red"}, "RECIPE_UNKNOWN_FIELD")],
+)
+def test_a_wrong_wish_is_refused_before_anything_is_kept(
+    client: Client, house: House, tmp_path: Path, fields: dict[str, str], code: str
+) -> None:
+    path = tmp_path / "dock.mp4"
+    path.write_bytes(b"the dock at night")
+    error = refused(lambda: client.submit(path, {"model": "none", **fields}))
+    assert isinstance(error, BadWish) and error.code == code and house.queue.jobs() == ()

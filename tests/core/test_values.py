@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -84,7 +85,9 @@ def test_ids_are_made_of_what_they_name() -> None:
 
     assert task == "job_1:probe:0"
     assert attempt_id(task, 3) == "job_1:probe:0:t3"
-    assert video_id("ab" * 32) == "vid_" + "ab" * 12
+    assert video_id("ab" * 32, "default") == "vid_" + "ab" * 12
+    others = {video_id("ab" * 32, tenant) for tenant in ("default", "a", "b")} | {video_id("cd" * 32, "a")}
+    assert len(others) == 4 and all(re.fullmatch("vid_[0-9a-f]{24}", other) for other in others)
 
 
 @given(moments)

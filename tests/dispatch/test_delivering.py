@@ -8,11 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from tests.dispatch.things import new_job
+from tests.queue.things import new_task
+from vidprocme.core.ids import JobId
+from vidprocme.core.job import Stage
 from vidprocme.dispatch import delivering
-from vidprocme.dispatch.delivering import Deliverer, Message, Send, Tried, Webhook
+from vidprocme.dispatch.delivering import Deliverer, Message, Reached, Send, Tried, Webhook
 from vidprocme.queue.beside import RedisJournal
 from vidprocme.queue.check import check
 from vidprocme.queue.outbox import RedisOutbox
@@ -44,7 +49,10 @@ class Room:
 
     def another(self, send: Send) -> Deliverer:
         cursors = Records(self.queue, delivering.CURSORS, str)
-        return Deliverer(self.hooks, self.box, cursors, self.tries, send, random.Random(7), lambda: self.now_ms)
+        reached = Records(self.queue, delivering.REACHED, Reached)
+        return Deliverer(
+            self.hooks, reached, self.box, cursors, self.tries, send, random.Random(7), lambda: self.now_ms
+        )
 
     def hook(self, name: str) -> str:
         secret = "whsec_" + "A" * 32
@@ -188,3 +196,102 @@ def test_what_an_older_vidprocme_did_is_gone_on_with(queue: RedisQueue, left: st
         house.until(lambda: house.box.waiting(hook) == 0)
         house.until(lambda: len(house.came) == (left == "no line"))
         assert check(queue) == []
+
+
+def ended(queue: RedisQueue, count: int) -> list[str]:
+    """Jobs that were cancelled at once: one event each that webhooks are told."""
+    jobs: list[str] = []
+    for _ in range(count):
+        job = new_job()
+        queue.submit(job, [new_task(job, Stage.PROBE)])
+        queue.cancel(job.id)
+        jobs.append(job.id)
+    return jobs
+
+
+def test_the_diary_waits_for_who_takes_what_comes(queue: RedisQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(delivering, "LINE_MOST", 4)
+    with room(queue, lambda _: (gate.wait(20) and 200) or 500) as house:
+        house.hook("ops")
+        house.deliverer.follow(queue)
+        jobs = ended(queue, 12)
+
+        house.deliverer.follow(queue)
+        assert house.box.waiting("whk_ops") == 4 and house.tries.page() == ()
+        gate.set()
+
+        def step() -> None:
+            house.deliverer.follow(queue)
+            house.deliverer.send_due()
+
+        house.until(lambda: len(house.tries.page()) == 12, step)
+
+        told = {house.tries.page()[n].doc.payload["data"]["job"] for n in range(12)}
+        assert told == set(jobs) and not [one for one in house.tries.page() if one.doc.error]
+
+
+def test_it_does_not_wait_for_ever(queue: RedisQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivering, "LINE_MOST", 4)
+    monkeypatch.setattr("vidprocme.queue.outbox.LINE_MOST", 4)
+    monkeypatch.setattr(delivering, "HOLD_S", 0.2)
+    with room(queue) as house:
+        house.hook("ops")
+        house.deliverer.follow(queue)
+        ended(queue, 6)
+        house.until(lambda: len(house.tries.page()) == 2, lambda: house.deliverer.follow(queue))
+        assert all("given up" in str(one.doc.error) for one in house.tries.page())
+
+
+def test_a_job_that_was_forgotten_at_once_is_told_of(queue: RedisQueue) -> None:
+    with room(queue) as house:
+        house.hook("ops")
+        house.deliverer.follow(queue)
+        (job,) = ended(queue, 1)
+        assert queue.drop(JobId(job))
+        house.deliverer.follow(queue)
+        house.send_until(lambda: len(house.tries.page()) == 1)
+        (tried,) = house.tries.page()
+        assert tried.doc.event == "job.cancelled" and tried.doc.payload["data"] == {"job": job, "state": "cancelled"}
+
+
+def test_what_waits_for_one_that_is_off_waits_a_day(queue: RedisQueue) -> None:
+    with room(queue) as house:
+        hook = house.hook("ops")
+        house.deliverer.follow(queue)
+        ended(queue, 1)
+        house.deliverer.follow(queue)
+        on = house.hooks.get(hook)
+        assert on is not None
+        house.hooks.put(hook, replace(on.doc, enabled=False))
+        for _ in range(3):
+            house.deliverer.send_due()
+            house.until(lambda: not house.deliverer.on_its_way())
+            house.now_ms += delivering.OFF_LOOKS_MS
+        assert house.came == [] and house.box.waiting(hook) == 1 and house.tries.page() == ()
+
+        house.hooks.put(hook, on.doc)
+        house.send_until(lambda: len(house.came) == 1)
+        house.until(lambda: house.box.waiting(hook) == 0)
+
+        ended(queue, 1)
+        house.deliverer.follow(queue)
+        house.hooks.put(hook, replace(on.doc, enabled=False))
+        house.now_ms += delivering.OFF_KEEPS_MS
+        house.send_until(lambda: len(house.tries.page()) == 2)
+        assert "off for a day" in str(house.tries.page()[0].doc.error) and len(house.came) == 1
+        assert house.box.waiting(hook) == 0
+
+
+def test_a_delivery_is_no_change_of_the_webhook(queue: RedisQueue) -> None:
+    with room(queue, lambda url: 200 if url == "ops" else 410) as house:
+        ops, gone = house.hook("ops"), house.hook("gone")
+        before = {one.id: one.etag for one in house.hooks.list()}
+        house.letters(ops, 1)
+        house.letters(gone, 1)
+        house.send_until(lambda: len(house.tries.page()) == 2)
+        house.until(lambda: not house.deliverer.on_its_way())
+
+        after = {one.id: one for one in house.hooks.list()}
+        assert after[ops].etag == before[ops] and after[ops].doc.enabled
+        assert after[gone].etag != before[gone] and not after[gone].doc.enabled, "it wants no more"

@@ -80,7 +80,7 @@ def test_what_is_published_can_be_found(
     job, tasks = submitted(queue, blobs)
     everything(queue, blobs, index)
     (video,) = index.videos()
-    assert (video.id, video.job, video.state) == (video_id("ab" * 32), job.id, "running")
+    assert (video.id, video.job, video.state) == (video_id("ab" * 32, "default"), job.id, "running")
     live(queue, blobs, tmp_path, job, tasks)
     everything(queue, blobs, index)
 
@@ -116,7 +116,7 @@ def test_many_new_jobs_are_written_together_as_each_would_be_alone(
 
     assert sum(together) == 1 and len(index.videos()) == 10 and index.search("goat")
     shown = {video.id: video.job for video in index.videos()}
-    assert shown[video_id(f"{5:02x}" * 32)] == new[14].id and shown[video_id(f"{3:02x}" * 32)] == broken.id
+    assert shown[new[14].video] == new[14].id and shown[broken.video] == broken.id
     assert index.videos(1)[0].document["degraded"]
     with contextlib.closing(SqliteIndex(tmp_path / "alone.sqlite")) as alone:
         monkeypatch.setattr("vidprocme.dispatch.follower.begun", lambda _view: None)
@@ -125,6 +125,26 @@ def test_many_new_jobs_are_written_together_as_each_would_be_alone(
         assert [alone.jobs_of(video.id) for video in alone.videos()] == [
             index.jobs_of(video.id) for video in index.videos()
         ]
+
+
+def test_captions_stay_when_a_newer_job_goes_and_the_next_has_none(
+    queue: RedisQueue, blobs: BlobStore, index: SqliteIndex, tmp_path: Path
+) -> None:
+    said, tasks = submitted(queue, blobs)
+    live(queue, blobs, tmp_path, said, tasks)
+    mute = [new_job("ab" * 32) for _ in range(2)]
+    for job in mute:
+        queue.submit(job, first_tasks(job))
+        queue.cancel(job.id)
+    everything(queue, blobs, index)
+    found = len(index.search("goat", 99))
+    assert found and index.videos()[0].job == mute[1].id
+
+    assert queue.drop(mute[1].id)
+    everything(queue, blobs, index)
+
+    (shown,) = index.videos()
+    assert shown.job == mute[0].id and shown.captions == found and len(index.search("goat", 99)) == found
 
 
 def test_captions_are_found_before_the_job_has_ended(
@@ -316,7 +336,7 @@ def test_a_job_whose_captions_are_gone_or_damaged_does_not_stop_the_others(
     everything(queue, blobs, index)
 
     assert len(index.search("second goat")) == 6 and len(index.videos()) == 2
-    record = index.video(video_id("ab" * 32))
+    record = index.video(video_id("ab" * 32, "default"))
     assert record is not None and any("6 frames without words" in note for note in record.document["degraded"])
 
 

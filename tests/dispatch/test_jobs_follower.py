@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.dispatch.things import claim, fail, live, new_job, plan_by_hand, settle
 from tests.servers import RedisServer
 from vidprocme.core.errors import ErrorInfo, Fate
-from vidprocme.core.ids import VideoId, video_id
+from vidprocme.core.ids import video_id
 from vidprocme.core.job import Bin, Job, JobState, Next, Outcome, OutcomeKind, Recipe, Stage, TaskState
 from vidprocme.dispatch.jobs_follower import follow_jobs, rebuild_jobs
 from vidprocme.dispatch.results import job_error
@@ -196,13 +196,13 @@ def test_a_title_is_shown_by_all_jobs_of_a_video_and_survives_a_rebuild(queue: R
     first, second = new_job("aa" * 32), new_job("aa" * 32)
     queue.submit(first, first_tasks(first))
     caught_up(queue, index)
-    index.note(video_id("aa" * 32), Note("Loading dock", ("north",)))
+    index.note(video_id("aa" * 32, "default"), Note("Loading dock", ("north",)))
     queue.submit(second, first_tasks(second))
     rebuild_jobs(queue, index)
     rows = caught_up(queue, index)
     assert {row.title for row in rows.values()} == {"Loading dock"}
     assert len(index.jobs(JobWant(q="G DOCK"), JobSort.CREATED)) == 2
-    index.note(VideoId(video_id("aa" * 32)), Note())
+    index.note(video_id("aa" * 32, "default"), Note())
     assert {row.title for row in index.jobs(ALL, JobSort.CREATED)} == {""} and index.notes() == {}
 
 

@@ -116,7 +116,7 @@ connection.execute("PRAGMA cache_size = 5")  # so that the transaction is on the
 connection.execute("BEGIN IMMEDIATE")
 connection.execute("UPDATE meta SET value = '2-0'")
 for i in range(5000):
-    connection.execute("INSERT INTO moments (video, start, end, start_s, end_s, frame, text) VALUES ('vid_1', ?, ?, ?, ?, -1, ?)", (f"{i}/1", f"{i + 1}/1", i, i + 1, "half goat " * 5))
+    connection.execute("INSERT INTO moments (video, start, end, start_s, end_s, text) VALUES ('vid_1', ?, ?, ?, ?, ?)", (f"{i}/1", f"{i + 1}/1", i, i + 1, "half goat " * 5))
 print("in the middle", flush=True)
 sys.stdin.read()
 """

@@ -170,3 +170,13 @@ def test_an_alert_is_open_exactly_when_it_was_true_long_enough(story: list[tuple
             # The first look at it is at 0 s: it was seen for 300 s at the 61st.
             there = (there or true_s >= 305) and false_s <= 25
             assert bool(time.open) == there
+
+
+def test_a_clock_that_is_set_back_delays_no_alert_by_more_than_it_has_to_be_so() -> None:
+    facts, hour = replace(FINE, pools_working=0), 3_600_000
+    rule = BY_ID["no-pool"]
+    pending = evaluate(facts, BY_ID, {}, [], 10 * hour).pending
+    back = evaluate(facts, BY_ID, pending, [], 9 * hour)
+    late = evaluate(facts, BY_ID, back.pending, [], 9 * hour + 1000 * int(rule.for_s) + 1)
+
+    assert rule.for_s > 0 and back.opened == [] and [alert.rule for alert in late.opened] == ["no-pool"]

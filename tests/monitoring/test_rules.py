@@ -13,7 +13,7 @@ import yaml
 
 from tests.monitoring.files import FOLDER, alerts, names, questions, read
 from tests.monitoring.watching import hurried, program, promtool
-from vidprocme.api.desk import DISK_RESERVE_BYTES
+from vidprocme.api.admission import DISK_RESERVE_BYTES
 from vidprocme.cli.main import root
 from vidprocme.core.counts import WAIT
 from vidprocme.core.job import Bin

@@ -104,7 +104,7 @@ class Sending:
         assert self.wire.pieces
         assert min(self.wire.pieces) >= kept
         upload = self.upload()
-        assert upload["video"] == video_id(hash_file(self.film)[0])
+        assert upload["video"] == video_id(hash_file(self.film)[0], "default")
         expect(self.line.get_by_role("link", name="Open")).to_have_attribute("href", f"/videos/{upload['video']}")
         assert asked(self.url, f"/v1/jobs/{upload['job']}")["state"] == "queued"
 

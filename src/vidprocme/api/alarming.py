@@ -12,7 +12,7 @@ from vidprocme.api.outbound import Allowed, client
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.dispatch import delivering
 from vidprocme.dispatch.alarm import ALERTS, HISTORY, LOCKS, RULES, Alarm, Line
-from vidprocme.dispatch.delivering import Deliverer, Message, Tried, Webhook
+from vidprocme.dispatch.delivering import Deliverer, Message, Reached, Tried, Webhook
 from vidprocme.dispatch.disk_book import DISKS, DiskBook
 from vidprocme.dispatch.facts import gather
 from vidprocme.monitor.alerts import Alert, Facts
@@ -59,12 +59,13 @@ def _failing(desk: Desk) -> Mapping[str, tuple[str, float]]:
     now_ms = desk.house.clock.now_ms()
     try:
         hooks = desk.records(delivering.WEBHOOKS, Webhook).list()
+        reached = {one.id: one.doc.failing_since_ms for one in desk.records(delivering.REACHED, Reached).list()}
     except VidprocmeError:
         return {}
     return {
-        hook.id: (hook.doc.name, (now_ms - hook.doc.failing_since_ms) / 60_000)
+        hook.id: (hook.doc.name, (now_ms - since_ms) / 60_000)
         for hook in hooks
-        if hook.doc.enabled and hook.doc.failing_since_ms
+        if hook.doc.enabled and (since_ms := reached.get(hook.id, 0))
     }
 
 
@@ -81,6 +82,7 @@ def _deliverer(desk: Desk) -> Deliverer:
 
     return Deliverer(
         desk.records(delivering.WEBHOOKS, Webhook),
+        desk.records(delivering.REACHED, Reached),
         desk.outbox(delivering.MESSAGES, Message),
         desk.records(delivering.CURSORS, str),
         desk.journal(delivering.TRIES, Tried),

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from vidprocme.api.access import AsCaller, everywhere, needs
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.paging import cursor_of, line_id, text_of
 from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
@@ -50,6 +50,8 @@ def list_alerts(
     """What needs a person, the newest first; with `state=resolved` what did."""
     wanted = set(state or [AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SILENCED])
     after = None if cursor is None else text_of(cursor, "alerts")
+    gone = after if after is not None and not after.startswith("now ") else None
+    before = None if gone is None else line_id(gone.removeprefix("was ") if gone.startswith("was ") else "")
     found: list[tuple[str, AlertDocument]] = []
     if after is None or after.startswith("now "):
         place = "" if after is None else after.removeprefix("now ")
@@ -57,9 +59,8 @@ def list_alerts(
             if document.state in wanted and (not place or f"{document.opened_at} {document.id}" < place):
                 found.append((f"now {document.opened_at} {document.id}", document))
     if AlertState.RESOLVED in wanted and len(found) <= limit:
-        before = after.removeprefix("was ") if after is not None and after.startswith("was ") else None
-        for line_id, document in _resolved(desk, before):
-            found.append((f"was {line_id}", document))
+        for line, document in _resolved(desk, before):
+            found.append((f"was {line}", document))
             if len(found) > limit:
                 break
     more = len(found) > limit

@@ -8,23 +8,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from vidprocme.api.access import Caller
-from vidprocme.api.desk import DISK_RESERVE_BYTES, Desk
+from vidprocme.api.admission import too_large
+from vidprocme.api.desk import Desk
 from vidprocme.api.settling import settle
-from vidprocme.api.wishes import GB, now_ms, too_large
-from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
-from vidprocme.library.arrivals import ENDED, Arrival, Arrivals, ArrivalState, Held, live, unknown
+from vidprocme.api.wishes import now_ms
+from vidprocme.core.errors import Fatal, VidprocmeError
+from vidprocme.library.arrivals import ENDED, Arrival, Arrivals, ArrivalState, Held, unknown
 
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 3600.0
 TAKE_OVER_S = 5.0  # how long a newer request waits for the older one to let go
+SETTLED_AT_ONCE = 8
 SETTLE_S = 10.0  # how long an answer waits for the job; what takes longer (a file to be read again) ends by itself
-DAY_MS = 86_400_000
 
 LOG = logging.getLogger("vidprocme.api.uploads")
 
@@ -54,7 +56,11 @@ class Arriving:
         self.writers: dict[str, Writer] = {}
         self._over = threading.Event()
         self._fetching: dict[str, threading.Event] = {}
-        self._tasks: set[asyncio.Task[Arrival]] = set()
+        self._fetched_for: list[str] = []  # tenants, one for each that is fetched
+        self._line = threading.Lock()  # of these two
+        self._tasks: set[asyncio.Future[Arrival]] = set()
+        # Theirs alone: a slow bucket would keep the threads from those who bring bytes.
+        self._settling = ThreadPoolExecutor(SETTLED_AT_ONCE, thread_name_prefix="settling")
         self._threads: list[threading.Thread] = []
 
     @property
@@ -72,49 +78,15 @@ class Arriving:
         error = self.desk.queue_error()
         if error is not None:
             raise error
-        most = self.most_bytes
+        most = self.desk.admission.most_bytes
         if most and arrival.size_bytes > most:
             raise too_large(arrival.size_bytes, most)
         self.arrivals.create(arrival, lambda others: self._admit(arrival, others))
         return arrival
 
-    @property
-    def most_bytes(self) -> int:
-        """0: any."""
-        return self.desk.house.settings.upload_max_gb * GB
-
     def _admit(self, arrival: Arrival, others: Sequence[Arrival]) -> None:
-        if arrival.path:
-            return  # it is here already, and stays where it is
-        size = max(arrival.size_bytes, 0)
-        quota = self.desk.house.settings.upload_quota_gb * GB
-        used = sum(max(other.size_bytes, 0) for other in live(others, arrival.tenant, now_ms() - DAY_MS))
-        if quota and used + size > quota:
-            raise BadWish(
-                "QUOTA_EXCEEDED",
-                f"The tenant {arrival.tenant} may bring in {quota / GB:g} GB within a day; {used / GB:.1f} GB came or are "
-                f"coming, and this has {size / GB:.1f} GB more.",
-                "Wait until older uploads are a day old, delete unfinished ones, or let the quota be raised "
-                "(VIDPROCME_UPLOAD_QUOTA_GB).",
-                {"quota_bytes": quota, "used_bytes": used, "upload_bytes": size},
-            )
-        self.need_room(size, sum(self.arrivals.coming_bytes(other) for other in others))
-
-    def need_room(self, size: int, coming: int) -> None:
-        free, _ = self.desk.disk()
-        if size + coming + DISK_RESERVE_BYTES > free:
-            raise Retryable(
-                "DISK_FULL",
-                f"{free >> 20} MiB are free in the data folder; this upload has {size >> 20} MiB, other unfinished ones have "
-                f"{coming >> 20} MiB still to come, and {DISK_RESERVE_BYTES >> 20} MiB are kept for what runs already.",
-                "Free some space there, or use a data folder on a larger disk.",
-                {
-                    "free_bytes": free,
-                    "upload_bytes": size,
-                    "coming_bytes": coming,
-                    "reserve_bytes": DISK_RESERVE_BYTES,
-                },
-            )
+        if not arrival.path:  # a file that is here already stays where it is
+            self.desk.admission.admit(arrival.tenant, max(arrival.size_bytes, 1), others)  # unknown: at least a byte
 
     # -- going on ------------------------------------------------------------------------------------------------------
 
@@ -170,13 +142,13 @@ class Arriving:
             with contextlib.closing(held):
                 return settle(self.desk, arrival)
 
-        task = asyncio.create_task(asyncio.to_thread(work))
+        task = asyncio.get_running_loop().run_in_executor(self._settling, work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         await asyncio.wait({task}, timeout=SETTLE_S)
         return task.result() if task.done() else arrival
 
-    def _ended(self, task: asyncio.Task[Arrival]) -> None:
+    def _ended(self, task: asyncio.Future[Arrival]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waits has it; the state has it in any case
@@ -210,6 +182,10 @@ class Arriving:
         sweep_s = 0.0
         while not self._over.is_set():
             try:
+                waiting = [one for one in self.arrivals.all() if is_to_be_fetched(one)]
+                self._fetch_next(*waiting)
+                for arrival in waiting:
+                    self.arrivals.touch(arrival.id)
                 if time.monotonic() >= sweep_s:
                     sweep_s = time.monotonic() + SWEEP_EVERY_S
                     self.arrivals.sweep(now_ms())
@@ -223,15 +199,24 @@ class Arriving:
         """What nobody else will do: fetch it, or make a job of it."""
         if arrival.state in ENDED or arrival.state is ArrivalState.HELD or self._over.is_set():
             return
-        if arrival.url and not arrival.content:
-            if arrival.id not in self._fetching:
-                self._fetching[arrival.id] = stop = threading.Event()
-                self._spawn(f"import {arrival.id}", self._import, arrival.id, stop)
+        if is_to_be_fetched(arrival):
+            self._fetch_next(arrival)
             return
         if not arrival.path and self.arrivals.offset(arrival) < arrival.size_bytes:
             return
         with contextlib.suppress(Fatal):  # its state says so
             self._settle_free(arrival.id)
+
+    def _fetch_next(self, *waiting: Arrival) -> None:
+        """Fetch as many as may be fetched at once; the others wait. A tenant with fewer of them comes first, then the older."""
+        with self._line:
+            line = [one for one in waiting if one.id not in self._fetching]
+            while line and len(self._fetching) < self.desk.house.settings.imports_at_once and not self._over.is_set():
+                first = min(line, key=lambda one: (self._fetched_for.count(one.tenant), one.id))
+                line.remove(first)
+                self._fetched_for.append(first.tenant)
+                self._fetching[first.id] = stop = threading.Event()
+                self._spawn(f"import {first.id}", self._import, first.id, first.tenant, stop)
 
     def _settle_free(self, id_: str) -> None:
         held = self.arrivals.hold(id_)
@@ -242,14 +227,16 @@ class Arriving:
             if arrival is not None and arrival.state is not ArrivalState.HELD:
                 settle(self.desk, arrival)
 
-    def _import(self, id_: str, stop: threading.Event) -> None:
+    def _import(self, id_: str, tenant: str, stop: threading.Event) -> None:
+        others = False
         try:
             held = self.arrivals.hold(id_)
             if held is None:
                 return
+            others = True
             with contextlib.closing(held):
                 arrival = self.arrivals.find(id_)
-                if arrival is not None and arrival.state is ArrivalState.RECEIVING and not arrival.content:
+                if arrival is not None and is_to_be_fetched(arrival):
                     self._fetch(self.desk, arrival, stop)
                 arrival = self.arrivals.find(id_)
                 if arrival is not None and not stop.is_set() and arrival.state is not ArrivalState.HELD:
@@ -258,8 +245,18 @@ class Arriving:
             LOG.info("import %s: %s", id_, error)
         except (OSError, VidprocmeError) as error:
             LOG.warning("import %s is tried again: %s", id_, error)
+            others = False  # at the next look, not at once and for ever
         finally:
-            self._fetching.pop(id_, None)
+            with self._line:
+                self._fetching.pop(id_, None)
+                self._fetched_for.remove(tenant)
+            if others:
+                with contextlib.suppress(OSError, VidprocmeError):  # the next look does it, then
+                    self._fetch_next(*(one for one in self.arrivals.all() if is_to_be_fetched(one) and one.id != id_))
+
+
+def is_to_be_fetched(arrival: Arrival) -> bool:
+    return bool(arrival.url) and not arrival.content and arrival.state is ArrivalState.RECEIVING
 
 
 def arriving_of(request: Request) -> Arriving:

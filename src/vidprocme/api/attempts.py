@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import socket
 from typing import Annotated
@@ -12,6 +11,7 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.paging import cursor_of, line_of, number_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.attempts import (
@@ -58,14 +58,14 @@ def list_tasks(
     """The tasks of a job in the order in which they were planned, each with what its worker gets."""
     _known(desk, caller, job_id)
     found = list(enumerate(desk.queue.tasks(JobId(job_id))))
-    begin = _position(cursor)
+    begin = number_of(cursor, "tasks") if cursor else 0
     wanted = [
         (at, view)
         for at, view in found
         if at >= begin and (not stage or view.task.stage in stage) and (not state or view.state in state)
     ]
     page = wanted[:limit]
-    more = _cursor(page[-1][0] + 1) if len(wanted) > limit else None
+    more = cursor_of("tasks", page[-1][0] + 1) if len(wanted) > limit else None
     return TaskList(items=[_task(view) for _, view in page], next_cursor=more)
 
 
@@ -75,9 +75,9 @@ def list_attempts(job_id: str, desk: AtDesk, caller: AsCaller, limit: Limit = 10
     _known(desk, caller, job_id)
     runs = all_runs(desk.queue, desk.queue.tasks(JobId(job_id)))
     runs.sort(key=lambda run: (not run.running, -run.started_ms, run.view.task.id, -run.number))
-    begin = _position(cursor)
+    begin = number_of(cursor, "attempts") if cursor else 0
     page = runs[begin : begin + limit]
-    more = _cursor(begin + limit) if len(runs) > begin + limit else None
+    more = cursor_of("attempts", begin + limit) if len(runs) > begin + limit else None
     return AttemptList(items=[_attempt(desk, run) for run in page], next_cursor=more)
 
 
@@ -102,7 +102,7 @@ def list_job_events(
     view = _known(desk, caller, job_id)
     if after and not _EVENT.fullmatch(after):
         raise BadWish("EVENT_UNREADABLE", f"{after!r} is not the id of an event.", "It looks like 1790000000000-0.")
-    at = _text(cursor) if cursor else after or f"{max(0, view.submitted_ms - BEFORE_MS)}-0"
+    at = line_of(cursor, "events") if cursor else after or f"{max(0, view.submitted_ms - BEFORE_MS)}-0"
     items = []
     for _ in range(SCANS):
         batch = desk.queue.events(at, SCAN_BATCH)
@@ -111,10 +111,10 @@ def list_job_events(
             if event.job == job_id:
                 items.append(event_document(event))
                 if len(items) == limit:
-                    return JobEventList(items=items, next_cursor=_packed(at))
+                    return JobEventList(items=items, next_cursor=cursor_of("events", at))
         if len(batch) < SCAN_BATCH:
             return JobEventList(items=items)
-    return JobEventList(items=items, next_cursor=_packed(at))
+    return JobEventList(items=items, next_cursor=cursor_of("events", at))
 
 
 @router.get("/v1/jobs/{job_id}/attempts/{task}/{number}/log", responses=documented(404, 422, 503))
@@ -287,31 +287,3 @@ def _round(one: Round) -> RoundDocument:
 
 def _time(ms: int | None) -> str | None:
     return None if ms is None else time_text(ms)
-
-
-def _packed(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _text(cursor: str) -> str:
-    """
-    Raises:
-        BadWish: CURSOR_INVALID.
-    """
-    try:
-        key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        key = ""
-    if not _EVENT.fullmatch(key):
-        raise BadWish(
-            "CURSOR_INVALID", "This is no cursor of this list.", "Take `next_cursor` of the page before as it is."
-        )
-    return key
-
-
-def _cursor(position: int) -> str:
-    return _packed(str(position))
-
-
-def _position(cursor: str) -> int:
-    return int(_text(cursor).partition("-")[0]) if cursor else 0

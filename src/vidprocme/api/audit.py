@@ -9,11 +9,10 @@ from fastapi import APIRouter, Query, Request
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.paging import cursor_of, line_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import AuditDocument, AuditList, Scope
 from vidprocme.api.schemas.base import time_text
-from vidprocme.core.errors import BadWish
 from vidprocme.queue.kept import Entry, Journal
 
 router = APIRouter(dependencies=[needs(Scope.ADMIN)])
@@ -65,7 +64,7 @@ def list_audit(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> AuditList:
     """What was done and refused, newest first. About the last 10,000 lines are kept."""
-    before, journal, found = None if cursor is None else _line_id(cursor), journal_of(desk), list[Entry[Line]]()
+    before, journal, found = None if cursor is None else line_of(cursor, "audit"), journal_of(desk), list[Entry[Line]]()
     while len(found) <= limit:
         page = journal.page(PAGE, before)
         for entry in page:
@@ -84,14 +83,6 @@ def list_audit(
     found = found[:limit]
     next_ = cursor_of("audit", found[-1].id) if more else None
     return AuditList(items=[_document(e) for e in found], next_cursor=next_)
-
-
-def _line_id(cursor: str) -> str:
-    found = text_of(cursor, "audit")
-    ms, _, number = found.partition("-")
-    if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit() and len(found) < 40):
-        raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")
-    return found
 
 
 def _document(entry: Entry[Line]) -> AuditDocument:

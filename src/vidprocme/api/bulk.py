@@ -24,7 +24,7 @@ from vidprocme.api.schemas.bulk import (
     OperationList,
     OperationState,
 )
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.library.base import JobRow, JobSort, Key
@@ -34,6 +34,7 @@ router = APIRouter(dependencies=[needs(Scope.READ)])
 
 SAMPLE = 20
 PAGE = 1000
+NOT_READY_S = 5
 UNFINISHED = frozenset({"queued", "running"})
 BROKEN = frozenset({"failed", "cancelled"})
 
@@ -48,19 +49,20 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
     """Cancel, retry, move or drop the jobs with these ids, or all that fit a filter now. It goes on in the background; of those
     that are named, others may be changed by then: what cannot be done any more is counted as unchanged."""
     bin_ = _target(wish)
+    fresh = _fresh(desk, wish)
     ids, able, sample = list[JobId](), 0, list[str]()
     for row in _rows(desk, caller, wish):
         ids.append(row.id)
         if _able(wish.action, bin_, row):
             able += 1
             sample += [row.id] if able <= SAMPLE else []
-    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None)
+    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None, as_of=fresh)
     if wish.dry_run:
         response.status_code = 200
         return answer
     operations: Operations = request.app.state.operations
     # All that matched: the table may be a moment behind, and the verb itself knows best.
-    id_ = operations.start(wish.action, bin_, ids, caller.tenant)
+    id_ = operations.start(wish.action, bin_, ids, len(ids), caller.tenant)
     audit(request, f"jobs.{wish.action}", id_, matched=len(ids), able=able)
     response.headers["Location"] = f"/v1/operations/{id_}"
     return answer.model_copy(update={"operation": id_})
@@ -69,6 +71,7 @@ def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDe
 @router.get("/v1/operations", responses=documented(422, 503))
 def list_operations(
     caller: AsCaller,
+    desk: AtDesk,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=400)] = None,
@@ -80,30 +83,46 @@ def list_operations(
     if cursor:
         after = key_of(cursor, "newest", int, str)
         found = [one for one in found if (one.doc.created_ms, one.id) < after]
-    more = len(found) > limit
+    more, now_ms = len(found) > limit, desk.queue.now_ms()
     page = found[:limit]
     return OperationList(
-        items=[_document(one) for one in page],
+        items=[_document(one, now_ms) for one in page],
         next_cursor=cursor_of("newest", page[-1].doc.created_ms, page[-1].id) if more else None,
     )
 
 
 @router.get("/v1/operations/{operation_id}", responses=documented(404, 422, 503))
-def show_operation(operation_id: str, request: Request, caller: AsCaller) -> OperationDocument:
+def show_operation(operation_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> OperationDocument:
     operations: Operations = request.app.state.operations
     found = operations.records.get(operation_id)
     if found is None or not _sees(caller, found.doc):
         raise Fatal(
             "OPERATION_UNKNOWN", f"There is no operation {operation_id[:100]}.", "GET /v1/operations lists them."
         )
-    return _document(found)
+    return _document(found, desk.queue.now_ms())
+
+
+def _fresh(desk: Desk, wish: BulkWish) -> str:
+    """What has happened until then is known to the list of jobs.
+
+    Raises:
+        BadWish: JOBS_UNCLEAR; Retryable: LIST_NOT_READY, what fits would be a part of what does, or nothing.
+    """
+    if (wish.ids is None) == (wish.filter is None):
+        raise BadWish("JOBS_UNCLEAR", "Give either `ids` or `filter`.", "An empty filter, {}, means all jobs.")
+    fresh = as_of(desk)
+    if fresh is None:
+        raise Retryable(
+            "LIST_NOT_READY",
+            "The list of jobs is being made: which jobs fit cannot be said yet.",
+            "Ask again in some seconds; GET /v1/jobs has an `as_of` as soon as it is there.",
+            {"wait_s": NOT_READY_S},
+        )
+    return fresh
 
 
 def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
     """Read in pages: a house may have very many."""
-    if (wish.ids is None) == (wish.filter is None):
-        raise BadWish("JOBS_UNCLEAR", "Give either `ids` or `filter`.", "An empty filter, {}, means all jobs.")
-    as_of(desk)
     if wish.ids is not None:
         found = desk.index.job_rows([JobId(id_) for id_ in wish.ids])
         yield from (row for row in found.values() if caller.sees(row.tenant))
@@ -140,8 +159,8 @@ def _sees(caller: Caller, operation: Operation) -> bool:
     return caller.tenant is None or caller.tenant == operation.tenant
 
 
-def _document(record: Record[Operation]) -> OperationDocument:
-    doc = record.doc
+def _document(record: Record[Operation], now_ms: int) -> OperationDocument:
+    doc = record.doc.at(now_ms)
     return OperationDocument(
         id=record.id,
         action=Action(doc.action),

@@ -15,23 +15,36 @@ import httpcore
 T = TypeVar("T")
 
 
-class Deadline:
-    """So many seconds from now on."""
+SLICE_S = 0.2  # so soon a wait sees that it should stop
 
-    def __init__(self, total_s: float) -> None:
+
+class Deadline:
+    """So many seconds from now on, or until somebody says stop."""
+
+    def __init__(self, total_s: float, stop: threading.Event | None = None) -> None:
         self.total_s = total_s
         self._ends_s = time.monotonic() + total_s
+        self._stop = stop
+
+    def lift(self) -> None:
+        """There is no end any more, but for the stop."""
+        self._ends_s = float("inf")
 
     def left_s(self, most_s: float | None = None) -> float:
         """What is left, at most `most_s`.
 
         Raises:
-            httpcore.TimeoutException: nothing is.
+            httpcore.TimeoutException: nothing is, or it should stop.
         """
         left_s = self._ends_s - time.monotonic()
-        if left_s <= 0:
+        if left_s <= 0 or (self._stop is not None and self._stop.is_set()):
             raise self.over()
         return left_s if most_s is None else min(left_s, most_s)
+
+    def slice_s(self, most_s: float | None) -> float:
+        """How long to wait at a time."""
+        left_s = self.left_s(most_s)
+        return left_s if self._stop is None else min(left_s, SLICE_S)
 
     def over(self, error: Exception | None = None) -> Exception:
         """What to say of a timeout: `error`, if it was another's and not this one's."""
@@ -51,9 +64,8 @@ class Deadline:
 
         thread = threading.Thread(target=answer, name="within", daemon=True)
         thread.start()
-        thread.join(self.left_s())
-        if not box:
-            raise self.over()
+        while thread.is_alive():
+            thread.join(self.slice_s(None))
         if isinstance(box[0], BaseException):
             raise box[0]
         return box[0]
@@ -66,10 +78,14 @@ class Within(httpcore.NetworkStream):
         self._stream, self._deadline = stream, deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        try:
-            return self._stream.read(max_bytes, self._deadline.left_s(timeout))
-        except httpcore.ReadTimeout as error:
-            raise self._deadline.over(error) from None
+        late_s = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            slice_s = self._deadline.slice_s(max(0.001, late_s - time.monotonic()))
+            try:
+                return self._stream.read(max_bytes, slice_s)
+            except httpcore.ReadTimeout as error:
+                if time.monotonic() >= late_s:
+                    raise self._deadline.over(error) from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # Not the stream's own: it begins its timeout anew with each bit that the other side takes.

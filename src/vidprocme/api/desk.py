@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from vidprocme.api.admission import Admission
 from vidprocme.api.cached import Cached
 from vidprocme.api.holders import Keys, Sessions
 from vidprocme.api.hub import Hub
@@ -25,9 +26,6 @@ from vidprocme.queue.kept import Journal, Notes, Outbox, RecordStore
 from vidprocme.wiring import House
 
 T = TypeVar("T")
-
-# Room that is left free for what runs already: nothing new is taken in below it.
-DISK_RESERVE_BYTES = 200_000_000
 
 
 @dataclass(slots=True)
@@ -50,6 +48,7 @@ class Desk:
         self.house = house
         self.traffic = Traffic()
         self.cached = Cached()
+        self.admission = Admission(self)
         self.hub = Hub(lambda: self.queue)
         self.open_alerts: Callable[[], int] = lambda: 0  # where there is no watch
         self.alarm: Alarm  # the server's watch: api/alarming.py

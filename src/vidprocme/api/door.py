@@ -7,14 +7,19 @@ Whoever brings a key (`Authorization: Bearer`) or a sign-in (cookie) is its hold
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
 
+from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vidprocme.api.access import EVERYBODY, Caller
+from vidprocme.api.access import EVERYBODY, Caller, caller_of, nobody_asked
 from vidprocme.api.audit import Line, Said, journal_of, said_of
 from vidprocme.api.desk import Desk
 from vidprocme.api.holders import Session
@@ -42,6 +47,29 @@ def is_public(method: str, path: str) -> bool:
     return True
 
 
+def check_doors(routers: Iterable[APIRouter]) -> None:
+    """Every route of these asks who is there, or says that anybody may come in; and the door thinks the same of it.
+
+    Raises:
+        RuntimeError: one does not, so there is no app.
+    """
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            calls = set(_calls(route.dependant))
+            is_open = nobody_asked in calls
+            by_door = {is_public(method, route.path) for method in route.methods or ()}
+            if is_open == (caller_of in calls) or by_door != {is_open}:
+                raise RuntimeError(
+                    f"{sorted(route.methods or ())} {route.path}: is it public? Route and door disagree."
+                )
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for below in dependant.dependencies:
+        yield from _calls(below)
+
+
 class Door:
     """ASGI middleware. `network`: other machines can reach this server."""
 
@@ -57,6 +85,7 @@ class Door:
         try:
             if "caller" not in state and not is_public(scope["method"], scope["path"]):
                 state["caller"], state["session"] = await self._who(request)
+                state["ask_again"] = partial(self._who, request, renew=False)
             answer.session = state.get("session")
             _check_origin(request, answer.session)
             answer.level = self._count(state.get("caller"), scope)
@@ -69,11 +98,11 @@ class Door:
             return
         await self._app(scope, receive, answer.send)
 
-    async def _who(self, request: Request) -> tuple[Caller, Session | None]:
+    async def _who(self, request: Request, *, renew: bool = True) -> tuple[Caller, Session | None]:
         if self._desk.house.settings.auth == "off":
             return EVERYBODY, None
         try:
-            return await run_in_threadpool(self._known, request)
+            return await run_in_threadpool(self._known, request, renew)
         except VidprocmeError as error:
             # What the process knows by itself is all that it tells while the queue is away: that, above all.
             if request.url.path == "/metrics" and error.code.startswith("QUEUE_"):
@@ -81,8 +110,11 @@ class Door:
                 return EVERYBODY, None
             raise
 
-    def _known(self, request: Request) -> tuple[Caller, Session | None]:
+    def _known(self, request: Request, renew: bool) -> tuple[Caller, Session | None]:
         """
+        Args:
+            renew: this is a request of its own, whose answer can hold a new cookie.
+
         Raises:
             BadWish: KEY_NEEDED, KEY_UNKNOWN, KEY_EXPIRED, SESSION_ENDED.
         """
@@ -94,7 +126,7 @@ class Door:
             return keys.caller(secret.strip()), None
         token = request.cookies.get(COOKIE)
         if token:
-            return self._desk.sessions.caller(token)
+            return self._desk.sessions.caller(token, renew=renew)
         raise BadWish(
             "KEY_NEEDED",
             "This server asks for a key, and none came.",

@@ -83,7 +83,7 @@ def refuse(request: Request, *, hosts: Collection[str] | None) -> BadWish | None
             {"host": host[:100]},
         )
     origin = request.headers.get("origin")
-    if origin is not None and request.method not in SAFE and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and request.method not in SAFE and _netloc(origin) != host.lower():
         return BadWish(
             "ORIGIN_FOREIGN",
             f"A page of {origin[:100]!r} may not change anything here.",
@@ -91,6 +91,14 @@ def refuse(request: Request, *, hosts: Collection[str] | None) -> BadWish | None
             {"origin": origin[:100]},
         )
     return None
+
+
+def _netloc(origin: str) -> str | None:
+    """None: it is no URL, so no page of ours sent it."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def is_loopback(host: str) -> bool:

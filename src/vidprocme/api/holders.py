@@ -149,7 +149,7 @@ class Sessions:
         self._desk.notes(SESSION).put(hash_of(token), f"{caller.key_id} {hash_of(secret)}", SESSION_TTL_S)
         return token, caller
 
-    def caller(self, token: str) -> tuple[Caller, Session]:
+    def caller(self, token: str, *, renew: bool = True) -> tuple[Caller, Session]:
         """Who signed in with this cookie.
 
         Raises:
@@ -166,7 +166,7 @@ class Sessions:
         except BadWish:
             notes.delete(id_)
             raise _ended() from None
-        due = time.monotonic() - self._renewed_s.get(id_, float("-inf")) > RENEW_S
+        due = renew and time.monotonic() - self._renewed_s.get(id_, float("-inf")) > RENEW_S
         if due:
             if len(self._renewed_s) >= KNOWN_MOST:
                 self._renewed_s.clear()

@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -18,20 +16,22 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from vidprocme.api.access import Caller
+from vidprocme.api.admission import Room
 from vidprocme.api.arriving import Arriving
-from vidprocme.api.desk import DISK_RESERVE_BYTES, Desk
+from vidprocme.api.deadline import Deadline
+from vidprocme.api.desk import Desk
 from vidprocme.api.outbound import Allowed, check_url, client, following
 from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
 from vidprocme.api.tus import document
-from vidprocme.api.wishes import GB, accept, arrival_of, too_large, wish_of
-from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
+from vidprocme.api.wishes import accept, arrival_of, wish_of
+from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import video_id
 from vidprocme.core.job import Source
 from vidprocme.library.arrivals import UNKNOWN, Arrival, ArrivalState, Part, failed
 
+HEAD_S = 30.0  # until the other server has said what comes
 PAUSES_S = (1.0, 5.0)  # between tries to fetch
 CHUNK_BYTES = 1 << 20
-DISK_EVERY_BYTES = 256 << 20
 
 
 async def bring_in(arriving: Arriving, caller: Caller, wish: VideoWish) -> Accepted | UploadDocument:
@@ -104,7 +104,7 @@ async def _of_upload(arriving: Arriving, caller: Caller, id_: str, fields: dict[
         )
         await asyncio.to_thread(arriving.arrivals.save, made)
         exits.pop_all()
-        return _told(arriving, await arriving.settled(made, held))
+        return await asyncio.to_thread(_so_far, arriving, await arriving.settled(made, held))
 
 
 def _again(desk: Desk, caller: Caller, arrival: Arrival, fields: dict[str, str]) -> Accepted:
@@ -128,16 +128,20 @@ async def _of_path(arriving: Arriving, caller: Caller, path: str, fields: dict[s
     held = arriving.arrivals.hold(arrival.id)
     if held is None:  # whoever looks after all uploads was faster
         return document(arriving.arrivals, arrival)
-    return _told(arriving, await arriving.settled(arriving.arrivals.find(arrival.id) or arrival, held))
+    done = await arriving.settled(arriving.arrivals.find(arrival.id) or arrival, held)
+    return await asyncio.to_thread(_so_far, arriving, done)
 
 
-def _told(arriving: Arriving, arrival: Arrival) -> Accepted | UploadDocument:
-    if not arrival.job:
-        return document(arriving.arrivals, arrival)
+def _so_far(arriving: Arriving, arrival: Arrival) -> Accepted | UploadDocument:
+    return told(arriving, arrival) if arrival.job else document(arriving.arrivals, arrival)
+
+
+def told(arriving: Arriving, arrival: Arrival) -> Accepted:
+    """Of one that has its job."""
     view = arriving.desk.queue.job(arrival.job)  # type: ignore[arg-type]
     return Accepted(
         id=arrival.job,
-        video=video_id(arrival.content),
+        video=video_id(arrival.content, arrival.tenant),
         state=view.state.value if view else "queued",
         created=arrival.created,
         bin=arrival.bin,
@@ -210,7 +214,13 @@ def _fetch_once(desk: Desk, arrival: Arrival, stop: threading.Event) -> None:
     arrivals.give_up_bytes(arrival.id)
     end_s = time.monotonic() + 3600 * house.settings.upload_hours
     headers = {"Accept-Encoding": "identity", "User-Agent": "vidprocme"}
-    with client(Allowed(house.settings.outbound_allow)) as asker, following(asker, arrival.url, headers) as answer:
+    deadline = Deadline(HEAD_S, stop)
+    with (
+        client(Allowed(house.settings.outbound_allow), deadline=deadline) as asker,
+        following(asker, arrival.url, headers) as answer,
+        desk.admission.room(arrival.tenant, arrival.id) as room,
+    ):
+        deadline.lift()
         if answer.status_code in (429, 500, 502, 503, 504):
             raise _Busy(f"it answers {answer.status_code}")
         if answer.status_code != 200:
@@ -220,14 +230,17 @@ def _fetch_once(desk: Desk, arrival: Arrival, stop: threading.Event) -> None:
                 "Open it in a browser without being signed in: what is seen there is what comes.",
                 {"status": answer.status_code},
             )
-        told = answer.headers.get("content-length", "")
-        size = int(told) if told.isdigit() and "content-encoding" not in answer.headers else UNKNOWN
-        _may_grow(desk, max(size, 0))
+        length = answer.headers.get("content-length", "")
+        size = (
+            int(length)
+            if length.isascii() and length.isdigit() and "content-encoding" not in answer.headers
+            else UNKNOWN
+        )
+        room.need(max(size, 0), most=max(size, 0))
         arrivals.save(replace(arrival, size_bytes=size))
         part = arrivals.open(arrival)
         try:
-            with _ending(answer, stop):
-                _take(desk, answer, part, stop, end_s)
+            _take(answer, part, room, stop, end_s)
             part.sync()
         finally:
             arrivals.put_away(arrival.id, part)
@@ -240,61 +253,15 @@ def _fetch_once(desk: Desk, arrival: Arrival, stop: threading.Event) -> None:
         )
 
 
-def _take(desk: Desk, answer: httpx.Response, part: Part, stop: threading.Event, end_s: float) -> None:
-    looked = 0
+def _take(answer: httpx.Response, part: Part, room: Room, stop: threading.Event, end_s: float) -> None:
     for block in answer.iter_raw(CHUNK_BYTES):
         if stop.is_set():
             return
         if time.monotonic() > end_s:
             raise Fatal("IMPORT_SLOW", "It takes too long (VIDPROCME_UPLOAD_HOURS).", "Fetch it by other means.")
+        room.here = part.offset
+        room.need(part.offset + len(block))
         part.write(block)
-        if part.offset - looked >= DISK_EVERY_BYTES or looked == 0:
-            looked = part.offset
-            _may_grow(desk, part.offset, here=part.offset)
-
-
-def _may_grow(desk: Desk, size: int, *, here: int = 0) -> None:
-    """
-    Raises:
-        BadWish: UPLOAD_TOO_LARGE; Retryable: DISK_FULL.
-    """
-    most = desk.house.settings.upload_max_gb * GB
-    if most and size > most:
-        raise too_large(size, most)
-    free, _ = desk.disk()
-    if size - here + DISK_RESERVE_BYTES > free:
-        raise Retryable(
-            "DISK_FULL",
-            f"{free >> 20} MiB are free in the data folder; this video has {size >> 20} MiB.",
-            "Free some space there, and import it again.",
-            {"free_bytes": free, "upload_bytes": size, "reserve_bytes": DISK_RESERVE_BYTES},
-        )
-
-
-@contextlib.contextmanager
-def _ending(answer: httpx.Response, stop: threading.Event) -> Iterator[None]:
-    """Whoever sets `stop` need not wait for a server that says nothing."""
-    stream = answer.extensions.get("network_stream")
-    line = stream.get_extra_info("socket") if stream is not None else None
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.is_set():
-            if stop.wait(0.2) and not over.is_set():
-                with contextlib.suppress(OSError):
-                    assert line is not None
-                    line.shutdown(socket.SHUT_RDWR)
-                return
-
-    thread = threading.Thread(target=watch, daemon=True)
-    if line is not None:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if line is not None:
-            thread.join()
 
 
 def _shown(url: str) -> str:

@@ -126,16 +126,7 @@ def delete_video(video_id: str, request: Request, desk: AtDesk, caller: AsCaller
     shelf = find(desk, caller, video_id)
     audit(request, "video.delete", shelf.id)
     agree(if_match, shelf.etag)
-    ours = {view.job.id for view in shelf.jobs}
-    if shelf.hidden:
-        others = desk.queue.jobs_named(desk.index.jobs_of(shelf.id))
-        if any(view.job.reuses in ours for view in others if view.job.id not in ours):
-            raise Fatal(
-                "VIDEO_IN_USE",
-                f"Another job uses the frames of video {shelf.id}.",
-                "Delete it when that job is forgotten.",
-            )
-    removals_of(desk).put(shelf.id, Removal(tuple(view.job.id for view in shelf.jobs)))
+    _go(desk, shelf)
     ends = time.monotonic() + END_WAIT_S
     late = False
     while not (gone := _remove(desk, shelf.id)) and not late:
@@ -168,6 +159,20 @@ def redescribe_video(
         created=submission.created,
         bin=submission.bin.value,
     )
+
+
+def _go(desk: Desk, shelf: Shelf) -> None:
+    """From now on nobody sees these jobs. Those of an earlier removal that still end stay with it: else they would be seen again."""
+    records = removals_of(desk)
+    while True:
+        record = records.get(shelf.id)
+        jobs = dict.fromkeys((*(record.doc.jobs if record else ()), *(view.job.id for view in shelf.jobs)))
+        try:
+            records.put(shelf.id, Removal(tuple(jobs)), if_match=record.etag if record else NEW)
+            return
+        except Fatal as error:
+            if error.code != "RECORD_CHANGED":
+                raise
 
 
 async def keep_removing(desk: Desk) -> None:

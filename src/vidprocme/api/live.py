@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -16,7 +17,7 @@ from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.hub import BATCH, Hub, Listener, Message, diary, encoded
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
-from vidprocme.core.errors import BadWish, Retryable
+from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
 from vidprocme.core.ids import JobId
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
@@ -38,6 +39,7 @@ EVENT_ID = re.compile(r"\d{1,16}-\d{1,16}")
     },
 )
 async def stream_events(
+    request: Request,
     desk: AtDesk,
     caller: AsCaller,
     topics: Annotated[str, Query(description="`jobs`, `job:ID`, `overview`, `fleet`, `alerts`, with commas")] = "jobs",
@@ -48,7 +50,7 @@ async def stream_events(
 
     `diary`: something happened to a job (these have ids). `overview`, `fleet`: the documents of these names, when they changed, at
     most once a second. `alert`: an alert opened or changed. `gap`: events after your id are no longer kept; read everything
-    anew. `bye`: the server ends; ask again. A comment comes every 15 s.
+    anew. `bye`: the server ends, or your key or sign-in does; ask again. A comment comes every 15 s.
     """
     wanted = _topics(topics)
     after = last_event_id_header or last_event_id or ""
@@ -61,7 +63,8 @@ async def stream_events(
         raise Retryable("QUEUE_UNREACHABLE", "The events cannot be read yet.", "Ask again in a moment.") from None
     gap = await run_in_threadpool(_gap, desk, after) if after else None
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(desk, hub, caller, wanted, after, gap), 200, headers, "text/event-stream")
+    asker = _Asker(caller, request.scope.get("state", {}).get("ask_again"))
+    return StreamingResponse(_stream(desk, hub, asker, wanted, after, gap), 200, headers, "text/event-stream")
 
 
 def _topics(text: str) -> frozenset[str]:
@@ -92,11 +95,11 @@ def _key(id_: str) -> tuple[int, int]:
 
 
 async def _stream(
-    desk: Desk, hub: Hub, caller: Caller, topics: frozenset[str], after: str, gap: str | None
+    desk: Desk, hub: Hub, asker: _Asker, topics: frozenset[str], after: str, gap: str | None
 ) -> AsyncIterator[bytes]:
     listener = hub.listen(topics)
     # After a gap an id says nothing of what was seen.
-    may = _Sight(desk, caller, after if gap is None else "")
+    may = _Sight(desk, asker.caller, after if gap is None else "")
     try:
         yield b"retry: 1000\n\n"
         if gap is not None:
@@ -106,7 +109,10 @@ async def _stream(
                 if listener.wants(message) and await may.see(message):
                     yield message.data
         while not listener.lost:
-            pieces = await _next(listener, may)
+            if not await asker.may_hear():
+                yield encoded("bye", {})
+                return
+            pieces = await _next(listener, may, asker.rest_s)
             if pieces is None:
                 return
             yield pieces
@@ -127,10 +133,10 @@ async def _missed(desk: Desk, after: str, until: str) -> AsyncIterator[Message]:
         after = events[-1].id
 
 
-async def _next(listener: Listener, may: _Sight) -> bytes | None:
+async def _next(listener: Listener, may: _Sight, wait_s: float) -> bytes | None:
     """What is there to be sent; a comment when nothing is for a while; None at the end."""
     try:
-        first = await asyncio.wait_for(listener.waiting.get(), BEAT_S)
+        first = await asyncio.wait_for(listener.waiting.get(), wait_s)
     except TimeoutError:
         return b": beat\n\n"
     pieces: list[bytes] = []
@@ -145,6 +151,38 @@ async def _next(listener: Listener, may: _Sight) -> bytes | None:
         listener.waiting.put_nowait(None)
         return b"".join(pieces)
     return None
+
+
+class _Asker:
+    """Whoever listens, and whether they still may: a key can be revoked or expire, and a sign-in end, while a stream goes on."""
+
+    def __init__(self, caller: Caller, ask_again: Callable[[], Awaitable[tuple[Caller, object]]] | None) -> None:
+        """
+        Args:
+            ask_again: who holds now what the request came with; None: nobody was asked for a key.
+        """
+        self.caller, self._ask_again = caller, ask_again
+        self._due_s = time.monotonic() + BEAT_S
+
+    @property
+    def rest_s(self) -> float:
+        """Until the next beat."""
+        return max(self._due_s - time.monotonic(), 0.0)
+
+    async def may_hear(self) -> bool:
+        """Asks at each beat, however much there is to tell."""
+        if self.rest_s:
+            return True
+        self._due_s = time.monotonic() + BEAT_S
+        if self._ask_again is None:
+            return True
+        try:
+            now, _ = await self._ask_again()
+        except BadWish:
+            return False
+        except VidprocmeError:  # the queue is away: there is nothing to hear, either
+            return True
+        return now.may(Scope.READ) and now.tenant == self.caller.tenant
 
 
 class _Sight:

@@ -14,12 +14,13 @@ from fastapi.responses import FileResponse, Response
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.paging import cursor_of, number_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import CaptionDocument, CaptionList, FrameDocument, FrameList
 from vidprocme.api.sending import ASK_AGAIN, FOREVER, disposition, has, send_blob
-from vidprocme.api.shelf import find
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.api.shelf import Shelf, find
+from vidprocme.core.errors import Fatal
 from vidprocme.core.media import Caption, seconds
 from vidprocme.dispatch.results import FrameRef, caption_document
 from vidprocme.library.export import WRITERS
@@ -35,6 +36,7 @@ JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}, "description": "JPEG"},
     304: {"description": "Not changed"},
 }
+Width = Annotated[Literal["160", "320", "640"] | None, Query(description="px; as it was kept without")]
 Format = Literal["json", "jsonl", "srt", "vtt", "csv"]
 
 
@@ -85,11 +87,7 @@ def poster(video_id: str, desk: AtDesk, caller: AsCaller, request: Request) -> R
     shelf = find(desk, caller, video_id)
     frames = shelf.frames
     if not frames:
-        raise Fatal(
-            "FRAMES_NONE",
-            f"Video {shelf.id} has no frames (yet).",
-            f"GET /v1/videos/{shelf.id} says how far it is.",
-        )
+        raise _no_frames(shelf)
     tried = candidates(frames)
     key = hashlib.sha256("\n".join(f"{one.archive} {one.name}" for one in tried).encode()).hexdigest()
     return _picture(
@@ -105,13 +103,13 @@ def list_frames(
     from_s: Annotated[float, Query(alias="from", ge=0, allow_inf_nan=False, description="seconds")] = 0.0,
     to_s: Annotated[float | None, Query(alias="to", ge=0, allow_inf_nan=False, description="seconds")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=20)] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> FrameList:
     """The kept frames with their times and captions, those in [from, to)."""
     shelf = find(desk, caller, video_id)
     times = [float(frame.time) for frame in shelf.frames]
     first, last = bisect_left(times, from_s), len(times) if to_s is None else bisect_left(times, to_s)
-    begin = first if cursor is None else max(first, _number_of(cursor))
+    begin = first if cursor is None else max(first, number_of(cursor, "frames"))
     end = min(begin + limit, last)
     said = {caption.frame_time: caption.text for caption in shelf.captioned.captions}
     return FrameList(
@@ -124,7 +122,7 @@ def list_frames(
             )
             for n, frame in enumerate(shelf.frames[begin:end], start=begin)
         ],
-        next_cursor=str(end) if begin < end < last else None,
+        next_cursor=cursor_of("frames", end) if begin < end < last else None,
         total=max(last - first, 0),
     )
 
@@ -139,7 +137,7 @@ def show_frame(
     desk: AtDesk,
     caller: AsCaller,
     request: Request,
-    width: Annotated[Literal["160", "320", "640"] | None, Query(description="px; as it was kept without")] = None,
+    width: Width = None,
 ) -> Response:
     """One frame as JPEG."""
     shelf = find(desk, caller, video_id)
@@ -149,15 +147,25 @@ def show_frame(
             f"Video {shelf.id} has {len(shelf.frames)} frames, from 0; there is no frame {n}.",
             f"GET /v1/videos/{shelf.id}/frames lists them.",
         )
-    frame = shelf.frames[n]
-    key = hashlib.sha256(f"{frame.archive} {frame.name}".encode()).hexdigest()
-    if width is None:
-        etag = f"frame-{key}"
-        told = {"ETag": f'"{etag}"', "Cache-Control": ASK_AGAIN}
-        if has(request, etag):
-            return Response(status_code=304, headers=told)
-        return Response(_jpeg(desk, frame), media_type="image/jpeg", headers=told)
-    return _picture(desk, request, f"frame-{key}-{width}", lambda: resized(_jpeg(desk, frame), int(width)))
+    return _frame(desk, request, shelf.frames[n], width)
+
+
+@router.head("/v1/videos/{video_id}/still", include_in_schema=False)
+@router.get("/v1/videos/{video_id}/still", response_class=FileResponse, responses={**documented(404, 422, 503), **JPEG})
+def still(
+    video_id: str,
+    desk: AtDesk,
+    caller: AsCaller,
+    request: Request,
+    at: Annotated[float, Query(allow_inf_nan=False, description="seconds")],
+    width: Width = None,
+) -> Response:
+    """The frame of a moment: the kept one that is on the screen then."""
+    shelf = find(desk, caller, video_id)
+    frame = shelf.still(at)
+    if frame is None:
+        raise _no_frames(shelf)
+    return _frame(desk, request, frame, width)
 
 
 @router.get(
@@ -227,6 +235,23 @@ def _clearest(pictures: Iterable[bytes]) -> bytes:
     return best
 
 
+def _no_frames(shelf: Shelf) -> Fatal:
+    return Fatal(
+        "FRAMES_NONE", f"Video {shelf.id} has no frames (yet).", f"GET /v1/videos/{shelf.id} says how far it is."
+    )
+
+
+def _frame(desk: Desk, request: Request, frame: FrameRef, width: str | None) -> Response:
+    key = hashlib.sha256(f"{frame.archive} {frame.name}".encode()).hexdigest()
+    if width is None:
+        etag = f"frame-{key}"
+        told = {"ETag": f'"{etag}"', "Cache-Control": ASK_AGAIN}
+        if has(request, etag):
+            return Response(status_code=304, headers=told)
+        return Response(_jpeg(desk, frame), media_type="image/jpeg", headers=told)
+    return _picture(desk, request, f"frame-{key}-{width}", lambda: resized(_jpeg(desk, frame), int(width)))
+
+
 def _picture(desk: Desk, request: Request, etag: str, make: Callable[[], bytes]) -> Response:
     told = {"ETag": f'"{etag}"', "Cache-Control": ASK_AGAIN}
     if has(request, etag):
@@ -243,9 +268,3 @@ def _jpeg(desk: Desk, frame: FrameRef) -> bytes:
     if found is None:
         raise Fatal("FRAMES_BROKEN", f"The frame {frame.name} is not in its archive.", "Submit the video again.")
     return found
-
-
-def _number_of(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise BadWish("CURSOR_BAD", f"{cursor!r} is no cursor of this list.", "Take `next_cursor` of the page before.")
-    return int(cursor)

@@ -245,13 +245,16 @@ def _as_httpx() -> Iterator[None]:
         raise httpx.NetworkError(str(error) or type(error).__name__) from error
 
 
-def client(allowed: Allowed, resolve_: Resolve = resolve, *, total_s: float | None = None) -> httpx.Client:
+def client(
+    allowed: Allowed, resolve_: Resolve = resolve, *, total_s: float | None = None, deadline: Deadline | None = None
+) -> httpx.Client:
     """A client that follows no redirects by itself; see `following`.
 
     Args:
         total_s: from now on, for all that it is used for; a single read or write has TIMEOUT in any case.
+        deadline: one that the caller can lift, or stop.
     """
-    deadline = None if total_s is None else Deadline(total_s)
+    deadline = Deadline(total_s) if total_s is not None else deadline
     transport = Outbound(allowed, resolve_, deadline)
     return httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from vidprocme.api.access import AsCaller, needs
 from vidprocme.api.desk import AtDesk
-from vidprocme.api.paging import cursor_of, key_of
+from vidprocme.api.paging import cursor_of, number_of
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import HitDocument, HitList
@@ -34,9 +34,9 @@ def search(
 ) -> HitList:
     """The moments whose captions hold all of these words, best first; of words that more than 2,000 moments hold, among the newest
     2,000. A cursor counts from the best: what is indexed meanwhile may move one to the next page."""
-    skip = cast("int", key_of(cursor, "best", int)[0]) if cursor else 0
+    skip = number_of(cursor, "best") if cursor else 0
     want = SearchWant(VideoId(video) if video else None, from_s, to_s, caller.tenant)
-    hits = desk.index.search(q, limit + 1, want, min(max(skip, 0), SKIP_MOST))
+    hits = desk.index.search(q, limit + 1, want, min(skip, SKIP_MOST))
     more = len(hits) > limit
     return HitList(
         items=[_document(hit) for hit in hits[:limit]], next_cursor=cursor_of("best", skip + limit) if more else None
@@ -54,5 +54,5 @@ def _document(hit: Hit) -> HitDocument:
         text=hit.text,
         snippet=hit.snippet,
         score=round(hit.score, 6),
-        frame_url=None if hit.frame is None else f"/v1/videos/{hit.video}/frames/{hit.frame}.jpg",
+        frame_url=f"/v1/videos/{hit.video}/still?at={seconds(hit.start)}",
     )

@@ -44,7 +44,7 @@ def settle(desk: Desk, arrival: Arrival) -> Arrival:
             at("upload-adopted")
             source = Source(f"blob:{arrival.content}", arrival.name, arrival.content, arrival.size_bytes)
         note = VideoNote(arrival.title, arrival.tags, dict(arrival.metadata))
-        keep_note(desk, video_id(arrival.content), note)
+        keep_note(desk, video_id(arrival.content, arrival.tenant), note)
         whose = {"bin_": Bin(arrival.bin), "tenant": arrival.tenant, "deadline_ms": arrival.deadline_ms}
         accepted = accept(desk, source, (desk.house.recipe(arrival.wish), whose))  # type: ignore[arg-type]
         at("upload-submitted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.base import ErrorDocument, time_text
 from vidprocme.api.schemas.videos import JobRef, RenditionDocument, VideoDocument, VideoSummary
 from vidprocme.core.errors import Fatal
-from vidprocme.core.ids import JobId, VideoId, video_id
+from vidprocme.core.ids import JobId, VideoId
 from vidprocme.core.job import TaskState
 from vidprocme.core.media import RenditionFile, seconds
 from vidprocme.dispatch.results import FrameRef, JobResult, collect, frames_of, media_document, renditions_of
@@ -35,12 +36,11 @@ def removals_of(desk: Desk) -> RecordStore[Removal]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """`jobs`: those that the caller may see, newest first; at least one."""
+    """`jobs`: newest first; at least one."""
 
     desk: Desk
     id: VideoId
     jobs: tuple[JobView, ...]
-    hidden: bool  # others have jobs of it, too
 
     @cached_property
     def note(self) -> Record[VideoNote] | None:
@@ -68,6 +68,23 @@ class Shelf:
     def frames(self) -> tuple[FrameRef, ...]:
         """Of the newest job that has any."""
         return next(filter(None, (frames_of(self.desk.queue, view) for view in self._looked_at)), ())
+
+    def still(self, at_s: float) -> FrameRef | None:
+        """The frame of this time, of the newest job that kept it: words are shown that an older job found in its own frames. Else
+        what `frames` have on the screen then. None: there are none.
+
+        Args:
+            at_s: a time as the API tells it.
+        """
+        shown = None
+        for view in self._looked_at:
+            found = frames_of(self.desk.queue, view)
+            last = bisect_right(found, at_s, key=lambda frame: seconds(frame.time)) - 1
+            if last >= 0 and seconds(found[last].time) == at_s:
+                return found[last]
+            if found and shown is None:
+                shown = found[max(last, 0)]
+        return shown
 
     @cached_property
     def renditions(self) -> tuple[JobId, tuple[RenditionFile, ...]]:
@@ -126,14 +143,14 @@ def find(desk: Desk, caller: Caller, video: str) -> Shelf:
     id_ = VideoId(video)
     views = desk.queue.jobs_named(desk.index.jobs_of(id_))
     if not views:  # just submitted: the index hears of it in a moment
-        views = tuple(view for view in desk.queue.jobs(limit=NEWEST) if video_id(view.job.source.sha256) == id_)
+        views = tuple(view for view in desk.queue.jobs(limit=NEWEST) if view.job.video == id_)
     seen = tuple(view for view in views if caller.sees(view.job.tenant))
     gone = removals_of(desk).get(video) if seen else None
     if gone is not None:
         seen = tuple(view for view in seen if view.job.id not in gone.doc.jobs)
     if not seen:
         raise Fatal("VIDEO_UNKNOWN", f"There is no video {video[:100]}.", "GET /v1/videos lists those there are.")
-    return Shelf(desk, id_, seen, hidden=len(seen) < len(views))
+    return Shelf(desk, id_, seen)
 
 
 def document(shelf: Shelf) -> VideoDocument:
@@ -205,7 +222,7 @@ def summary(record: VideoRecord, view: JobView) -> VideoSummary:
         width_px=record.width_px,
         height_px=record.height_px,
         size_bytes=view.job.source.size_bytes,
-        captions=int(record.document.get("captions") or 0),
+        captions=record.captions,
         tags=list(record.tags),
         progress=done(view),
         poster_url=f"/v1/videos/{record.id}/poster" if record.document.get("frames") else None,

@@ -27,7 +27,6 @@ from vidprocme.api.schemas.base import ErrorDocument, time_text
 from vidprocme.api.schemas.videos import UploadDocument, UploadList
 from vidprocme.api.wishes import arrival_of
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
-from vidprocme.core.ids import video_id
 from vidprocme.library.arrivals import ENDED, UNKNOWN, Arrival, Arrivals, ArrivalState
 
 VERSION = "1.0.0"
@@ -68,8 +67,8 @@ async def show_upload_protocol(arriving: AtArriving) -> Response:
         "Tus-Extension": EXTENSIONS,
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
-    if arriving.most_bytes:
-        headers["Tus-Max-Size"] = str(arriving.most_bytes)
+    if arriving.desk.admission.most_bytes:
+        headers["Tus-Max-Size"] = str(arriving.desk.admission.most_bytes)
     return Response(status_code=204, headers=headers)
 
 
@@ -286,7 +285,7 @@ def _told(arriving: Arriving, arrival: Arrival) -> dict[str, str]:
         headers["Upload-Expires"] = formatdate(arriving.arrivals.expires_ms(arrival) / 1000, usegmt=True)
     if arrival.job:
         headers["Vidprocme-Job"] = arrival.job
-        headers["Vidprocme-Video"] = video_id(arrival.content)
+        headers["Vidprocme-Video"] = arrival.video or ""
     return headers
 
 
@@ -305,7 +304,7 @@ def document(arrivals: Arrivals, arrival: Arrival) -> UploadDocument:
         created_at=time_text(arrival.created_ms),
         expires_at=time_text(arrivals.expires_ms(arrival)),
         bin=arrival.bin,
-        video=video_id(arrival.content) if arrival.content else None,
+        video=arrival.video,
         job=arrival.job or None,
         created=arrival.created if arrival.job else None,
         error=ErrorDocument(**error.public()) if error is not None else None,

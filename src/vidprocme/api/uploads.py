@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,14 +17,17 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from vidprocme.core.errors import BadWish
+from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.library.blobs import disk_errors
 
 FILE_FIELD = "file"
 FIELD_BYTES = 64 << 10  # of all fields together: a prompt has at most 2000 characters
 BLOCK_BYTES = 1 << 20  # collected before it is parsed and written on a thread
 NAME_CHARACTERS = 255
+IDLE_S = 20.0  # a sender that says nothing for so long is gone
 LEFT_OVER_S = 3600.0  # an unfinished upload that nobody wrote to for so long belongs to a killed server
+
+Need = Callable[[Mapping[str, str], int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,17 @@ class Upload:
 
 
 @contextlib.asynccontextmanager
-async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
+async def received(request: Request, folder: Path, need: Need | None = None) -> AsyncIterator[Upload]:
     """The form of this request, its file in `folder`, gone at the end unless it was moved away.
+
+    Args:
+        need: is told before more bytes are written the fields so far, how many bytes there will be and how many are there;
+            it may refuse them.
 
     Raises:
         BadWish: UPLOAD_NOT_A_FORM, UPLOAD_MALFORMED, UPLOAD_CUT, FILE_FIELD_MISSING, FILE_FIELD_TWICE, FILE_FIELD_UNKNOWN,
             FORM_TOO_LARGE, EMPTY_FILE.
-        Retryable: DISK_FULL.
+        Fatal: UPLOAD_IDLE; Retryable: DISK_FULL.
         starlette.requests.ClientDisconnect: the sender went away.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -59,9 +67,9 @@ async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
     path = Path(file.name)
     try:
         with file:
-            form = _Form(options[b"boundary"], file)
+            form = _Form(options[b"boundary"], file, need)
             block = bytearray()
-            async for piece in request.stream():
+            async for piece in _pieces(request):
                 block += piece
                 if len(block) >= BLOCK_BYTES:
                     await run_in_threadpool(form.write, bytes(block))
@@ -71,6 +79,27 @@ async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
         yield Upload(form.fields, form.name, path, form.size_bytes)
     finally:
         path.unlink(missing_ok=True)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """
+    Raises:
+        Fatal: UPLOAD_IDLE.
+    """
+    coming = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(coming)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Fatal(
+                "UPLOAD_IDLE",
+                f"Nothing came for {IDLE_S:g} s: the form was given up.",
+                "Send it again; an upload to /v1/uploads can go on where it was cut.",
+            ) from None
+        yield piece
 
 
 def sweep(folder: Path) -> None:
@@ -85,11 +114,11 @@ def sweep(folder: Path) -> None:
 class _Form:
     """The parser's callbacks: where a part goes is decided when its headers are known."""
 
-    def __init__(self, boundary: bytes, file: IO[bytes]) -> None:
+    def __init__(self, boundary: bytes, file: IO[bytes], need: Need | None) -> None:
         self.fields: dict[str, str] = {}
         self.name = ""
         self.size_bytes = 0
-        self._file = file
+        self._file, self._need = file, need
         self._has_file = self._ended = False
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
@@ -171,6 +200,8 @@ class _Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:
+            if self._need is not None:
+                self._need(self.fields, self.size_bytes + end - start, self.size_bytes)
             self._file.write(memoryview(data)[start:end])
             self.size_bytes += end - start
             return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,28 +15,32 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from vidprocme.api.access import AsCaller, Caller, needs
+from vidprocme.api.admission import Room
 from vidprocme.api.arriving import Arriving, AtArriving
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
-from vidprocme.api.imports import bring_in
+from vidprocme.api.imports import bring_in, told
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
-from vidprocme.api.uploads import Upload, received
-from vidprocme.api.wishes import accept, keep_note, note_of, tenant_of, wish_of
-from vidprocme.core.errors import BadWish
-from vidprocme.core.ids import video_id
-from vidprocme.core.job import DEFAULT_TENANT, Bin, Source
+from vidprocme.api.settling import settle
+from vidprocme.api.uploads import FIELD_BYTES, Upload, received
+from vidprocme.api.wishes import note_of, now_ms, tenant_of, wish_of
+from vidprocme.core.errors import BadWish, Fatal, Retryable
+from vidprocme.core.job import DEFAULT_TENANT, Bin
 from vidprocme.core.shares import TENANT_CHARS_MOST
+from vidprocme.library.arrivals import Arrival, new_id
 
 WISH_BYTES = 256 << 10
+FORM_BYTES = FIELD_BYTES + (64 << 10)  # what a form has beside its file, at most: fields, their names, boundaries
+HOLD_EVERY_S = 0.02
 
 router = APIRouter(dependencies=[needs(Scope.SUBMIT)])
 
 _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The video, and as further fields (here or in the query) what is wanted of it.",
+        "description": "The video, and as further fields (before it, or in the query) what is wanted of it.",
         "content": {
             "multipart/form-data": {
                 "schema": {
@@ -86,9 +94,19 @@ async def post_video(request: Request, desk: AtDesk, arriving: AtArriving, calle
         return _accepted(made)
     query = dict(request.query_params)
     length = request.headers.get("content-length", "")
-    await run_in_threadpool(_may_come, arriving, caller, dict(query), int(length) if length.isdigit() else 0)
-    async with received(request, desk.house.data / "uploads") as upload:
-        accepted = await run_in_threadpool(_submit, desk, caller, {**query, **upload.fields}, upload)
+    coming = int(length) if length.isascii() and length.isdigit() else 0
+    tenant = await run_in_threadpool(_may_come, desk, caller, dict(query))
+    with desk.admission.room(tenant) as room:
+        # The form's words come beside the file: a file that just fits is not refused for them.
+        await run_in_threadpool(room.need, max(coming - FORM_BYTES, 0), most=coming)
+
+        def need(fields: Mapping[str, str], size: int, here: int) -> None:
+            room.is_of(tenant_of(caller, fields.get("tenant", query.get("tenant", ""))))
+            room.here = here
+            room.need(size, most=coming)
+
+        async with received(request, arriving.arrivals.folder, need) as upload:
+            accepted = await run_in_threadpool(_submit, arriving, caller, {**query, **upload.fields}, upload, room)
     audit(request, "video.submit", accepted.id)
     return _accepted(accepted)
 
@@ -109,19 +127,47 @@ async def _wish(request: Request) -> VideoWish:
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
 
 
-def _may_come(arriving: Arriving, caller: Caller, query: dict[str, str], coming: int) -> None:
-    """What can be said before the bytes come: a wrong wish, no room, no queue."""
+def _may_come(desk: Desk, caller: Caller, query: dict[str, str]) -> str:
+    """What can be said before the bytes come: a wrong wish, no queue. Returns whose it is; "": a field may still say so."""
     note_of(query)
-    wish_of(arriving.desk, {**query, "tenant": tenant_of(caller, query.get("tenant", ""))})
-    arriving.need_room(coming, sum(map(arriving.arrivals.coming_bytes, arriving.arrivals.all())))
-    error = arriving.desk.queue_error()
+    tenant = tenant_of(caller, query.get("tenant", ""))
+    wish_of(desk, {**query, "tenant": tenant})
+    error = desk.queue_error()
     if error is not None:
         raise error
+    return tenant if caller.tenant or "tenant" in query else ""
 
 
-def _submit(desk: Desk, caller: Caller, fields: dict[str, str], upload: Upload) -> Accepted:
+def _submit(arriving: Arriving, caller: Caller, fields: dict[str, str], upload: Upload, room: Room) -> Accepted:
+    """The job of a form that is whole: by way of a record like any upload's, which counts for the tenant's day."""
+    desk, arrivals = arriving.desk, arriving.arrivals
     note = note_of(fields)
-    wish = wish_of(desk, {**fields, "tenant": tenant_of(caller, fields.get("tenant", ""))})
-    kept = desk.blobs.adopt(upload.path, upload.name)
-    keep_note(desk, video_id(kept.sha256), note)
-    return accept(desk, Source(f"blob:{kept.sha256}", upload.name, kept.sha256, kept.size_bytes), wish)
+    fields["tenant"] = tenant_of(caller, fields.get("tenant", ""))
+    _, whose = wish_of(desk, fields)
+    began_ms = now_ms()
+    arrival = Arrival(
+        new_id(began_ms),
+        upload.name,
+        upload.size_bytes,
+        began_ms,
+        whose["tenant"],
+        {name: value for name, value in fields.items() if name not in ("bin", "tenant", "deadline")},
+        whose["bin_"].value,
+        whose.get("deadline_ms", 0),
+        title=note.title,
+        tags=note.tags,
+        metadata=note.metadata,
+    )
+    admit = partial(desk.admission.admit, arrival.tenant, arrival.size_bytes, room=room)
+    arrivals.create(arrival, admit, upload.path)
+    while (held := arrivals.hold(arrival.id)) is None:  # whoever looks after all uploads was faster
+        time.sleep(HOLD_EVERY_S)
+    with contextlib.closing(held):
+        try:
+            done = settle(desk, arrivals.find(arrival.id) or arrival)
+            if done.error is not None:
+                raise Fatal(done.error.code, done.error.message, done.error.hint)
+            return told(arriving, done)
+        except Retryable:
+            arrivals.forget(arrival.id)  # its sender is told to send it again
+            raise

@@ -13,7 +13,7 @@ from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.idempotency import told_once
 from vidprocme.api.outbound import check_url
-from vidprocme.api.paging import cursor_of, text_of
+from vidprocme.api.paging import cursor_of, line_of
 from vidprocme.api.params import IfMatch, agree
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
@@ -32,10 +32,12 @@ from vidprocme.core.ids import ulid
 from vidprocme.dispatch.delivering import (
     EVENTS,
     OLD_SECRET_MS,
+    REACHED,
     TEST,
     TRIES,
     WEBHOOKS,
     Message,
+    Reached,
     Tried,
     Webhook,
     payload_of,
@@ -51,7 +53,8 @@ LOOKED_THROUGH = 10_000
 @router.get("/v1/webhooks", responses=documented(401, 403, 422, 429, 503))
 def list_webhooks(desk: AtDesk, caller: AsCaller) -> WebhookList:
     """All of them; a key of one tenant sees that tenant's."""
-    return WebhookList(items=[_document(one) for one in _store(desk).list() if _sees(caller, one)])
+    reached = {one.id: one.doc for one in _reached(desk).list()}
+    return WebhookList(items=[_document(one, reached.get(one.id)) for one in _store(desk).list() if _sees(caller, one)])
 
 
 @router.post("/v1/webhooks", status_code=201, responses=documented(401, 403, 409, 422, 429, 503))
@@ -72,7 +75,8 @@ def create_webhook(
 
 @router.get("/v1/webhooks/{webhook_id}", responses=documented(401, 403, 404, 422, 429, 503))
 def show_webhook(webhook_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> WebhookDocument:
-    found = _document(_known(desk, caller, webhook_id))
+    last = _reached(desk).get(webhook_id)
+    found = _document(_known(desk, caller, webhook_id), last.doc if last else None)
     response.headers["ETag"] = f'"{found.etag}"'
     return found
 
@@ -112,6 +116,7 @@ def remove_webhook(webhook_id: str, desk: AtDesk, caller: AsCaller, request: Req
     record = _known(desk, caller, webhook_id)
     agree(if_match, record.etag)
     _store(desk).delete(webhook_id)
+    _reached(desk).delete(webhook_id)
     audit(request, "webhook.remove", webhook_id, url=record.doc.url)
 
 
@@ -132,10 +137,10 @@ def rotate_webhook(webhook_id: str, desk: AtDesk, caller: AsCaller, request: Req
     record, secret = _known(desk, caller, webhook_id), secret_from(os.urandom(32))
     until_ms = desk.house.clock.now_ms() + OLD_SECRET_MS
     hook = replace(record.doc, secret=secret, old_secret=record.doc.secret, old_until_ms=until_ms)
-    made = _store(desk).put(webhook_id, hook, if_match=record.etag)
+    _store(desk).put(webhook_id, hook, if_match=record.etag)
     told_once(request)
     audit(request, "webhook.rotate", webhook_id)
-    return WebhookMade(**_document(made).model_dump(), secret=secret)
+    return WebhookMade(**show_webhook(webhook_id, desk, caller, Response()).model_dump(), secret=secret)
 
 
 @router.get("/v1/webhooks/{webhook_id}/deliveries", responses=documented(401, 403, 404, 422, 429, 503))
@@ -148,7 +153,7 @@ def list_deliveries(
 ) -> DeliveryList:
     """What was sent there, each try by itself, newest first; about the last 10,000 of all webhooks are kept."""
     _known(desk, caller, webhook_id)
-    before = None if cursor is None else text_of(cursor, "deliveries")
+    before = None if cursor is None else line_of(cursor, "deliveries")
     found: list[Entry[Tried]] = []
     journal = desk.journal(TRIES, Tried)
     while len(found) <= limit and (lines := journal.page(PAGE, before)):
@@ -172,7 +177,13 @@ def resend_delivery(delivery_id: str, desk: AtDesk, caller: AsCaller, request: R
         before = lines[-1].id
         found = next((line for line in lines if line.id == delivery_id), None)
         if found is not None:
-            _known(desk, caller, found.doc.webhook)
+            if not _known(desk, caller, found.doc.webhook).doc.enabled:
+                raise Fatal(
+                    "WEBHOOK_OFF",
+                    "The webhook is off: nothing is sent to it.",
+                    "Switch it on first; then send again.",
+                    {"webhook": found.doc.webhook},
+                )
             audit(request, "delivery.resend", delivery_id)
             desk.alarm.deliverer.again(found.doc)
             return _delivery(found)
@@ -181,6 +192,10 @@ def resend_delivery(delivery_id: str, desk: AtDesk, caller: AsCaller, request: R
 
 def _store(desk: Desk) -> RecordStore[Webhook]:
     return desk.records(WEBHOOKS, Webhook)
+
+
+def _reached(desk: Desk) -> RecordStore[Reached]:
+    return desk.records(REACHED, Reached)
 
 
 def _sees(caller: Caller, record: Record[Webhook]) -> bool:
@@ -207,8 +222,8 @@ def _events(events: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
-def _document(record: Record[Webhook]) -> WebhookDocument:
-    hook = record.doc
+def _document(record: Record[Webhook], last: Reached | None = None) -> WebhookDocument:
+    hook, last = record.doc, last or Reached()
     return WebhookDocument(
         id=record.id,
         name=hook.name,
@@ -217,9 +232,9 @@ def _document(record: Record[Webhook]) -> WebhookDocument:
         enabled=hook.enabled,
         tenant=hook.tenant,
         created_at=time_text(hook.created_ms),
-        failing_since=time_text(hook.failing_since_ms) if hook.failing_since_ms else None,
-        last_status=hook.last_status,
-        last_at=time_text(hook.last_ms) if hook.last_ms else None,
+        failing_since=time_text(last.failing_since_ms) if last.failing_since_ms else None,
+        last_status=last.last_status,
+        last_at=time_text(last.last_ms) if last.last_ms else None,
         etag=record.etag,
     )
 

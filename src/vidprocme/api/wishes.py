@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -11,17 +12,17 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.videos import Accepted
 from vidprocme.api.shelf import notes_of
 from vidprocme.api.uploads import safe_name
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import VideoId, video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
 from vidprocme.core.shares import tenant_named
 from vidprocme.core.when import deadline_ms
 from vidprocme.dispatch.control import Whose
 from vidprocme.library.arrivals import Arrival, new_id
+from vidprocme.library.base import Note
 from vidprocme.library.notes import VideoNote
 from vidprocme.queue.kept import NEW
 
-GB = 10**9
 NOTE_MOST = 16_000
 NOTE_TRIES = 10
 LOG = logging.getLogger("vidprocme.api.uploads")
@@ -36,7 +37,7 @@ def accept(desk: Desk, source: Source, wish: tuple[Recipe, Whose]) -> Accepted:
     view = desk.queue.job(submission.job)
     return Accepted(
         id=submission.job,
-        video=video_id(source.sha256),
+        video=video_id(source.sha256, whose["tenant"]),
         state=view.state.value if view else "queued",
         created=submission.created,
         bin=submission.bin.value,
@@ -118,6 +119,8 @@ def keep_note(desk: Desk, video: VideoId, note: VideoNote) -> None:
             return
         try:
             notes_of(desk).put(video, new, if_match=record.etag if record else NEW)
+            with contextlib.suppress(Retryable):  # else it is repeated there within half a minute
+                desk.index.note(video, Note(new.title, new.tags))
             return
         except Fatal as error:
             if error.code != "RECORD_CHANGED":
@@ -150,15 +153,6 @@ def tenant_of(caller: Caller, asked: str) -> str:
         BadWish: TENANT_NOT_YOURS.
     """
     return caller.for_tenant(asked or caller.tenant or DEFAULT_TENANT)
-
-
-def too_large(size: int, most: int) -> BadWish:
-    return BadWish(
-        "UPLOAD_TOO_LARGE",
-        f"{size / GB:.1f} GB are more than one upload may have here ({most / GB:g} GB).",
-        "Send a smaller file, or let the limit be raised (VIDPROCME_UPLOAD_MAX_GB).",
-        {"upload_bytes": size, "most_bytes": most},
-    )
 
 
 def now_ms() -> int:

@@ -72,7 +72,8 @@ def _given(folder: Path, name: str) -> str:
 def find(house: House, video: str, out: Path | None = None) -> JobView:
     """The job that a person means: by the file that was processed, its name, or the job's id.
 
-    Where the folder of results under `out` names one of several jobs of the same video, it is that one; else the newest.
+    Where the folder of results under `out` names one of several jobs of the same video, it is that one; else the newest, unless
+    they are of several tenants.
 
     Raises:
         Fatal: JOB_UNKNOWN. BadWish: JOB_AMBIGUOUS.
@@ -86,6 +87,14 @@ def find(house: House, video: str, out: Path | None = None) -> JobView:
     if out is not None and len(matches) > 1:
         shown = {(read_result(folder) or {}).get("job") for folder in _folders(out, matches[0])}
         matches = [view for view in matches if view.job.id in shown] or matches
+    of = {view.job.tenant: view for view in reversed(matches)}  # the newest of each
+    if len(of) > 1:
+        raise BadWish(
+            "JOB_AMBIGUOUS",
+            f"{video!r} is a video of {len(of)} tenants: {', '.join(f'{of[one].job.id} of {one}' for one in sorted(of)[:3])}"
+            f"{' ...' if len(of) > 3 else ''}.",
+            "Give the job's id instead.",
+        )
     view = matches[0] if matches else _named(house.queue, video)
     if view is None:
         raise Fatal(

@@ -80,6 +80,16 @@ def client_of(ctx: click.Context) -> Iterator[Client]:
         yield local
 
 
+def same_house() -> str:
+    """How a next command begins that is to reach the house of this one."""
+    import shlex
+
+    ctx = click.get_current_context(silent=True)
+    given = (ctx.obj if ctx else None) or {}
+    named = [f"--{name} {shlex.quote(given[name])}" for name in ("data", "server") if given.get(name)]
+    return " ".join(["vidprocme", *named])
+
+
 def house_of(ctx: click.Context, **flags: Any) -> House:
     """The House of this call: settings from file, environment and flags.
 

@@ -11,13 +11,14 @@ from typing import Any
 import click
 
 from vidprocme.cli.alerts import GLYPHS
+from vidprocme.cli.asking import counted
 from vidprocme.cli.canvas import Canvas
 from vidprocme.cli.colour import coloured
 from vidprocme.cli.options import client_of
 from vidprocme.cli.words import age_text, clipped, print_json, printable
 from vidprocme.cli.wrap import wrapped
 from vidprocme.client.base import Client, Document
-from vidprocme.core.errors import Retryable
+from vidprocme.core.errors import Fatal, Retryable
 
 LOOK_EVERY_S = 2.0
 PLAIN_EVERY_S = 10.0  # without a terminal
@@ -73,12 +74,22 @@ def _again_and_again(client: Client) -> Iterator[Document]:
 
 
 def _seen(client: Client) -> Document:
-    """{"overview": OverviewDocument, "alerts": open ones, "nodes": NodeDocuments}"""
+    """{"overview": OverviewDocument, "alerts": open ones, "nodes": NodeDocuments}; alerts null: they are not for this key."""
     return {
         "overview": client.ask("GET", "/v1/overview"),
-        "alerts": list(client.items("/v1/alerts", {"state": "open"}, most=100)),
+        "alerts": _open_alerts(client),
         "nodes": client.ask("GET", "/v1/nodes")["items"],
     }
+
+
+def _open_alerts(client: Client) -> list[Document] | None:
+    """They tell of all tenants' work: a key of one tenant sees none, and the rest all the same."""
+    try:
+        return list(client.items("/v1/alerts", {"state": "open"}, most=100))
+    except Fatal as error:
+        if error.code != "TENANT_NOT_YOURS":
+            raise
+        return None
 
 
 def _sentence(seen: Document) -> str:
@@ -89,11 +100,15 @@ def _page(seen: Document) -> list[str]:
     overview, columns = seen["overview"], shutil.get_terminal_size().columns
     lines = [click.style(line, fg=COLOURS[overview["verdict"]], bold=True) for line in wrapped(overview["text"], "")]
     lines += wrapped(printable(overview["detail"]), "") if overview["detail"] else []
-    for alert in seen["alerts"][:ALERTS_SHOWN]:
+    alerts = seen["alerts"] or []
+    for alert in alerts[:ALERTS_SHOWN]:
         glyph, title = GLYPHS[alert["severity"]], printable(alert["title"])
         lines.append(click.style(clipped(f"{glyph} {title}  {alert['id']}", columns), fg="yellow"))
-    if len(seen["alerts"]) > ALERTS_SHOWN:
-        lines.append(f"  {len(seen['alerts']) - ALERTS_SHOWN} more alerts: vidprocme alerts ls")
+    if seen["alerts"] is None and overview["alerts_open"]:
+        open_ = counted(overview["alerts_open"], "open alert")
+        lines += wrapped(f"{open_}: for keys that are bound to no tenant.", "  ")
+    if len(alerts) > ALERTS_SHOWN:
+        lines.append(f"  {len(alerts) - ALERTS_SHOWN} more alerts: vidprocme alerts ls")
     lines += ["", *_bins(overview["bins"])]
     places = [(node, place) for node in seen["nodes"] for place in node["places"]]
     if places:

@@ -11,11 +11,11 @@ from vidprocme.cli.canvas import Canvas
 from vidprocme.cli.exits import FAILED
 from vidprocme.cli.guessing import complete_job
 from vidprocme.cli.logs import Story
-from vidprocme.cli.options import client_of
+from vidprocme.cli.options import client_of, same_house
 from vidprocme.cli.picking import find
 from vidprocme.cli.status import keep_showing
 from vidprocme.cli.waiting import line_of
-from vidprocme.cli.words import json_text
+from vidprocme.cli.words import json_text, terminal_size
 from vidprocme.client.base import Client, Document
 from vidprocme.core.errors import VidprocmeError
 
@@ -47,7 +47,7 @@ def _watch(client: Client, job: Document, as_json: bool) -> int:
     except KeyboardInterrupt:
         show.clear()
         if not as_json:
-            click.echo(f"It goes on. Come back with: vidprocme watch {job['id']}", err=True)
+            click.echo(f"It goes on. Come back with: {same_house()} watch {job['id']}", err=True)
         raise
     show.clear()
     ended = story.happenings.job
@@ -79,4 +79,4 @@ class _Show:
             job = self._client.ask("GET", f"/v1/jobs/{self._story.happenings.id}")
         except VidprocmeError:
             return  # the events say what is wrong, or go on when it is mended
-        self._canvas.draw([line_of(self._name, job)])
+        self._canvas.draw([line_of(self._name, job, terminal_size(sys.stdout).columns)])

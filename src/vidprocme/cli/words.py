@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TextIO
 
 import click
 
@@ -149,6 +151,18 @@ def printable(text: str) -> str:
     """Without what could steer a terminal (a name may hold escape codes), and fit to be encoded."""
     shown = text.encode("utf-8", "replace").decode()
     return "".join(sign if sign.isprintable() else "?" for sign in shown)
+
+
+def terminal_size(out: TextIO) -> os.terminal_size:
+    """Of the terminal that this is: stdout may go elsewhere. 80x24 where it is none."""
+    size = shutil.get_terminal_size()
+    try:
+        own = os.get_terminal_size(out.fileno())
+    except (OSError, ValueError):
+        return size
+    columns = size.columns if os.environ.get("COLUMNS") else own.columns
+    lines = size.lines if os.environ.get("LINES") else own.lines
+    return os.terminal_size((columns or size.columns, lines or size.lines))
 
 
 def clipped(text: str, cells: int) -> str:

@@ -14,6 +14,7 @@ import httpx
 
 from vidprocme.client.base import Document, Said
 from vidprocme.client.web import WebClient
+from vidprocme.core.ids import video_id
 from vidprocme.wiring import House
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ class LocalClient(WebClient):
         self, path: Path, fields: Mapping[str, str], on_bytes: Callable[[int, int], None] | None = None
     ) -> Document:
         """As over HTTP, but that the file is referenced where it is, and never copied."""
-        from vidprocme.api.wishes import accept, wish_of
+        from vidprocme.api.wishes import accept, keep_note, note_of, wish_of
 
-        wish = wish_of(self._desk, dict(fields))
+        wished = dict(fields)
+        note = note_of(wished)
+        wish = wish_of(self._desk, wished)
         size = path.stat().st_size if path.is_file() else 0
         source = self._house.source_of(path, None if on_bytes is None else lambda done: on_bytes(done, size))
+        keep_note(self._desk, video_id(source.sha256, wish[1]["tenant"]), note)
         return accept(self._desk, source, wish).model_dump()
 
     def events(self, topics: str, after: str = "") -> Iterator[Said]:

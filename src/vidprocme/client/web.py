@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from vidprocme.client.base import Document, Params
 from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
 
 PAGE = 200  # no list gives less at once
+RATE_PATIENCE_S = 120.0  # so long one request waits for its turn, over all its tries
+RATE_LEAST_S = 0.2  # between two tries, whatever the server says
 # What a person can mend by asking otherwise; all else of 4xx is about what is there.
 BAD_WISH = frozenset({400, 413, 415, 422, 431})
 
@@ -63,24 +66,31 @@ class WebClient:
                 return
 
     def fetch(self, path: str, take: Callable[[bytes], object], params: Params | None = None) -> None:
-        with self._reaching(), self._http.stream("GET", path, params=_given(params)) as answer:
-            if answer.is_error:
+        turn = _Turn()
+        while True:
+            with self._reaching(), self._http.stream("GET", path, params=_given(params)) as answer:
+                if not answer.is_error:
+                    for piece in answer.iter_bytes():
+                        take(piece)
+                    return
                 answer.read()
+            if not turn.await_next(answer):
                 raise refusal(answer)
-            for piece in answer.iter_bytes():
-                take(piece)
 
     def send(self, method: str, path: str, *, params: Params | None = None, **more: Any) -> httpx.Response:
-        """The answer, when it is a good one.
+        """The answer, when it is a good one. A server that is asked too often is asked again when it says.
 
         Raises:
             VidprocmeError: what the server says is wrong; Retryable SERVER_UNREACHABLE.
         """
-        with self._reaching():
-            answer = self._http.request(method, path, params=_given(params), **more)
-        if answer.is_error:
-            raise refusal(answer)
-        return answer
+        turn = _Turn()
+        while True:
+            with self._reaching():
+                answer = self._http.request(method, path, params=_given(params), **more)
+            if not answer.is_error:
+                return answer
+            if "content" in more or not turn.await_next(answer):  # content in pieces is read once
+                raise refusal(answer)
 
     def close(self) -> None:
         self._http.close()
@@ -94,6 +104,25 @@ class WebClient:
             f"{self._where} answers with {answer.headers.get('content-type', 'nothing')!r} where JSON belongs.",
             "Check the address: --server, or VIDPROCME_SERVER.",
         )
+
+
+class _Turn:
+    """Waits as long as a server says that limits how often it is asked."""
+
+    def __init__(self) -> None:
+        self._left_s = RATE_PATIENCE_S
+
+    def await_next(self, answer: httpx.Response) -> bool:
+        """False: that is not what this answer says, or it was waited long enough."""
+        if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            return False
+        said = answer.headers.get("Retry-After", "")
+        pause_s = max(RATE_LEAST_S, float(said)) if said.isascii() and said.isdecimal() else 1.0
+        if pause_s > self._left_s:
+            return False
+        self._left_s -= pause_s
+        time.sleep(pause_s)
+        return True
 
 
 class _Reaching:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NewType
 
 JobId = NewType("JobId", str)
 TaskId = NewType("TaskId", str)
 AttemptId = NewType("AttemptId", str)
 VideoId = NewType("VideoId", str)
+
+DEFAULT_TENANT = "default"  # whose jobs are nobody's in particular
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -29,8 +32,10 @@ def new_job_id(now_ms: int, entropy: bytes) -> JobId:
     return JobId(f"job_{ulid(now_ms, entropy)}")
 
 
-def video_id(sha256: str) -> VideoId:
-    """A video is its content: the same bytes are the same video."""
+def video_id(sha256: str, tenant: str) -> VideoId:
+    """A video is its content and whose it is: the same bytes of one tenant are the same video, of two tenants two."""
+    if tenant != DEFAULT_TENANT:
+        sha256 = hashlib.sha256(f"{sha256} {tenant}".encode()).hexdigest()
     return VideoId(f"vid_{sha256[:24]}")
 
 

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vidprocme.core.errors import ErrorInfo
-from vidprocme.core.ids import AttemptId, JobId, TaskId
+from vidprocme.core.ids import DEFAULT_TENANT as DEFAULT_TENANT
+from vidprocme.core.ids import AttemptId, JobId, TaskId, VideoId, video_id
 from vidprocme.core.resources import Need, Resources
 from vidprocme.core.shape import shape_of
 
@@ -28,9 +29,6 @@ class Stage(StrEnum):
     JOIN = "join"
     DESCRIBE = "describe"
     INDEX = "index"
-
-
-DEFAULT_TENANT = "default"  # whose jobs are nobody's in particular
 
 
 class Bin(StrEnum):
@@ -168,6 +166,11 @@ class Job:
     created_ms: int = 0
     reuses: JobId | None = None  # a describe job takes its frames from this finished job
     deadline_ms: int = 0  # what has not ended by then (since the epoch) is cancelled; 0: it has all the time
+
+    @property
+    def video(self) -> VideoId:
+        """The video that this job is of: its tenant's."""
+        return video_id(self.source.sha256, self.tenant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,22 +70,22 @@ class Control:
     ) -> Submission:
         """A job for this content and recipe: a new one, or the one there is.
 
-        The same content with the same recipe is the same job, whatever the file is called. One that failed or was cancelled
-        gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where it is now. A known job keeps its bin and
-        tenant; a deadline of this wish becomes the job's, unless it has succeeded.
+        The same content with the same recipe is the same job of a tenant, whatever the file is called; another tenant's is another job. One
+        that failed or was cancelled gets fresh tries, also when it is only about to end so; one that waits for its file reads it from where
+        it is now. A known job keeps its bin; a deadline of this wish becomes the job's, unless it has succeeded.
 
         Args:
             deadline_ms: see Job.deadline_ms.
         """
         job = replace(self._job(source, recipe, bin_, tenant), deadline_ms=deadline_ms)
-        return self._enter(job, first_tasks(job), _key("process", source.sha256, recipe))
+        return self._enter(job, first_tasks(job), _key(source, recipe, tenant))
 
     def anew(self, source: Source, recipe: Recipe, instead_of: JobId, **whose: Unpack[Whose]) -> Submission:
         """The same wish as a new job instead of that one: for a stored result whose blobs are gone.
 
         Has somebody else made it anew since, it is that job.
         """
-        self._queue.forget_key(_key("process", source.sha256, recipe), instead_of)
+        self._queue.forget_key(_key(source, recipe, whose.get("tenant", DEFAULT_TENANT)), instead_of)
         self._at("key-freed")
         return self.submit(source, recipe, **whose)
 
@@ -206,7 +206,7 @@ class Control:
         return chunks
 
 
-def _key(verb: str, sha256: str, recipe: Recipe) -> str:
+def _key(source: Source, recipe: Recipe, tenant: str) -> str:
     # Whether a missing model was wished for changes only a sentence, not the work.
     text = wire.dumps(replace(recipe, model_missing=False))
-    return f"{verb}:{sha256}:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"process:{source.sha256}:{hashlib.sha256(f'{tenant} {text}'.encode()).hexdigest()}"

@@ -22,9 +22,9 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId
 from vidprocme.monitor import signing
 from vidprocme.queue.base import JobView, Queue
-from vidprocme.queue.kept import Journal, Outbox, Record, RecordStore
+from vidprocme.queue.kept import LINE_MOST, Journal, Outbox, Record, RecordStore
 
-WEBHOOKS, MESSAGES, TRIES, CURSORS = "webhook", "message", "deliveries", "cursor"
+WEBHOOKS, REACHED, MESSAGES, TRIES, CURSORS = "webhook", "webhook-reached", "message", "deliveries", "cursor"
 EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "alert.opened", "alert.resolved")
 TEST = "test"
 PAUSES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400)  # before the second try and each next one
@@ -36,6 +36,11 @@ LINES_MOST = 256  # webhooks that are looked at in one round
 BATCH = 500
 OLD_SECRET_MS = 24 * 3_600_000
 GONE = 410  # the receiver wants no more
+OFF_LOOKS_MS, OFF_KEEPS_MS = (
+    60_000,
+    24 * 3_600_000,
+)  # how often it is looked at what waits for a webhook that is off, and how long it waits
+HOLD_S = 60.0  # so long the diary waits for a webhook that takes its messages, and more come than it takes
 
 # Sends a message, and returns HTTP's status. Raises what it cannot.
 Send = Callable[[str, Mapping[str, str], bytes], int]
@@ -54,14 +59,20 @@ class Webhook:
     tenant: str | None = None
     old_secret: str = ""
     old_until_ms: int = 0
-    failing_since_ms: int = 0
-    last_status: int | None = None
-    last_ms: int = 0
 
     def wants(self, event: str, tenant: str | None) -> bool:
         """`tenant`: whose job it is about; None: it is about the house."""
         mine = self.tenant is None or self.tenant == tenant
         return self.enabled and mine and ("*" in self.events or event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How it went with a webhook last: beside it, so that a delivery is no change of what a person set."""
+
+    failing_since_ms: int = 0
+    last_status: int | None = None
+    last_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class Message:
     payload: dict[str, Any]
     next_ms: int
     attempt: int = 0  # made already
+    since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,7 @@ class Deliverer:
     def __init__(
         self,
         webhooks: RecordStore[Webhook],
+        reached: RecordStore[Reached],
         messages: Outbox[Message],
         cursors: RecordStore[str],
         tries: Journal[Tried],
@@ -108,7 +121,9 @@ class Deliverer:
         rng: Rng,
         now_ms: Callable[[], int],
     ) -> None:
-        self._webhooks, self._messages, self._cursors, self._tries = webhooks, messages, cursors, tries
+        self._webhooks, self._reached = webhooks, reached
+        self._messages, self._cursors, self._tries = messages, cursors, tries
+        self._held_s: float | None = None  # since when the diary waits
         self._send, self._rng, self._now_ms = send, rng, now_ms
         self._sending: dict[str, str] = {}  # message -> webhook
         self._failing: set[str] = set()  # webhooks whose last message did not arrive
@@ -137,19 +152,39 @@ class Deliverer:
                 self._cursors.put(WEBHOOKS, newest)
             return
         while events := queue.events(cursor.doc, BATCH):
+            told = cursor.doc
             for event in events:
-                self._tell_event(queue, event, hooks)
-            cursor = self._cursors.put(WEBHOOKS, events[-1].id, if_match=cursor.etag)
+                if not self._told(queue, event, hooks):
+                    if told != cursor.doc:
+                        self._cursors.put(WEBHOOKS, told, if_match=cursor.etag)
+                    return
+                told = event.id
+            cursor = self._cursors.put(WEBHOOKS, told, if_match=cursor.etag)
             if not goes_on():
                 return
 
-    def _tell_event(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]]) -> None:
+    def _told(self, queue: Queue, event: Event, hooks: Iterable[Record[Webhook]]) -> bool:
+        """False: it has to wait, since somebody who takes what comes has a full line."""
         if event.kind != "job.ended":
-            return
+            return True
         view = queue.job(JobId(event.job))
-        if view is not None:
-            state = str(event.data.get("state") or view.state)
-            self.tell(f"job.{state}", event.id, job_data(view, state), event.at_ms, view.job.tenant, hooks)
+        state = str(event.data.get("state") or (view.state if view else ""))
+        name, tenant = f"job.{state}", view.job.tenant if view else None
+        wanted = [hook for hook in hooks if hook.doc.wants(name, tenant)]
+        if self._holds(wanted):
+            return False
+        data = job_data(view, state) if view else {"job": event.job, "state": state}  # it was forgotten since
+        self.tell(name, event.id, data, event.at_ms, tenant, wanted)
+        return True
+
+    def _holds(self, hooks: Iterable[Record[Webhook]]) -> bool:
+        full = any(hook.id not in self._failing and self._messages.waiting(hook.id) >= LINE_MOST for hook in hooks)
+        if not full:
+            self._held_s = None
+            return False
+        now_s = time.monotonic()
+        self._held_s = self._held_s or now_s
+        return now_s - self._held_s < HOLD_S
 
     def tell(
         self,
@@ -164,7 +199,8 @@ class Deliverer:
         for hook in self._webhooks.list() if hooks is None else hooks:
             if not hook.doc.wants(event, tenant):
                 continue
-            message = Message(hook.id, event, payload_of(event, data, at_ms), self._now_ms())
+            now_ms = self._now_ms()
+            message = Message(hook.id, event, payload_of(event, data, at_ms), now_ms, since_ms=now_ms)
             message_id = f"msg_{id_}_{hook.id}"
             try:
                 self._messages.put(message_id, message, hook.id, message.next_ms, new=True)
@@ -176,7 +212,8 @@ class Deliverer:
 
     def again(self, tried: Tried) -> str:
         """Send what was sent once more, as a message of its own under the same id. Returns the id."""
-        message = Message(tried.webhook, tried.event, tried.payload, self._now_ms())
+        now_ms = self._now_ms()
+        message = Message(tried.webhook, tried.event, tried.payload, now_ms, since_ms=now_ms)
         self._messages.put(tried.message_id, message, message.webhook, message.next_ms)
         return tried.message_id
 
@@ -184,7 +221,7 @@ class Deliverer:
         """Begin to send what is due, as much as may be on its way at once. Of what is not due nothing is read."""
         if not self._begun:
             self._messages.mend(when_due)
-            self._failing |= {hook.id for hook in self._webhooks.list() if hook.doc.failing_since_ms}
+            self._failing |= {one.id for one in self._reached.list() if one.doc.failing_since_ms}
             self._begun = True
         with self._lock:
             if len(self._sending) >= AT_ONCE:
@@ -237,13 +274,26 @@ class Deliverer:
 
     def _tried(self, webhook: str, id_: str) -> bool:
         message, hook = self._messages.get(id_), self._webhooks.get(webhook)
-        if message is None or hook is None or not hook.doc.enabled:
+        if message is None or hook is None:
             self._messages.delete(id_, webhook)
             self._failing.discard(webhook)
             return True
+        if not hook.doc.enabled:
+            self._put_off(id_, message)
+            return False
         arrived = self.deliver(hook, id_, message).error is None
         (self._failing.discard if arrived else self._failing.add)(webhook)
         return arrived
+
+    def _put_off(self, id_: str, message: Message) -> None:
+        """Its webhook is off: it waits a day for somebody to switch it on."""
+        now_ms, hook = self._now_ms(), message.webhook
+        if now_ms - message.since_ms < OFF_KEEPS_MS:
+            self._messages.put(id_, replace(message, next_ms=now_ms + OFF_LOOKS_MS), hook, now_ms + OFF_LOOKS_MS)
+            return
+        off = "The webhook was off for a day. This one was given up."
+        self._tries.append(Tried(id_, hook, message.event, message.attempt, None, off, 0.0, None, message.payload))
+        self._messages.delete(id_, hook)
 
     def deliver(self, hook: Record[Webhook], id_: str, message: Message, *, keep: bool = True) -> Tried:
         """One try, and what follows from it. `keep`: it is tried again when it does not arrive."""
@@ -283,15 +333,12 @@ class Deliverer:
         return tried
 
     def _remember(self, hook: str, arrived: bool, status: int | None, now_ms: int) -> None:
-        found = self._webhooks.get(hook)
-        if found is None:
-            return
-        since_ms = 0 if arrived else found.doc.failing_since_ms or now_ms
-        doc = replace(found.doc, last_status=status, last_ms=now_ms, failing_since_ms=since_ms)
-        if status == GONE:
-            doc = replace(doc, enabled=False)
-        with contextlib.suppress(Fatal):  # somebody changed it meanwhile: their change counts
-            self._webhooks.put(hook, doc, if_match=found.etag)
+        before = self._reached.get(hook)
+        since_ms = 0 if arrived else (before.doc.failing_since_ms if before else 0) or now_ms
+        self._reached.put(hook, Reached(since_ms, status, now_ms))
+        if status == GONE and (found := self._webhooks.get(hook)) is not None:
+            with contextlib.suppress(Fatal):  # somebody changed it meanwhile: their change counts
+                self._webhooks.put(hook, replace(found.doc, enabled=False), if_match=found.etag)
 
 
 def payload_of(event: str, data: Mapping[str, Any], at_ms: int) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import fcntl
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId, VideoId, video_id
+from vidprocme.core.ids import JobId, VideoId
+from vidprocme.core.media import Caption
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
@@ -207,7 +207,7 @@ def record_of(result: JobResult) -> VideoRecord:
     """A job's result as the catalog shows it."""
     view, media = result.view, result.media
     return VideoRecord(
-        id=video_id(view.job.source.sha256),
+        id=view.job.video,
         job=view.job.id,
         name=view.job.source.name,
         state=view.state.value,
@@ -226,10 +226,6 @@ def record_of(result: JobResult) -> VideoRecord:
         tenant=view.job.tenant,
         size_bytes=view.job.source.size_bytes,
     )
-
-
-def _times(result: JobResult) -> tuple[Fraction, ...]:
-    return tuple(frame.time for frame in result.frames)
 
 
 def _jobs_of(events: tuple[Event, ...]) -> list[JobId]:
@@ -261,7 +257,7 @@ def _new_of(index: SearchIndex, results: Sequence[JobResult]) -> dict[JobId, Job
     """Without those whose video is shown by another job, or is another's of these too: which one it shows is not said by this."""
     once: dict[VideoId, JobResult | None] = {}
     for result in results:
-        id_ = video_id(result.view.job.source.sha256)
+        id_ = result.view.job.video
         there = index.video(id_)
         fits = id_ not in once and (there is None or there.job == result.view.job.id)
         once[id_] = result if fits else None
@@ -297,13 +293,13 @@ def _project(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_i
         return
     result = collect(queue, blobs, job)
     captions, older = result.captions, (job, result.view.submitted_ms)
-    there = index.video(video_id(result.view.job.source.sha256))
+    there = index.video(result.view.job.video)
     if there is not None and there.job != job and _newer(there, result) and not _is_gone(queue, there.job):
         # Of several jobs of one video the newest is shown, in whatever order they end; an older one's captions serve
         # until it has its own.
         result = collect(queue, blobs, there.job)
         captions = result.captions or captions
-    index.project(record_of(result), captions or None, event_id, older, _times(result))
+    index.project(record_of(result), captions or None, event_id, older)
 
 
 def forget_gone(queue: Queue, index: SearchIndex, blobs: Blobs) -> int:
@@ -322,10 +318,22 @@ def _forget(queue: Queue, blobs: Blobs, index: SearchIndex, job: JobId, event_id
     while (other := index.other_job(job)) is not None:
         if queue.job(other) is not None:
             result = collect(queue, blobs, other)
-            index.project(record_of(result), result.captions, event_id, frames=_times(result))
+            index.project(record_of(result), _captions(queue, blobs, index, result), event_id)
             break
         index.forget_job(other)
     index.forget_job(job)
+
+
+def _captions(queue: Queue, blobs: Blobs, index: SearchIndex, newest: JobResult) -> tuple[Caption, ...]:
+    """Those of the newest job of its video that has some."""
+    if newest.captions:
+        return newest.captions
+    for older in index.jobs_of(newest.view.job.video):
+        if older != newest.view.job.id and not _is_gone(queue, older):
+            captions = collect(queue, blobs, older).captions
+            if captions:
+                return captions
+    return ()
 
 
 def _is_gone(queue: Queue, job: JobId) -> bool:

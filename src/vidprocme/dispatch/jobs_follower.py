@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId, video_id
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import JobState, OutcomeKind, Stage, TaskState
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
@@ -161,7 +161,7 @@ def _row(queue: Queue, view: JobView, old: JobRow | None, first: TaskView | None
         stage = old.stage
     return JobRow(
         id=job.id,
-        video=video_id(job.source.sha256),
+        video=job.video,
         name=job.source.name,
         size_bytes=job.source.size_bytes,
         tenant=job.tenant,

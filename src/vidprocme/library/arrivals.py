@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -25,13 +26,16 @@ from typing import Any
 
 from vidprocme.core import wire
 from vidprocme.core.errors import ErrorInfo, Fatal
-from vidprocme.core.ids import ulid
+from vidprocme.core.ids import VideoId, ulid, video_id
 from vidprocme.library.blobs import SYNC_BYTES, disk_errors, flush_range, hash_file
 
 UNKNOWN = -1  # size of what somebody else's server sends and has not told
 DIGESTS_KEPT = 256
 _ID = re.compile(r"upl_[0-9A-HJKMNP-TV-Z]{26}")
+_CONTENT = re.compile(rb"\b[0-9a-f]{64}\b")
 _NEVER_LESS_S = 86_400  # what was accepted is remembered for a day, for the quota
+
+LOG = logging.getLogger("vidprocme.library.arrivals")
 
 
 class ArrivalState(StrEnum):
@@ -72,6 +76,11 @@ class Arrival:
     created: bool = False
     ended_ms: int = 0
     error: ErrorInfo | None = None
+
+    @property
+    def video(self) -> VideoId | None:
+        """What it is, from when it is whole."""
+        return video_id(self.content, self.tenant) if self.content else None
 
 
 class Held:
@@ -146,18 +155,31 @@ class Arrivals:
         self.folder, self.keep_s = folder, keep_s
         self._digests: dict[str, tuple[int, Any]] = {}  # id: of how many bytes, and their sha256 so far
         self._ended: dict[str, Arrival] = {}  # what has ended does not change any more
+        self._unreadable: set[str] = set()
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
-    def create(self, arrival: Arrival, admit: Callable[[Sequence[Arrival]], None]) -> None:
-        """Begin an upload. `admit` is shown all there are and may refuse it; nobody else begins one meanwhile."""
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[list[Arrival]]:
+        """All there are, while nobody else begins one or grows beyond what it was granted."""
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / "create.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                admit(self.all())
-                self.save(arrival)
-        if not arrival.path:
+                yield self.all()
+
+    def create(self, arrival: Arrival, admit: Callable[[Sequence[Arrival]], object], whole: Path | None = None) -> None:
+        """Begin an upload. `admit` is shown all there are and may refuse it; nobody else begins one meanwhile.
+
+        Args:
+            whole: a file with all its bytes, ours to give away: afterwards it is gone from there.
+        """
+        with self.alone() as others:
+            admit(others)
+            if whole is not None:
+                whole.replace(self.part(arrival.id))
+            self.save(arrival)
+        if not arrival.path and whole is None:
             part = Part(self.part(arrival.id), hashlib.sha256())
             self.put_away(arrival.id, part)
 
@@ -170,10 +192,22 @@ class Arrivals:
             return None
 
     def all(self) -> list[Arrival]:
-        """By id, which is by age."""
+        """By id, which is by age. What cannot be read is left out."""
         ids = sorted(path.stem for path in self.folder.glob("upl_*.json"))
-        found = [arrival for id_ in ids if (arrival := self._ended.get(id_) or self.find(id_)) is not None]
+        found = [arrival for id_ in ids if (arrival := self._ended.get(id_) or self._readable(id_)) is not None]
         self._ended = {arrival.id: arrival for arrival in found if arrival.state in ENDED}
+        return found
+
+    def _readable(self, id_: str) -> Arrival | None:
+        """None also for one that is damaged, or of a newer version: the others go on, and the log says so once."""
+        try:
+            found = self.find(id_)
+        except (OSError, UnicodeDecodeError, Fatal) as error:
+            if id_ not in self._unreadable:
+                LOG.warning("the upload %s is left out: %s cannot be read: %s", id_, self._json(id_), error)
+            self._unreadable.add(id_)
+            return None
+        self._unreadable.discard(id_)
         return found
 
     def save(self, arrival: Arrival) -> None:
@@ -188,6 +222,11 @@ class Arrivals:
                 Path(file.name).unlink(missing_ok=True)
                 raise
             _sync_folder(self.folder)
+
+    def touch(self, id_: str) -> None:
+        """It waits for us, not for its sender: it does not expire meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._json(id_))
 
     def forget(self, id_: str) -> None:
         """The caller holds it."""
@@ -233,7 +272,11 @@ class Arrivals:
 
     def contents(self) -> set[str]:
         """What uploads are about to make jobs of: their blobs are named by nobody else yet."""
-        return {arrival.content for arrival in self.all() if arrival.content}
+        found = {arrival.content for arrival in self.all() if arrival.content}
+        for id_ in tuple(self._unreadable):  # a newer version may be about to make a job of what it names
+            with contextlib.suppress(OSError):
+                found |= {content.decode() for content in _CONTENT.findall(self._json(id_).read_bytes())}
+        return found
 
     # -- writing -------------------------------------------------------------------------------------------------------
 

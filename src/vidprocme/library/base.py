@@ -97,8 +97,7 @@ class VideoRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A moment that a search found. `snippet` marks the found words with [ ]. frame: which of the video's frames it begins with, in
-    the order of time, from 0; None: nobody knows. title: "" when nobody gave one."""
+    """A moment that a search found. `snippet` marks the found words with [ ]. title: "" when nobody gave one."""
 
     video: VideoId
     job: JobId
@@ -109,7 +108,6 @@ class Hit:
     snippet: str
     score: float  # higher is better
     title: str = ""
-    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +134,10 @@ class SearchIndex(Protocol):
         captions: Sequence[Caption] | None,
         event_id: str,
         older: tuple[JobId, int] | None = None,
-        frames: Sequence[Fraction] = (),
     ) -> None:
         """Write one video (captions None: leave those there alone) and the id of the last event, in one transaction.
 
         Args:
-            frames: the times of all its frames, ascending: moments remember which one they begin with.
             older: another job of this video and when it was made (ms): it can be shown when the one that is now is forgotten.
         """
         ...

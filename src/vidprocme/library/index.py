@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -32,7 +31,7 @@ WITH found AS MATERIALIZED (
     SELECT words.rowid AS id, bm25(words) AS rank, snippet(words, 0, '[', ']', '...', 24) AS snip
     FROM words {joined} WHERE words MATCH ? {only} ORDER BY words.rowid DESC LIMIT {most}
 )
-SELECT v.id, v.job, v.name, m.start, m.end, m.text, f.snip, f.rank, coalesce(n.title, ''), m.frame
+SELECT v.id, v.job, v.name, m.start, m.end, m.text, f.snip, f.rank, coalesce(n.title, '')
 FROM found f CROSS JOIN moments m ON m.id = f.id JOIN videos v ON v.id = m.video LEFT JOIN notes n ON n.video = v.id
 ORDER BY f.rank, v.created_ms DESC, v.id, m.start_s LIMIT ? OFFSET ?
 """
@@ -63,14 +62,13 @@ class SqliteIndex(JobTable):
         captions: Sequence[Caption] | None,
         event_id: str,
         older: tuple[JobId, int] | None = None,
-        frames: Sequence[Fraction] = (),
     ) -> None:
         with self._writing() as connection:
             _write_video(connection, video, captions)
             if older is not None:
                 _write_job(connection, older[0], video.id, older[1])
             if captions is not None:
-                _replace_moments(connection, video.id, merge(captions), frames)
+                _replace_moments(connection, video.id, merge(captions))
             set_meta(connection, LAST_EVENT, event_id)
 
     def project_all(self, videos: Sequence[VideoRecord], event_id: str) -> None:
@@ -164,19 +162,8 @@ class SqliteIndex(JobTable):
                 [expression, *only.values(), max(limit, 0), max(skip, 0)],
             ).fetchall()
         return [
-            Hit(
-                VideoId(id_),
-                JobId(job),
-                name,
-                Fraction(start),
-                Fraction(end),
-                text,
-                snippet,
-                -rank,
-                title,
-                frame if frame >= 0 else None,
-            )
-            for id_, job, name, start, end, text, snippet, rank, title, frame in rows
+            Hit(VideoId(id_), JobId(job), name, Fraction(start), Fraction(end), text, snippet, -rank, title)
+            for id_, job, name, start, end, text, snippet, rank, title in rows
         ]
 
     def videos(self, limit: int = 100, want: VideoWant | None = None, after: Key | None = None) -> list[VideoRecord]:
@@ -249,27 +236,16 @@ def _remove_video(connection: sqlite3.Connection, video: str) -> bool:
     return connection.execute("DELETE FROM videos WHERE id = ?", (video,)).rowcount > 0
 
 
-def _replace_moments(
-    connection: sqlite3.Connection, video: str, moments: Sequence[Moment], frames: Sequence[Fraction] = ()
-) -> None:
+def _replace_moments(connection: sqlite3.Connection, video: str, moments: Sequence[Moment]) -> None:
     """Only what differs is written: a long video is projected again after each chunk that was described."""
-    wanted = {
-        (to_wire(start), to_wire(end), _frame_at(frames, start), text): (float(start), float(end))
-        for start, end, text in moments
-    }
-    there = connection.execute("SELECT id, start, end, frame, text FROM moments WHERE video = ?", (video,)).fetchall()
+    wanted = {(to_wire(start), to_wire(end), text): (float(start), float(end)) for start, end, text in moments}
+    there = connection.execute("SELECT id, start, end, text FROM moments WHERE video = ?", (video,)).fetchall()
     gone = [(id_,) for id_, *moment in there if wanted.pop(tuple(moment), None) is None]
     connection.executemany("DELETE FROM moments WHERE id = ?", gone)
     connection.executemany(
-        "INSERT INTO moments (video, start, end, frame, text, start_s, end_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO moments (video, start, end, text, start_s, end_s) VALUES (?, ?, ?, ?, ?, ?)",
         [(video, *moment, *spans) for moment, spans in wanted.items()],
     )
-
-
-def _frame_at(frames: Sequence[Fraction], moment: Fraction) -> int:
-    """Which frame has this time; -1: none."""
-    at = bisect_left(frames, moment)
-    return at if at < len(frames) and frames[at] == moment else -1
 
 
 def _captions_of(connection: sqlite3.Connection, video: str) -> int:

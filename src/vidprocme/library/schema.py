@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vidprocme.core.errors import Retryable
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 BUSY_MS = 10_000  # longer than any one video's transaction
 
 # The index of jobs by age holds what a text is looked for in, and what is counted then: a row of the table is ten times as wide.
@@ -67,7 +67,7 @@ WHEN old.state <> new.state OR (old.dead > 0) <> (new.dead > 0) OR old.bin <> ne
 END;
 CREATE TABLE moments (
     id INTEGER PRIMARY KEY, video TEXT NOT NULL, start TEXT NOT NULL, end TEXT NOT NULL, start_s REAL NOT NULL,
-    end_s REAL NOT NULL, frame INTEGER NOT NULL, text TEXT NOT NULL
+    end_s REAL NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX moments_of_video ON moments (video);
 CREATE VIRTUAL TABLE words USING fts5 (

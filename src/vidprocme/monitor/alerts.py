@@ -147,7 +147,7 @@ def evaluate(
             again = replace(told, seen_ms=now_ms, count=there.count + (now_ms - there.seen_ms >= CLEAR_MS))
             (seen if told == there else changed).append(again)
             continue
-        since[key] = pending.get(key, now_ms)
+        since[key] = min(pending.get(key, now_ms), now_ms)  # a clock that was set back begins anew
         if now_ms - since[key] >= 1000 * rules[sight.rule].for_s:
             opened.append(_opened(sight, rules[sight.rule], now_ms))
             del since[key]

@@ -37,6 +37,9 @@ class RecordStore(Protocol[T]):
     def delete(self, id: str, *, if_match: str = ANY) -> bool: ...  # noqa: A002
 
 
+LINE_MOST = 1_000  # of one line of an outbox: what a dead one is not told any more leaves room for the others
+
+
 class Outbox(Protocol[T]):
     """Records of one kind that are due some time, each in the line of whom it is for."""
 

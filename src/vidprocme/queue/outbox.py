@@ -8,12 +8,11 @@ from typing import Generic, TypeVar
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
 from vidprocme.queue.check_keys import scan
+from vidprocme.queue.kept import LINE_MOST
 from vidprocme.queue.records import RECORDS_MOST, Records, checked
 from vidprocme.queue.redis import RedisQueue
 
 T = TypeVar("T")
-
-LINE_MOST = 1_000  # of one line: what a dead one is not told any more leaves room for the others
 
 
 class RedisOutbox(Generic[T]):

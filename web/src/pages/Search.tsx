@@ -74,7 +74,7 @@ function Group({ hits, q }: { hits: Hit[]; q: string }) {
         {hits.map((hit) => (
           <li key={hit.start_s}>
             <Link className="moment" to="/videos/$id" params={{ id: hit.video_id }} search={{ t: Math.round(hit.start_s * 10) / 10, q }}>
-              <span className="still">{hit.frame_url && <img src={hit.frame_url} alt="" loading="lazy" />}</span>
+              <span className="still"><img src={hit.frame_url} alt="" loading="lazy" /></span>
               <span className="mono">{timeCode(hit.start_s)}</span>
               <span className="break">
                 {marked(hit.snippet).map((piece, n) => (piece.hit ? <mark key={n}>{piece.text}</mark> : <span key={n}>{piece.text}</span>))}

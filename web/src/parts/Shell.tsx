@@ -6,14 +6,16 @@ import { queries } from "../api";
 import { clock } from "../format";
 import { live, useLiveState } from "../live";
 import { choose, usePrefs } from "../prefs";
-import { useOverview, useSession } from "../queries";
+import { renew, useOverview, useSession } from "../queries";
 import { Tray } from "../upload/Tray";
 import { words } from "../words";
 import { Button } from "./basic";
 import { Dialog, Toasts } from "./overlay";
 import { SignIn } from "./SignIn";
 
-const Palette = lazy(() => import("./Palette"));
+const load = () => import("./Palette");
+const Palette = lazy(load);
+const LATER_MS = 1_000;
 
 export const PLACES = [
   ["/", "overview", "o"],
@@ -71,6 +73,12 @@ export function Shell() {
     document.addEventListener("keydown", keys);
     return () => document.removeEventListener("keydown", keys);
   }, [navigate]);
+
+  // No part of the first visit; but who presses Ctrl K does not want to wait for it.
+  useEffect(() => {
+    const timer = setTimeout(() => void load().catch(() => undefined), LATER_MS);
+    return () => clearTimeout(timer);
+  }, []);
 
   if (session.data === null) return <SignIn />;
   return (
@@ -174,7 +182,7 @@ function Stale() {
     <div className="notice" role="alert">
       <span>{words.shell.stale(clock(live.sinceMs, utc))}</span>
       <div className="row">
-        <Button onClick={() => void queries.invalidateQueries()}>{words.shell.reload}</Button>
+        <Button onClick={() => void renew()}>{words.shell.reload}</Button>
       </div>
     </div>
   );

@@ -45,18 +45,20 @@ class BulkWish(Wish):
 
 
 class BulkAnswer(Document):
-    """`matched`: jobs that fit; `able`: of these, those the action can be done to. `operation`: null after a dry run."""
+    """`matched`: jobs that fit, by what was true at `as_of`; `able`: of these, those the action can be done to. `operation`: null
+    after a dry run."""
 
     matched: int
     able: int
     sample: list[str]
     operation: str | None
+    as_of: str
 
 
 class OperationState(StrEnum):
     RUNNING = "running"
     DONE = "done"
-    INTERRUPTED = "interrupted"  # the server ended before it did; what was done stays
+    INTERRUPTED = "interrupted"  # its server ended or says nothing any more; what was done stays
 
 
 class OperationDocument(Document):

@@ -166,7 +166,7 @@ class HitDocument(Document):
     text: str
     snippet: str
     score: float
-    frame_url: str | None
+    frame_url: str
 
 
 class HitList(Document):

@@ -1,0 +1,148 @@
+"""What is done to many jobs goes on when the queue was away, and says so when its server is no more."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from redis import Redis
+
+from tests.api.serving import serving
+from tests.api.test_job_lists import ended, made
+from tests.api.test_tus import until
+from tests.api.test_videos import assert_problem
+from vidprocme.api import operations
+from vidprocme.api.operations import KIND, Operation
+from vidprocme.api.server import create_app
+from vidprocme.core.ids import JobId
+from vidprocme.wiring import House
+
+MANY = 40
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """About 20 jobs a second, each told of."""
+    monkeypatch.setattr(operations, "REST_S", 0.05)
+    monkeypatch.setattr(operations, "SAY_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def many(house: House) -> list[JobId]:
+    return [made(house, f"{n}.mp4", n).id for n in range(1, MANY + 1)]
+
+
+class Replica:
+    """Makes the queue's server one that can be read, and takes nothing: as while it is replaced by another."""
+
+    def __init__(self, house: House) -> None:
+        self._redis: Redis = house.queue.client  # type: ignore[attr-defined]
+
+    def begin(self) -> None:
+        self._redis.replicaof("127.0.0.1", "1")
+
+    def end(self) -> None:
+        self._redis.replicaof("NO", "ONE")
+
+
+@pytest.fixture
+def replica(house: House) -> Iterator[Replica]:
+    yield (made := Replica(house))
+    made.end()
+
+
+def cancel_all(client: httpx.Client) -> str:
+    begun = client.post("/v1/jobs:bulk", json={"action": "cancel", "filter": {}})
+    assert begun.status_code == 202, begun.text
+    location: str = begun.headers["location"]
+    return location
+
+
+@pytest.mark.usefixtures("slow", "many")
+def test_a_queue_that_takes_nothing_for_a_while_is_waited_for(client: httpx.Client, replica: Replica) -> None:
+    location = cancel_all(client)
+    until(lambda: client.get(location).json()["done"] >= 3)
+    replica.begin()
+    time.sleep(1)
+    assert client.get("/v1/jobs").json()["counts"]["cancelled"] < MANY
+    replica.end()
+
+    said = ended(client, location)
+
+    assert (said["state"], said["total"], said["done"], said["failed"]) == ("done", MANY, MANY, 0)
+    assert client.get("/v1/jobs").json()["counts"]["cancelled"] == MANY
+
+
+@pytest.mark.usefixtures("many")
+def test_its_end_is_written_down_when_the_queue_takes_it(
+    client: httpx.Client, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when patience had an end, and the jobs failed."""
+    monkeypatch.setattr(operations, "PATIENT_S", 0.0)
+    monkeypatch.setattr(operations, "REST_S", 0.02)
+    monkeypatch.setattr(operations, "SAY_EVERY_S", 0.0)
+    location = cancel_all(client)
+    replica.begin()
+    time.sleep(2)  # by now all have been tried
+    assert client.get(location).json()["state"] == "running"
+    replica.end()
+
+    said = ended(client, location)
+
+    assert said["state"] == "done" and said["failed"] > 0
+    assert said["done"] + said["failed"] == MANY
+    assert said["errors"][0]["code"] and said["errors"][0]["evidence"]["job"]
+
+
+def test_no_jobs_are_picked_from_a_list_that_is_not_there_yet(house: House) -> None:
+    """Another process of this machine is making it: nothing fits yet, and that would be answered as done."""
+    jobs = [made(house, f"{n}.mp4", n).id for n in range(1, 6)]
+    house.follower_lock.parent.mkdir(parents=True, exist_ok=True)
+    with house.follower_lock.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with serving(create_app(house)) as client:
+            assert client.get("/v1/jobs").json()["as_of"] is None
+            wishes: list[dict[str, object]] = [{"filter": {}}, {"filter": {}, "dry_run": True}, {"ids": jobs}]
+            for wish in wishes:
+                answer = client.post("/v1/jobs:bulk", json={"action": "cancel", **wish})
+                assert_problem(answer, 503, "LIST_NOT_READY")
+                assert int(answer.headers["retry-after"]) > 0
+            assert client.get("/v1/operations").json()["items"] == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            until(lambda: client.get("/v1/jobs").json()["as_of"] is not None)
+            answer = client.post("/v1/jobs:bulk", json={"action": "cancel", "filter": {}})
+            assert answer.json()["matched"] == 5 and answer.json()["as_of"]
+
+
+def test_one_whose_server_says_nothing_is_interrupted(client: httpx.Client, house: House) -> None:
+    """Wherever that was: another boot, another container, another machine."""
+    records, now_ms = house.records(KIND, Operation), house.queue.now_ms()
+    records.put("op_8", Operation("cancel", "running", 5, 1, now_ms, done=2))
+    records.put("op_9", Operation("cancel", "running", 5, 1, now_ms - 21_000, done=2))
+
+    assert client.get("/v1/operations/op_8").json()["state"] == "running"
+    said = client.get("/v1/operations/op_9").json()
+    assert (said["state"], said["done"]) == ("interrupted", 2)
+    states = {one["id"]: one["state"] for one in client.get("/v1/operations").json()["items"]}
+    assert states == {"op_8": "running", "op_9": "interrupted"}
+
+    cancel_all(client)  # the next one writes it down
+    kept = records.get("op_9")
+    assert kept is not None and kept.doc.state == "interrupted"
+
+
+@pytest.mark.usefixtures("slow", "many")
+def test_one_that_waits_for_another_is_not_interrupted(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "BEAT_S", 0.1)
+    monkeypatch.setattr(operations, "SILENT_S", 0.5)
+    first, second = cancel_all(client), cancel_all(client)
+    seen = []
+    while client.get(first).json()["state"] == "running":
+        seen.append(client.get(second).json()["state"])
+        time.sleep(0.05)
+
+    assert len(seen) > 15 and set(seen) == {"running"}
+    assert ended(client, second)["unchanged"] == MANY
