@@ -1,7 +1,7 @@
 // The frame around every page: places, whether it is live, what lies over it.
 
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { type ComponentType, useEffect, useRef, useState } from "react";
 import { queries } from "../api";
 import { clock } from "../format";
 import { live, useLiveState } from "../live";
@@ -13,9 +13,20 @@ import { Button } from "./basic";
 import { Dialog, Toasts } from "./overlay";
 import { SignIn } from "./SignIn";
 
-const load = () => import("./Palette");
-const Palette = lazy(load);
 const LATER_MS = 1_000;
+
+/** Loaded when it is wanted, or a little after the page. Not by React's lazy(), which shows what it waited for 300 ms after it began
+ * to wait, however soon that is there. */
+function usePalette(wanted: boolean): ComponentType<{ close: () => void }> | null {
+  const [found, setFound] = useState<{ part: ComponentType<{ close: () => void }> } | null>(null);
+  useEffect(() => {
+    if (found) return undefined;
+    const load = () => void import("./Palette").then((module) => setFound({ part: module.default })).catch(() => undefined);
+    const timer = setTimeout(load, wanted ? 0 : LATER_MS);
+    return () => clearTimeout(timer);
+  }, [found, wanted]);
+  return found?.part ?? null;
+}
 
 export const PLACES = [
   ["/", "overview", "o"],
@@ -33,6 +44,7 @@ const typing = (target: EventTarget | null) =>
 export function Shell() {
   const session = useSession();
   const [palette, setPalette] = useState(false);
+  const Palette = usePalette(palette);
   const [sheet, setSheet] = useState(false);
   const navigate = useNavigate();
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -74,12 +86,6 @@ export function Shell() {
     return () => document.removeEventListener("keydown", keys);
   }, [navigate]);
 
-  // No part of the first visit; but who presses Ctrl K does not want to wait for it.
-  useEffect(() => {
-    const timer = setTimeout(() => void load().catch(() => undefined), LATER_MS);
-    return () => clearTimeout(timer);
-  }, []);
-
   if (session.data === null) return <SignIn />;
   return (
     <div className="shell">
@@ -93,11 +99,7 @@ export function Shell() {
       </main>
       <Tray />
       <Toasts />
-      {palette && (
-        <Suspense fallback={null}>
-          <Palette close={() => setPalette(false)} />
-        </Suspense>
-      )}
+      {palette && Palette && <Palette close={() => setPalette(false)} />}
       {sheet && (
         <Dialog title={words.shell.shortcuts} close={() => setSheet(false)}>
           <table className="sheet">
