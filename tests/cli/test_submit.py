@@ -104,6 +104,10 @@ def test_any_path_can_be_asked_here_or_of_a_server(
     assert here == there and here["id"] == job
     items = said(capsys, "api", "GET", "/v1/jobs", "--all")[0]
     assert json.loads(items)["id"] == job
+    submit(house, tmp_path, "second.mp4")
+    assert len(said(capsys, "api", "GET", "/v1/jobs", "--all", "--field", "limit=1")[0].splitlines()) == 2
+    for path in ("bins", "tenants", "nodes", "alert-rules", "webhooks"):  # lists without pages
+        assert ended("--server", server, "api", "GET", f"/v1/{path}", "--all") == 0, path
     assert ended("api", "GET", "/v1/jobs/job_none") == 5
     assert ended("api", "POST", f"/v1/jobs/{job}/retry") == 6
     assert ended("api", "GET", "/v1/jobs", "--field", "limit") == 2
