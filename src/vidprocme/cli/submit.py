@@ -81,7 +81,7 @@ def submit(
         status = run.status
         if wait and run.begun:
             ended_well = Waiting(client, run.begun, quiet=quiet, as_json=as_json).until_ended()
-            status = status or (0 if ended_well else exits.FAILED)
+            status = status if ended_well else exits.FAILED
         return status
 
 
