@@ -64,7 +64,8 @@ def test_captions_are_exported(video: str, tmp_path: Path, capsys: Capsys) -> No
 
 def test_a_moment_is_found(video: str, both_ways: str, capsys: Capsys) -> None:
     out = said(capsys, "search", "31mman")[0]
-    assert out.startswith("cl?ip.mp4  0:00-0:01") and "\x1b" not in out
+    assert out.startswith(f"{video}@0:00  cl?ip.mp4  0:00-0:01") and "\x1b" not in out
+    assert len(out.splitlines()) == len(documents(capsys, "search", "31mman")[0]["items"])  # each is one line
     (found,) = documents(capsys, "search", "31mman", "--video", video)
     assert [(hit["video_id"], hit["name"], hit["start_s"]) for hit in found["items"]] == [(video, "cl\x1bip.mp4", 0.0)]
     assert documents(capsys, "search", "31mman", "--video", "vid_other") == [{"items": []}]
