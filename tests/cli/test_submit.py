@@ -67,6 +67,10 @@ def test_a_dry_run_changes_nothing(house: House, tmp_path: Path, capsys: pytest.
     (tmp_path / "a.mp4").write_text("a")
     assert ended("submit", str(tmp_path / "a.mp4"), "--dry-run") == 0
     assert "1 would be submitted" in capsys.readouterr().err and house.queue.jobs() == ()
+    assert ended("submit", str(tmp_path / "a.mp4"), "none.mp4", "--dry-run", "--json") == 2
+    good, bad = map(json.loads, capsys.readouterr().out.splitlines())
+    assert good == {"given": str(tmp_path / "a.mp4"), "would": "submit"}
+    assert (bad["given"], bad["would"], bad["error"]["code"]) == ("none.mp4", None, "FILE_MISSING")
 
 
 def test_names_from_a_list_and_none_at_all(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
