@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from vidprocme.config import Settings
 from vidprocme.core.clock import SystemClock
-from vidprocme.core.errors import Fatal, VidprocmeError
+from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Recipe, Source
 from vidprocme.core.wire import to_wire
@@ -203,7 +203,7 @@ class House:
         """A checked recipe; `model` may be an id, `none`, or `auto` (the default): the real model there is, if any.
 
         Raises:
-            BadWish: see planner.recipe; Fatal: MODEL_UNKNOWN.
+            BadWish: see planner.recipe; MODEL_UNKNOWN. Fatal: MODEL_UNKNOWN, of the settings.
         """
         from vidprocme.vision.registry import Registry
 
@@ -213,7 +213,13 @@ class House:
         if wanted == NONE:
             return recipe
         registry = Registry(self.data)
-        model = registry.default(self.settings.model or None) if wanted == AUTO else registry.get(wanted)
+        if wanted == AUTO:
+            model = registry.default(self.settings.model or None)
+        else:
+            try:
+                model = registry.get(wanted)
+            except Fatal as error:  # of this wish, as any other word that is no good
+                raise BadWish(error.code, error.message, error.hint, error.evidence) from None
         if model is None:
             return replace(recipe, model_missing=True)
         return replace(recipe, model=model.id, model_on_server=model.on_server)

@@ -137,6 +137,9 @@ def test_bins_are_changed_only_by_who_saw_them_as_they_are(house: House, client:
     assert house.queue.bins()[Bin.BULK].limit is None
     assert client.patch("/v1/bins/bulk", json={"limit": 3}).json()["limit"] == 3
     assert client.patch("/v1/bins/bulk", json={"limit": 0}).json()["limit"] is None
+    client.patch("/v1/bins/bulk", json={"limit": 3})
+    assert client.patch("/v1/bins/bulk", json={"paused": False}).json()["limit"] == 3
+    assert client.patch("/v1/bins/bulk", json={"limit": None}).json()["limit"] is None  # as GET writes it
     assert client.get("/v1/bins/moon").status_code == 404
 
 
@@ -148,6 +151,8 @@ def test_tenants_are_changed_only_by_who_saw_them_as_they_are(house: House, clie
     assert (changed.json()["weight"], changed.json()["limit"]) == (3, 2)
     late = client.patch("/v1/tenants/zoo", json={"weight": 4}, headers={"If-Match": seen.headers["etag"]})
     assert late.status_code == 412 and house.queue.tenants()["zoo"].weight == 3
+    assert client.patch("/v1/tenants/zoo", json={"weight": 3}).json()["limit"] == 2
+    assert client.patch("/v1/tenants/zoo", json={"limit": None}).json()["limit"] is None  # as GET writes it
 
 
 def test_what_was_seen_running_is_not_ended_by_the_news_that_it_began(house: House) -> None:

@@ -216,6 +216,17 @@ def test_what_does_not_exist(client: Client) -> None:
     assert_problem(client.get("/v1/nothing"), 404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize(
+    ("model", "why", "what_to_do"), [("auto", "no model", "model=demo"), ("none", "model=none", "vidprocme describe")]
+)
+def test_why_there_are_no_captions_is_said(client: Client, house: House, model: str, why: str, what_to_do: str) -> None:
+    made = post(client, {"model": model}).json()
+    assert house.queue.jobs()[0].job.recipe.model is None
+    for path in (f"/v1/jobs/{made['id']}/captions.vtt", f"/v1/videos/{made['video']}/captions"):
+        problem = assert_problem(client.get(path), 404, "CAPTIONS_NONE")
+        assert why in str(problem["detail"]) and what_to_do in str(problem["hint"])
+
+
 def test_a_wrong_method_names_the_right_ones(client: Client) -> None:
     answer = client.post("/v1/search")
 

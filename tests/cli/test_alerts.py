@@ -25,7 +25,7 @@ def test_alerts_are_listed_acknowledged_and_silenced(house: House, tmp_path: Pat
             assert f"newest: {job}" in out
         assert "acknowledged" in said(capsys, "alerts", "ack", alert["id"], "--note", "mine")[0]
         assert "command line looks after it" in said(capsys, "alerts", "ls", "--state", "acknowledged")[0]
-        assert "silenced" in said(capsys, "alerts", "silence", alert["id"], "--for", "8h")[0]
+        assert "silenced" in said(capsys, "alerts", "silence", alert["id"][-6:], "--for", "8h")[0]
         (told,) = documents(capsys, "alerts", "ls", "--state", "silenced")
         assert told["items"][0]["note"] == "mine"
     assert "ALERT_UNKNOWN" in said(capsys, "alerts", "ack", "alr_none", status=5)[1]
@@ -39,5 +39,6 @@ def test_webhooks_are_added_tried_and_removed(capsys: Capsys) -> None:
     assert made["secret"].startswith("whsec_") and made["events"] == ["job.failed"]
     assert "public address" in said(capsys, "webhooks", "test", made["id"], status=1)[0].replace("\n", " ")
     assert f"{made['id']}  fails  ops" in said(capsys, "webhooks", "ls")[0]
-    said(capsys, "webhooks", "rm", made["id"])
+    said(capsys, "webhooks", "test", made["id"][-6:], status=1)
+    said(capsys, "webhooks", "rm", "ops")
     assert "WEBHOOK_UNKNOWN" in said(capsys, "webhooks", "rm", made["id"], status=5)[1]

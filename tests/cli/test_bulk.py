@@ -188,9 +188,10 @@ def test_move(house: House, tmp_path: Path, capsys: Capsys) -> None:
     assert "ALREADY_THERE" in said(capsys, "jobs", "move", job, "--to", "urgent", status=6)[1]
     _, err = said(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk", "--yes")
     assert "1 moved to bulk." in err and house.queue.job(other).job.bin is Bin.BULK  # type: ignore[union-attr]
-    assert "1 had nothing to be moved to bulk" in " ".join(
-        said(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk", "--yes")[1].split()
-    )
+    _, err = said(capsys, "jobs", "move", "--all-matching", "--name", "b*", "--to", "bulk", "--yes", status=6)
+    assert "cannot be moved to bulk" in err
+    _, err = said(capsys, "jobs", "move", "--all-matching", "--name", "*", "--to", "bulk", "--yes")
+    assert "1 moved to bulk, 1 had nothing to be moved to bulk" in " ".join(err.split())
     (answer,) = documents(capsys, "jobs", "move", other, "--to", "normal")
     assert answer == {"id": other, "state": "queued", "bin": "normal", "tasks": 1}
     fail(house, job)
@@ -287,3 +288,20 @@ def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsy
     queue.pause(Bin.NORMAL)
     assert "unknown (bin normal is paused)" in said(capsys, "jobs", "show", job)[0]
     json.dumps(documents(capsys, "jobs", "show", job))
+
+
+def test_what_none_of_them_can_be_is_said_the_same_beforehand_and_then(
+    house: House, tmp_path: Path, capsys: Capsys
+) -> None:
+    broken = submit(house, tmp_path, "broken.mp4")
+    fail(house, broken)
+    which = ("jobs", "cancel", "--all-matching", "--state", "failed")
+    said(capsys, *which, "--dry-run", status=6)
+    assert "The job that matches cannot be cancelled." in said(capsys, *which, status=6)[1]  # nobody is asked
+    said(capsys, *which, "--yes", status=6)
+    going = submit(house, tmp_path, "going.mp4")
+    more = (*which, "--state", "queued")
+    said(capsys, *more, "--dry-run")
+    assert "cancel 1 job (1 more cannot be)" in said(capsys, *more, status=2)[1]
+    assert "1 cancelled" in said(capsys, *more, "--yes")[1]
+    assert (state(house, broken), state(house, going)) == ("failed", "cancelled")

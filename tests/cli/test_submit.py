@@ -67,6 +67,10 @@ def test_a_dry_run_changes_nothing(house: House, tmp_path: Path, capsys: pytest.
     (tmp_path / "a.mp4").write_text("a")
     assert ended("submit", str(tmp_path / "a.mp4"), "--dry-run") == 0
     assert "1 would be submitted" in capsys.readouterr().err and house.queue.jobs() == ()
+    assert ended("submit", str(tmp_path / "a.mp4"), "none.mp4", "--dry-run", "--json") == 2
+    good, bad = map(json.loads, capsys.readouterr().out.splitlines())
+    assert good == {"given": str(tmp_path / "a.mp4"), "would": "submit"}
+    assert (bad["given"], bad["would"], bad["error"]["code"]) == ("none.mp4", None, "FILE_MISSING")
 
 
 def test_names_from_a_list_and_none_at_all(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +108,10 @@ def test_any_path_can_be_asked_here_or_of_a_server(
     assert here == there and here["id"] == job
     items = said(capsys, "api", "GET", "/v1/jobs", "--all")[0]
     assert json.loads(items)["id"] == job
+    submit(house, tmp_path, "second.mp4")
+    assert len(said(capsys, "api", "GET", "/v1/jobs", "--all", "--field", "limit=1")[0].splitlines()) == 2
+    for path in ("bins", "tenants", "nodes", "alert-rules", "webhooks"):  # lists without pages
+        assert ended("--server", server, "api", "GET", f"/v1/{path}", "--all") == 0, path
     assert ended("api", "GET", "/v1/jobs/job_none") == 5
     assert ended("api", "POST", f"/v1/jobs/{job}/retry") == 6
     assert ended("api", "GET", "/v1/jobs", "--field", "limit") == 2

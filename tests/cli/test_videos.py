@@ -62,9 +62,18 @@ def test_captions_are_exported(video: str, tmp_path: Path, capsys: Capsys) -> No
     assert "OUT_UNWRITABLE" in said(capsys, "export", video, "-o", str(tmp_path / "no" / "x.srt"), status=1)[1]
 
 
+@pytest.mark.usefixtures("both_ways")
+def test_a_video_is_named_by_a_part_of_its_id(video: str, tmp_path: Path, capsys: Capsys) -> None:
+    for part in (video[:9], video.removeprefix("vid_")[:5], video[-5:]):
+        assert video in said(capsys, "videos", "show", part)[0]
+        said(capsys, "export", part, "-o", str(tmp_path / "words.srt"))
+    assert "videos ls" in said(capsys, "videos", "show", "vid_none", status=5)[1]
+
+
 def test_a_moment_is_found(video: str, both_ways: str, capsys: Capsys) -> None:
     out = said(capsys, "search", "31mman")[0]
-    assert out.startswith("cl?ip.mp4  0:00-0:01") and "\x1b" not in out
+    assert out.startswith(f"{video}@0:00  cl?ip.mp4  0:00-0:01") and "\x1b" not in out
+    assert len(out.splitlines()) == len(documents(capsys, "search", "31mman")[0]["items"])  # each is one line
     (found,) = documents(capsys, "search", "31mman", "--video", video)
     assert [(hit["video_id"], hit["name"], hit["start_s"]) for hit in found["items"]] == [(video, "cl\x1bip.mp4", 0.0)]
     assert documents(capsys, "search", "31mman", "--video", "vid_other") == [{"items": []}]

@@ -17,6 +17,7 @@ from tests.api.served import Served, served
 from tests.api.serving import serving
 from tests.cli.things import attempt, said, submit
 from vidprocme.api.server import create_app
+from vidprocme.cli.main import main
 from vidprocme.cli.waiting import Waiting
 from vidprocme.client.http import HttpClient
 from vidprocme.config import Settings
@@ -167,6 +168,25 @@ def test_a_house_that_stays_away_is_given_up(
         Waiting(client, {job: "goat.mp4"}).until_ended()
     assert capsys.readouterr().err.count("Asked again.") == 1
     client.close()
+
+
+def test_a_job_that_failed_weighs_more_than_a_name_that_was_wrong(
+    open_house: House, tmp_path: Path, capsys: Capsys, beside: ThreadPoolExecutor
+) -> None:
+    def happen() -> None:
+        until(lambda: bool(open_house.queue.jobs()))
+        open_house.control.cancel(open_house.queue.jobs()[0].job.id)
+
+    (tmp_path / "bad.mp4").write_text("bad")
+    happening = beside.submit(happen)
+    said(
+        capsys, "submit", str(tmp_path / "bad.mp4"), str(tmp_path / "nosuch.mp4"), "--model", "none", "--wait", status=1
+    )
+    happening.result(0)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(["submit", str(tmp_path / "bad.mp4"), "--model", "demmo"])
+    assert stop.value.code == 2 and "MODEL_UNKNOWN" in capsys.readouterr().err
 
 
 def test_many_jobs_are_asked_for_together(house: House, tmp_path: Path, capsys: Capsys) -> None:

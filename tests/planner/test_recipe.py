@@ -105,6 +105,8 @@ def test_unknown_names_are_answered_with_those_there_are() -> None:
     with pytest.raises(BadWish) as caught:
         make_recipe({"bitrate": "3M"})
     assert caught.value.code == "RECIPE_UNKNOWN_FIELD" and "audio_kbit" in caught.value.hint
+    for beside in ("model", "bin", "tenant", "deadline", "title", "tags"):
+        assert beside in caught.value.hint
     with pytest.raises(BadWish) as caught:
         make_recipe({"preset": "tv"})
     assert caught.value.code == "RECIPE_UNKNOWN_PRESET" and "web" in caught.value.hint

@@ -59,7 +59,7 @@ def change_bin(
     agree(if_match, show_bin(name, desk, response).etag)
     audit(request, "bin.change", f"bin:{name}", **wish.model_dump(exclude_unset=True))
     bin_ = Bin(name)
-    if wish.limit is not None:
+    if "limit" in wish.model_fields_set:
         desk.queue.limit_bin(bin_, wish.limit or None)
     if wish.paused is not None:
         (desk.queue.pause if wish.paused else desk.queue.resume)(bin_)
@@ -132,7 +132,7 @@ def change_tenant(
     agree(if_match, now.etag)
     audit(request, "tenant.change", f"tenant:{name}", **wish.model_dump(exclude_unset=True))
     weight = now.weight if wish.weight is None else wish.weight
-    desk.queue.set_tenant(name, weight, now.limit if wish.limit is None else wish.limit or None)
+    desk.queue.set_tenant(name, weight, wish.limit or None if "limit" in wish.model_fields_set else now.limit)
     desk.cached.forget(*SHOWN)
     return _shown(name, desk, caller, response)
 

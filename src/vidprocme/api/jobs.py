@@ -22,6 +22,7 @@ from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.bulk import JobFilter
 from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, JobPatch, etag_of, job_document, job_summary
 from vidprocme.api.sending import FOREVER, send_blob
+from vidprocme.api.wordless import no_captions
 from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, JobState, TaskState
@@ -179,12 +180,10 @@ def retry_job(job_id: str, request: Request, desk: AtDesk, caller: AsCaller) -> 
 )
 def job_captions(job_id: str, desk: AtDesk, caller: AsCaller) -> Response:
     """The captions so far, as WebVTT."""
-    known_job(desk, caller, job_id)
+    view = known_job(desk, caller, job_id)
     found = collect(desk.queue, desk.blobs, JobId(job_id)).captions
     if not found:
-        raise Fatal(
-            "CAPTIONS_NONE", f"Job {job_id} has no captions (yet).", f"GET /v1/jobs/{job_id} says how far it is."
-        )
+        raise no_captions(f"Job {job_id}", f"/v1/jobs/{job_id}", view)
     return Response(vtt(found), media_type="text/vtt", headers={"Cache-Control": "private, no-cache"})
 
 

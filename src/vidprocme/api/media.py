@@ -20,6 +20,7 @@ from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import CaptionDocument, CaptionList, FrameDocument, FrameList
 from vidprocme.api.sending import ASK_AGAIN, FOREVER, disposition, has, send_blob
 from vidprocme.api.shelf import Shelf, find
+from vidprocme.api.wordless import no_captions
 from vidprocme.core.errors import Fatal
 from vidprocme.core.media import Caption, seconds
 from vidprocme.dispatch.results import FrameRef, caption_document
@@ -194,13 +195,10 @@ def export_captions(
 ) -> Response:
     """The captions as a file: for players (srt, vtt), scripts (json, jsonl) and tables (csv)."""
     shelf = find(desk, caller, video_id)
-    captions = (shelf.captioned if job is None else shelf.result_of(job)).captions
+    result = shelf.captioned if job is None else shelf.result_of(job)
+    captions = result.captions
     if not captions:
-        raise Fatal(
-            "CAPTIONS_NONE",
-            f"Video {shelf.id} has no captions (yet).",
-            f"GET /v1/videos/{shelf.id} says how far it is, and what is missing.",
-        )
+        raise no_captions(f"Video {shelf.id}", f"/v1/videos/{shelf.id}", result.view)
     write, media_type = WRITERS[format]
     if format == "json":
         write = _listed

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.picking import alert_of
 from vidprocme.cli.words import folded, print_json, printable, printed
 from vidprocme.core.when import duration_s
 
@@ -53,7 +54,7 @@ def list_alerts(ctx: click.Context, states: tuple[str, ...], limit: int, output:
 def ack(ctx: click.Context, ids: tuple[str, ...], note: str) -> int:
     """Say that you look after it."""
     with client_of(ctx) as client:
-        for id_ in ids:
+        for id_ in [alert_of(client, given) for given in ids]:
             alert = client.ask("POST", f"/v1/alerts/{id_}/ack", body={"note": note})
             click.echo(f"{id_}: acknowledged. {printable(alert['title'])}")
     return 0
@@ -70,7 +71,7 @@ def silence(ctx: click.Context, ids: tuple[str, ...], duration: str, note: str) 
     """Hear nothing of it for a while."""
     for_s = 0 if duration == "0" else duration_s(duration)
     with client_of(ctx) as client:
-        for id_ in ids:
+        for id_ in [alert_of(client, given) for given in ids]:
             alert = client.ask("POST", f"/v1/alerts/{id_}/silence", body={"for_s": for_s, "note": note})
             click.echo(f"{id_}: {alert['state']}. {printable(alert['title'])}")
     return 0

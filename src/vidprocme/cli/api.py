@@ -33,7 +33,7 @@ def api(ctx: click.Context, method: str, path: str, fields: tuple[str, ...], dat
     body = _body(data)
     with client_of(ctx) as client:
         if every:
-            for item in client.items(path, params):
+            for item in client.items(path, params, page=None):  # not every list has pages
                 click.echo(json.dumps(item, ensure_ascii=False))
             return 0
         if method.upper() == "GET":

@@ -37,6 +37,9 @@ def login(server: str, key_file: TextIO | None) -> int:
         )
     with contextlib.closing(HttpClient(server, key)) as client:
         session = client.ask("GET", "/v1/session")
+    if session["open"]:  # any key would do, a wrong one as well
+        click.echo(f"{server}: this server asks for no key; none was kept.", err=True)
+        return 0
     Keychain().keep(server, key)
     whose = "all tenants" if session["tenant"] is None else f"tenant {session['tenant']}"
     click.echo(f"{server}: signed in as {session['name']} (scope {session['scope']}, {whose}).", err=True)
@@ -55,6 +58,9 @@ def logout(server: str) -> int:
 @auth.command()
 def status() -> int:
     """The servers whose keys are kept."""
-    for server in Keychain().servers():
+    servers = Keychain().servers()
+    for server in servers:
         click.echo(server)
+    if not servers:
+        click.echo("No keys are kept. To keep one: vidprocme auth login URL", err=True)
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vidprocme.cli.asking import agreed, counted
-from vidprocme.cli.exits import FAILED
+from vidprocme.cli.exits import CONFLICT, FAILED
 from vidprocme.cli.guessing import complete_job
 from vidprocme.cli.main import fail
 from vidprocme.cli.operation import follow
@@ -193,6 +193,8 @@ def _run(
             click.echo(_summary(verb, done, len(statuses), dry_run), err=True)
         if not dry_run and not as_json:
             _say_if_nobody_works(client, verb, done)
+    if all_matching and done:  # as when it is done: what it cannot be done to stays as it is
+        return 0
     return _status(statuses)
 
 
@@ -204,7 +206,10 @@ def _matching(client: Client, verb: Verb, filter_: Document, yes: bool, as_json:
     planned = when_ready(lambda: client.ask("POST", "/v1/jobs:bulk", body={**wish, "dry_run": True}))
     if not planned["matched"]:
         return _no_such_jobs(as_json)
-    if not agreed(verb.name, counted(planned["matched"], "job"), yes):
+    if not planned["able"]:
+        return _none_able(verb, planned["matched"], as_json)
+    rest = planned["matched"] - planned["able"]
+    if not agreed(verb.name, counted(planned["able"], "job") + (f" ({rest} more cannot be)" if rest else ""), yes):
         return FAILED
     started = client.ask("POST", "/v1/jobs:bulk", body=wish)
     done = follow(client, started["operation"], verb.done)
@@ -233,6 +238,14 @@ def _matching_one_by_one(client: Client, verb: Verb, filter_: Document, yes: boo
     if not as_json:
         click.echo(_summary(verb, done, len(statuses), dry_run=False), err=True)
     return _status(statuses)
+
+
+def _none_able(verb: Verb, matched: int, as_json: bool) -> int:
+    if as_json:
+        print_json({"total": matched, "done": 0, "unchanged": matched, "failed": 0, "errors": []})
+    which = "The job that matches cannot" if matched == 1 else f"None of the {matched:,} jobs that match can"
+    click.echo(f"{which} be {verb.done}.", err=True)
+    return CONFLICT
 
 
 def _no_such_jobs(as_json: bool) -> int:

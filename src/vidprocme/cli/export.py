@@ -11,6 +11,7 @@ import click
 
 from vidprocme.cli.guessing import complete_video
 from vidprocme.cli.options import client_of
+from vidprocme.cli.picking import find, video_of
 from vidprocme.core.errors import Fatal
 
 FORMATS = ("srt", "vtt", "json", "jsonl", "csv")
@@ -27,9 +28,11 @@ def export(ctx: click.Context, which: str, format_: str | None, out: str | None)
     params = {"format": format_ or (ending if ending in FORMATS else "srt")}
     pieces: list[bytes] = []
     with client_of(ctx) as client:
-        video = which
         if which.startswith("job_"):
-            video, params["job"] = client.ask("GET", f"/v1/jobs/{which}")["video"], which
+            job = find(client, which)
+            video, params["job"] = job["video"], job["id"]
+        else:
+            video = video_of(client, which)
         client.fetch(f"/v1/videos/{video}/captions", pieces.append, params)
     if out is None or out == "-":
         sys.stdout.buffer.write(b"".join(pieces))

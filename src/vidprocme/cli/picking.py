@@ -98,6 +98,51 @@ def find(client: Client, given: str) -> Document:
     return found[0]
 
 
+def video_of(client: Client, given: str) -> str:
+    """The id of the one video whose id begins or ends so.
+
+    Raises:
+        Fatal: VIDEO_UNKNOWN. BadWish: VIDEO_AMBIGUOUS.
+    """
+    return _one_of(client, "video", "/v1/videos", given, "vid_", "`vidprocme videos ls`")
+
+
+def alert_of(client: Client, given: str) -> str:
+    """As video_of, of the alerts that are not resolved: ALERT_UNKNOWN, ALERT_AMBIGUOUS."""
+    return _one_of(client, "alert", "/v1/alerts", given, "alr_", "`vidprocme alerts ls`")
+
+
+def webhook_of(client: Client, given: str) -> str:
+    """As video_of, and by its name: WEBHOOK_UNKNOWN, WEBHOOK_AMBIGUOUS."""
+    return _one_of(client, "webhook", "/v1/webhooks", given, "whk_", "`vidprocme webhooks ls`")
+
+
+def _one_of(client: Client, what: str, path: str, given: str, prefix: str, lists: str) -> str:
+    unknown, part = f"{what.upper()}_UNKNOWN", given.casefold().removeprefix(prefix)
+    plain = given.isascii() and part.replace("_", "").isalnum()
+    if plain and given.startswith(prefix):  # a whole one, most often
+        try:
+            return str(client.ask("GET", f"{path}/{given}")["id"])
+        except Fatal as error:
+            if error.code != unknown:
+                raise
+    found: list[str] = []
+    for item in client.items(path, {"q": part} if plain and what == "video" else None, page=None):
+        number = item["id"].removeprefix(prefix).casefold()
+        if given == item.get("name") and what == "webhook":
+            return str(item["id"])
+        if plain and (number.startswith(part) or number.endswith(part)):
+            found.append(item["id"])
+    if not found:
+        raise Fatal(unknown, f"There is no {what} {given[:100]!r}.", f"{lists} shows those there are.")
+    if len(found) > 1:
+        some = f"{', '.join(found[:NAMED])}{' ...' if len(found) > NAMED else ''}"
+        raise BadWish(
+            f"{what.upper()}_AMBIGUOUS", f"{given!r} stands for {len(found)} {what}s: {some}.", "Give more of it."
+        )
+    return found[0]
+
+
 def _let_it_catch_up(client: Client) -> None:
     """Until the list of jobs holds all there were a moment ago: a part of an id that fits one job of a list that lags may stand for
     several."""

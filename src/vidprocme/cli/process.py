@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ class Run:
         """Exit status: 0 all succeeded, 1 any failed, 130 interrupted."""
         self._items = [_Item(item) for item in inputs]
         queue = self._house.queue
-        before = {view.job.id for view in queue.jobs(limit=1000, active=True)}
+        before = {view.job.id: view.job.bin for view in queue.jobs(limit=1000, active=True)}
         with ExitStack() as stack:
             workers = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="process"))
             follower = Follower(
@@ -161,10 +161,17 @@ class Run:
         patiently(lambda: catch_up(queue, self._house.blobs, self._house.open_index, self._house.follower_lock))
         if len(self._items) > 1 and not self._as_json:
             self._lines.say(batch_line([item.document for item in self._items if item.document]))
-        left = leftovers_line(before - self._jobs)
+        left = self._leftovers({id_: bin_ for id_, bin_ in before.items() if id_ not in self._jobs})
         if left:
             self._lines.say(left)
         return FAILED if any(_failed(item) for item in self._items) else 0
+
+    def _leftovers(self, jobs: Mapping[JobId, Bin]) -> str:
+        if not jobs:
+            return ""
+        worked = any(not pool.own_jobs_only and not pool.draining for pool in self._house.queue.pools())
+        paused = [bin_ for bin_, share in self._house.queue.bins().items() if share.paused and bin_ in jobs.values()]
+        return leftovers_line(jobs, worked=worked, paused=paused)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 

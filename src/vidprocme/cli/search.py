@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from vidprocme.cli.guessing import complete_video
@@ -18,7 +20,10 @@ from vidprocme.cli.wrap import wrapped
 @click.option("--json", "as_json", is_flag=True, help='One object: {"items": [...]}.')
 @click.pass_context
 def search(ctx: click.Context, words: tuple[str, ...], video: str | None, limit: int, as_json: bool) -> int:
-    """Find the moments whose captions hold all these WORDS; "quoted words" as a phrase."""
+    """Find the moments whose captions hold all these WORDS; "quoted words" as a phrase.
+
+    Each begins with what `vidprocme videos open` takes: the video and the moment.
+    """
     with client_of(ctx) as client:
         hits = list(client.items("/v1/search", {"q": " ".join(words), "video": video}, most=limit))
         nothing_yet = not hits and not as_json and not client.ask("GET", "/v1/videos", params={"limit": 1})["items"]
@@ -27,9 +32,10 @@ def search(ctx: click.Context, words: tuple[str, ...], video: str | None, limit:
         print_json({"items": hits})
         return 0
     for hit in hits:
-        moment = f"{hit['title']}  {clock(hit['start_s'])}-{clock(hit['end_s'])}  {hit['snippet']}"
-        for line in wrapped(printable(moment), ""):
-            click.echo(line)
+        at, until = clock(hit["start_s"]), clock(hit["end_s"])
+        line = printable(f"{hit['video_id']}@{at}  {hit['title']}  {at}-{until}  {hit['snippet']}")
+        # One line each for grep and its like; a person reads what fits.
+        click.echo("\n".join(wrapped(line, "")) if sys.stdout.isatty() else line)
     if not hits:
         click.echo("\n".join(wrapped(_nothing(nothing_yet, here), "")), err=True)
     return 0

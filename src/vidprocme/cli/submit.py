@@ -14,7 +14,7 @@ from vidprocme.cli.inputs import SUFFIXES, expand
 from vidprocme.cli.options import RECIPE_OPTIONS, client_of, with_options
 from vidprocme.cli.waiting import Waiting
 from vidprocme.cli.watching import watch_folders
-from vidprocme.cli.words import printable
+from vidprocme.cli.words import print_json, printable
 from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 
@@ -71,7 +71,7 @@ def submit(
             return watch_folders(Run(client, form, quiet=quiet, as_json=as_json), folders, recursive=recursive)
     ones = list(_ones(names, recursive))
     if dry_run:
-        return _dry(ones)
+        return _dry(ones, as_json=as_json)
     with client_of(ctx) as client:
         run = Run(client, form, quiet=quiet, as_json=as_json)
         run.all(ones)
@@ -81,7 +81,7 @@ def submit(
         status = run.status
         if wait and run.begun:
             ended_well = Waiting(client, run.begun, quiet=quiet, as_json=as_json).until_ended()
-            status = status or (0 if ended_well else exits.FAILED)
+            status = status if ended_well else exits.FAILED
         return status
 
 
@@ -102,9 +102,22 @@ def _lines(file: Any) -> list[str]:
     return [] if file is None else [line.rstrip("\r\n") for line in file if line.strip()]
 
 
-def _dry(ones: Sequence[One]) -> int:
+def _dry(ones: Sequence[One], *, as_json: bool) -> int:
+    wrong = 0
     for one in ones:
-        click.echo(printable(one.given) if one.error is None else f"{printable(one.given)}: {one.error}")
-    wrong = sum(one.error is not None for one in ones)
+        error = _wrong_with(one)
+        wrong += error is not None
+        if as_json:
+            more = {} if error is None else {"error": error.info().public()}
+            print_json({"given": printable(one.given), "would": "submit" if error is None else None, **more})
+        else:
+            click.echo(printable(one.given) if error is None else f"{printable(one.given)}: {error}")
     click.echo(f"{len(ones) - wrong} would be submitted{f', {wrong} cannot be' if wrong else ''}.", err=True)
     return exits.USAGE if wrong else 0
+
+
+def _wrong_with(one: One) -> BadWish | None:
+    """As far as can be seen beforehand."""
+    if one.error is None and one.path is not None and not one.path.exists():
+        return BadWish("FILE_MISSING", f"There is no file {one.path}.", "Check the path.")
+    return one.error

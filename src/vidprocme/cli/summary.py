@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,12 @@ def batch_line(documents: Collection[dict[str, Any]]) -> str:
     return "\n".join(wrapped(f"{line}: {', '.join(failed)}" if failed else line, ""))
 
 
-def leftovers_line(jobs: Collection[str]) -> str:
-    """One line about unfinished jobs of other runs; "" when there are none."""
+def leftovers_line(jobs: Collection[str], *, worked: bool = False, paused: Sequence[str] = ()) -> str:
+    """One line about unfinished jobs of other runs; "" when there are none.
+
+    Args:
+        worked: a pool of somebody else is at work; paused: the bins of these jobs that are.
+    """
     if not jobs:
         return ""
     shown = sorted(jobs)[0]
@@ -61,7 +65,10 @@ def leftovers_line(jobs: Collection[str]) -> str:
         else f"{len(jobs)} unfinished jobs of earlier runs are"
     )
     more = " ..." if len(jobs) > 1 else ""
-    text = f"{count} left in the data folder ({shown}{more}): `vidprocme worker` would finish {'it' if len(jobs) == 1 else 'them'}."
+    whose = "the pools at work finish" if worked else "`vidprocme worker` would finish"
+    text = f"{count} left in the data folder ({shown}{more}): {whose} {'it' if len(jobs) == 1 else 'them'}."
+    if paused:
+        text += f" Nothing starts of what is paused: bin {', '.join(paused)}."
     return "\n".join(wrapped(text, ""))
 
 
@@ -92,15 +99,16 @@ def _error_lines(name: str, document: dict[str, Any], folder: Path | None) -> li
 def _caption_lines(captions: list[dict[str, Any]]) -> list[str]:
     if not captions:
         return []
-    lines = [f"  captions  {len(captions)}, by model {_label(captions[0]['model'])}"]
     merged: list[tuple[float, str]] = []
     for caption in captions:
         if not merged or merged[-1][1] != caption["text"]:
             merged.append((caption["start_s"], caption["text"]))
+    moments = "" if len(merged) == len(captions) else f" of {len(merged)} moments"
+    lines = [f"  captions  {len(captions)}{moments}, by model {_label(captions[0]['model'])}"]
     for start, text in merged[:CAPTIONS_SHOWN]:
         lines += wrapped(text, f"    {clock(start):>7}  ")
     if len(merged) > CAPTIONS_SHOWN:
-        lines.append(f"             ... {len(merged) - CAPTIONS_SHOWN} more in captions.vtt")
+        lines.append(f"             ... {len(merged) - CAPTIONS_SHOWN} more moments; captions.vtt has all captions")
     return lines
 
 

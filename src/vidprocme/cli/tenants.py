@@ -54,7 +54,7 @@ def list_tenants(ctx: click.Context, output: str | None, as_json: bool) -> int:
 def set_tenant(ctx: click.Context, name: str, weight: int | None, limit: str | None, as_json: bool) -> int:
     """Set a tenant's weight, or how many of its tasks may run at once."""
     tenant_named(name)
-    wish = {"weight": weight, "limit": None if limit is None else limit_of(limit)}
+    wish = {"weight": weight} | ({} if limit is None else {"limit": limit_of(limit)})
     with client_of(ctx) as client:
         found = client.ask("PATCH", f"/v1/tenants/{quote(name, safe='')}", body=wish)
     if as_json:

@@ -12,6 +12,7 @@ from vidprocme.cli.asking import agreed, counted
 from vidprocme.cli.exits import FAILED
 from vidprocme.cli.guessing import complete_video
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.picking import video_of
 from vidprocme.cli.progress import clock
 from vidprocme.cli.supervise import read_address
 from vidprocme.cli.words import clipped, print_json, printable, printed
@@ -69,7 +70,7 @@ def list_videos(
 def show(ctx: click.Context, video: str, as_json: bool) -> int:
     """One video with what was made of it."""
     with client_of(ctx) as client:
-        found = client.ask("GET", f"/v1/videos/{video}")
+        found = client.ask("GET", f"/v1/videos/{video_of(client, video)}")
     if as_json:
         print_json(found)
         return 0
@@ -85,10 +86,10 @@ def show(ctx: click.Context, video: str, as_json: bool) -> int:
 @click.pass_context
 def rm(ctx: click.Context, which: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Cancel what runs of these videos and forget all their jobs. `vidprocme gc` then frees their files."""
-    videos = list(dict.fromkeys(which))
-    if not agreed("remove", counted(len(videos), "video"), yes):
-        return FAILED
     with client_of(ctx) as client:
+        videos = list(dict.fromkeys(video_of(client, given) for given in which))
+        if not agreed("remove", counted(len(videos), "video"), yes):
+            return FAILED
         for video in videos:
             client.ask("DELETE", f"/v1/videos/{video}")
             click.echo(json.dumps({"id": video, "removed": True}) if as_json else f"{video}: removed.")
@@ -104,7 +105,7 @@ def open_video(ctx: click.Context, which: str, only_print: bool) -> int:
     video, _, moment = which.partition("@")
     query = f"?t={_seconds(moment):g}" if moment else ""
     with client_of(ctx) as client:
-        found = client.ask("GET", f"/v1/videos/{video}")
+        found = client.ask("GET", f"/v1/videos/{video_of(client, video)}")
         base = client.where if "://" in client.where else read_address(Path(client.where)).get("url", "")
     if not base:
         raise Fatal("SERVER_NONE", "No server shows the pages of this data folder.", "Start one: vidprocme up")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vidprocme.cli.options import LIST_OPTIONS, client_of, shape_of, with_options
+from vidprocme.cli.picking import webhook_of
 from vidprocme.cli.words import folded, print_json, printable, printed
 
 JSON = click.option("--json", "as_json", is_flag=True, help="The document that the HTTP API answers with.")
@@ -53,11 +54,12 @@ def add(ctx: click.Context, name: str, url: str, events: tuple[str, ...], as_jso
 
 
 @webhooks.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID|NAME")
 @click.pass_context
 def test(ctx: click.Context, id_: str) -> int:
     """Send a test, and say what became of it."""
     with client_of(ctx) as client:
+        id_ = webhook_of(client, id_)
         tried = client.ask("POST", f"/v1/webhooks/{id_}/test")
     said = "arrived" if tried["error"] is None else tried["error"]
     click.echo("\n".join(folded(f"{id_}: {said} ({tried['took_s']:.1f} s)", "")))
@@ -65,12 +67,12 @@ def test(ctx: click.Context, id_: str) -> int:
 
 
 @webhooks.command()
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID|NAME...")
 @click.pass_context
 def rm(ctx: click.Context, ids: tuple[str, ...]) -> int:
     """Remove webhooks."""
     with client_of(ctx) as client:
-        for id_ in ids:
+        for id_ in [webhook_of(client, given) for given in ids]:
             client.ask("DELETE", f"/v1/webhooks/{id_}")
             click.echo(f"{id_}: removed.")
     return 0

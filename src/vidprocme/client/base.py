@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 Document = dict[str, Any]
 Value = str | int | float | bool | None
+PAGE = 200  # items asked for at once; no list gives less
 Params = Mapping[str, Value | list[str] | tuple[str, ...]]
 
 
@@ -41,8 +42,14 @@ class Client(Protocol):
         """The JSON document that this route answers; {} when it answers nothing."""
         ...
 
-    def items(self, path: str, params: Params | None = None, *, most: int | None = None) -> Iterator[Document]:
-        """The items of a list over all its pages, at most so many."""
+    def items(
+        self, path: str, params: Params | None = None, *, most: int | None = None, page: int | None = PAGE
+    ) -> Iterator[Document]:
+        """The items of a list over all its pages, at most so many.
+
+        Args:
+            page: so many at once, if the parameters say no `limit`; None: as the server does, for a list that may have no pages.
+        """
         ...
 
     def fetch(self, path: str, take: Callable[[bytes], object], params: Params | None = None) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import httpx
 
-from vidprocme.client.base import Document, Params
+from vidprocme.client.base import PAGE, Document, Params
 from vidprocme.core.errors import BadWish, Fatal, Retryable, VidprocmeError
 
-PAGE = 200  # no list gives less at once
 RATE_PATIENCE_S = 120.0  # so long one request waits for its turn, over all its tries
 RATE_LEAST_S = 0.2  # between two tries, whatever the server says
 # What a person can mend by asking otherwise; all else of 4xx is about what is there.
@@ -54,14 +53,16 @@ class WebClient:
             raise self._strange(answer) from None
         return found if isinstance(found, dict) else {"value": found}
 
-    def items(self, path: str, params: Params | None = None, *, most: int | None = None) -> Iterator[Document]:
+    def items(
+        self, path: str, params: Params | None = None, *, most: int | None = None, page: int | None = PAGE
+    ) -> Iterator[Document]:
         left, cursor = most, None
         while left is None or left > 0:
-            limit = PAGE if left is None else min(PAGE, left)
-            page = self.ask("GET", path, params={**(params or {}), "limit": limit, "cursor": cursor})
-            yield from page["items"]
-            left = None if left is None else left - len(page["items"])
-            cursor = page.get("next_cursor")
+            limit = page if left is None or page is None else min(page, left)
+            found = self.ask("GET", path, params={"limit": limit, **(params or {}), "cursor": cursor})
+            yield from found["items"]
+            left = None if left is None else left - len(found["items"])
+            cursor = found.get("next_cursor")
             if not cursor:
                 return
 

@@ -29,6 +29,10 @@ SHOWN = 60  # characters of a wrong word that its error repeats
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}|/[0-9]{1,9})?", re.ASCII)
 
 
+# What is wished for beside a recipe's own fields, and taken out before it comes here.
+BESIDE = ("model", "bin", "tenant", "deadline", "title", "tags")
+
+
 def make_recipe(wish: Mapping[str, str]) -> Recipe:
     """A Recipe from the fields a person gave (command line, form or query), defaults for the rest.
 
@@ -55,7 +59,7 @@ def make_recipe(wish: Mapping[str, str]) -> Recipe:
             raise BadWish(
                 "RECIPE_UNKNOWN_FIELD",
                 f"A recipe has no field {_shown(name)}.",
-                f"Fields: {', '.join(['preset', *sorted(_FIELDS)])}.",
+                f"Fields: {', '.join(['preset', *sorted(_FIELDS), *BESIDE])}.",
                 {"field": name[:SHOWN]},
             )
         recipe = replace(recipe, **parse(text.strip()))

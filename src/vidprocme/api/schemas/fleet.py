@@ -32,7 +32,7 @@ class BinPatch(Wish):
     """Fields that are not given stay."""
 
     paused: bool | None = Field(default=None, strict=True)
-    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0: no limit")
+    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0 or null: no limit")
 
 
 class Verdict(StrEnum):
@@ -174,7 +174,7 @@ class TenantList(Document):
 
 class TenantPatch(Wish):
     weight: int | None = Field(default=None, ge=1, le=1000, strict=True)
-    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0: no limit")
+    limit: int | None = Field(default=None, ge=0, le=1_000_000, strict=True, description="0 or null: no limit")
 
 
 class ModelDocument(Document):
