@@ -89,10 +89,12 @@ class _InProcess(httpx.BaseTransport):
             await app(scope, receive, send)
 
         self._inner = httpx.ASGITransport(app=known, raise_app_exceptions=False)
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._loop.run_until_complete(self._send(request))
+        # It makes of Ctrl-C a cancelled task. An exception in the midst of the loop would lose what was to go on next, and leave
+        # threads that this process waits for at its end.
+        return self._runner.run(self._send(request))
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
@@ -100,5 +102,4 @@ class _InProcess(httpx.BaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
 
     def close(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.close()
+        self._runner.close()
