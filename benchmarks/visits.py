@@ -118,15 +118,32 @@ def shown_ms(page: Page, act: Callable[[], object], selector: str, text: str = "
     return found
 
 
-def frames_ms(page: Page, act: Callable[[], object], every_s: float, seconds: float) -> list[float]:
-    """The times between frames while `act` is done again and again."""
+@dataclass(frozen=True)
+class Scrolled:
+    """frames: the times between frames, ms. work: of the page's main thread, CPU ms a second; a busy machine does not change it."""
+
+    frames: list[float]
+    work: float
+
+
+def scrolled(page: Page, act: Callable[[], object], every_s: float, seconds: float) -> Scrolled:
+    """What it is like while `act` is done again and again."""
+    session: Any = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before_s, began_s = _tasks_s(session), time.monotonic()
     page.evaluate("told.watch()")
-    until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s:
+    while time.monotonic() < began_s + seconds:
         act()
         page.wait_for_timeout(every_s * 1000)
-    found: list[float] = page.evaluate("told.rest()")
-    return found
+    frames = page.evaluate("told.rest()")
+    work = (_tasks_s(session) - before_s) * 1000 / (time.monotonic() - began_s)
+    session.detach()
+    return Scrolled(frames, work)
+
+
+def _tasks_s(session: Any) -> float:
+    found = session.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in found if one["name"] == "TaskDuration"))
 
 
 def last_row(page: Page) -> int:

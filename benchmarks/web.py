@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -38,6 +39,7 @@ from vidprocme.wiring import House
 DESCRIBED = 200  # of the jobs, so many have a video with captions
 LONG_MS = 50.0  # a frame that can be seen to be late
 WHEEL_PX = 500  # a turn of the wheel, every 30 ms
+SHOWN = 150  # rows that change beside the scroll, from the top
 STEPS = 10  # of the walk
 WALK_S = 600.0  # no walk is longer
 GOALS = {"paints": 1000.0, "inputs": 100.0, "frames": LONG_MS}
@@ -179,7 +181,7 @@ def _one_by_one(page: Page, wanted: int) -> dict[str, float]:
 def _frames(browser: Browser, url: str, house: House, options: argparse.Namespace) -> dict[str, Any]:
     told = {}
     for name, busy in (("wheel", False), ("End key", False), ("wheel beside events", True)):
-        times, reached = list[float](), list[int]()
+        times, reached, work = list[float](), list[int](), list[float]()
         for number in range(options.tries):
             _say(f"{name}, {number + 1} of {options.tries}")
             with visits.window(browser, url) as page, changing(house, options.events if busy else 0, options.jobs):
@@ -189,9 +191,11 @@ def _frames(browser: Browser, url: str, house: House, options: argparse.Namespac
                 act = (
                     partial(page.keyboard.press, "End") if name == "End key" else partial(page.mouse.wheel, 0, WHEEL_PX)
                 )
-                times += visits.frames_ms(page, act, 0.03, options.seconds)
+                found = visits.scrolled(page, act, 0.03, options.seconds)
+                times += found.frames
+                work.append(found.work)
                 reached.append(visits.last_row(page))
-        told[name] = frame_spread(times) | {"row": sorted(reached)[len(reached) // 2]}
+        told[name] = frame_spread(times) | {"row": int(median(reached)), "work": round(median(work))}
     return told
 
 
@@ -218,8 +222,9 @@ class changing:  # noqa: N801 - read as a word: `with changing(house, 40, 1000):
         for number in range(1_000_000):
             job = replace(lists.job_of(first + number, "late"), created_ms=time.time_ns() // 1_000_000)
             self._house.queue.submit(job, [lists.task_of(job)])
-            shown = lists.job_of(max(0, self._jobs - 1 - number % 200)).id
-            self._house.control.move(shown, Bin.HIGH if number // 200 % 2 == 0 else Bin.BULK)
+            shown = self._jobs - 1 - number % SHOWN
+            if shown % lists.CANCELLED:  # those are cancelled: nothing of them can be moved
+                self._house.control.move(lists.job_of(shown).id, Bin.HIGH if number // SHOWN % 2 == 0 else Bin.BULK)
             if self._over.wait(max(0.0, began_s + 3 * (number + 1) / self._per_s - time.monotonic())):
                 return
 
@@ -288,7 +293,9 @@ def _table(told: dict[str, Any]) -> str:
             aim = "" if name == BESIDE or name.endswith("content") else f"{goal:.0f}"
             rows.append(f"{name:<34}{one['median']:>9}{one['p95']:>9}{p99}{one['worst']:>9}{aim:>9}")
             if "long" in one:
-                rows.append(f"  {one['long']} of {one['frames']} frames over {LONG_MS:.0f} ms; row {one['row']}")
+                rows.append(
+                    f"  {one['long']} of {one['frames']} frames over {LONG_MS:.0f} ms; row {one['row']}; {one['work']} ms of CPU a second"
+                )
     rows += [
         "",
         f"{'to the end, until row':<22}{'s':>7}{'p95':>8}{'worst':>8}{'long':>7}{'key':>7}{'box':>7}{'heap MB':>9}",

@@ -5,16 +5,23 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
+from fastapi import APIRouter
 
 from tests.api.keyed import ADMIN, Keyed, keyed
 from tests.api.serving import serving
 from tests.api.test_videos import assert_problem
+from vidprocme.api import server
+from vidprocme.api.access import anybody, needs
 from vidprocme.api.door import BODY_MOST, is_public
 from vidprocme.api.holders import KEY, SESSION, Key, hash_of
 from vidprocme.api.limits import Buckets
+from vidprocme.api.rooms import ROOMS
+from vidprocme.api.schemas.access import Scope
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
 from vidprocme.wiring import House
@@ -150,6 +157,31 @@ def test_what_is_public() -> None:
     for path in ("/v1", "/v1/", "/v1/jobs", "/metrics", "/v1/session", "/v1/openapi.json/", "/v1/version/x"):
         assert not is_public("GET", path), path
     assert not is_public("DELETE", "/v1/session")
+
+
+def hole() -> dict[str, str]:
+    """What a route might tell."""
+    return {}
+
+
+def test_a_route_that_the_door_does_not_know_lets_nobody_in(house: House) -> None:
+    """It was an admin's, for everybody, where the door took its path for one of the pages."""
+    app = create_app(house)
+    app.add_api_route("/hole", hole, dependencies=[needs(Scope.READ)])
+    app.router.routes.insert(0, app.router.routes.pop())
+    with serving(app) as client:
+        assert_problem(client.get("/hole"), 500, "NOBODY_ASKED")
+
+
+def test_there_is_no_app_with_a_route_that_does_not_say_whom_it_lets_in(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, asked in (("/v1/hole", [anybody()]), ("/v1/hole", []), ("/hole", []), ("/hole", [needs(Scope.READ)])):
+        room = SimpleNamespace(router=APIRouter(dependencies=asked))
+        room.router.add_api_route(path, hole)
+        monkeypatch.setattr(server, "ROOMS", (*ROOMS, room))
+        with pytest.raises(RuntimeError, match=f"{path}: is it public"):
+            create_app(house)
 
 
 # -- sign-ins ----------------------------------------------------------------------------------------------------------

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
+import pytest
 
 from tests.api.fleets import await_read_back, begin, end, join, key_of, place, submit
 from tests.api.serving import serving
+from tests.api.test_tus import until
+from vidprocme.api import hub
 from vidprocme.api.server import create_app
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import PlaceKind
+from vidprocme.dispatch import lanes
 from vidprocme.wiring import House
 
 
@@ -36,6 +42,28 @@ def test_a_dead_pools_places_are_not_counted(house: House, client: httpx.Client)
 
     (node,) = client.get("/v1/nodes").json()["items"]
     assert (node["pools"], node["places"][0]["slots"], node["places"][0]["busy"]) == (1, 2, 1)
+
+
+def test_a_task_that_runs_for_longer_than_is_read_back_is_shown_after_a_restart(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "KEPT_MS", 200)
+    monkeypatch.setattr(lanes, "KEPT_MS", 200)
+    join(house, "pool_1")
+    first, second = begin(house, submit(house, 1)), begin(house, submit(house, 2))
+    time.sleep(0.4)
+    third = begin(house, submit(house, 3))
+    app = create_app(house)
+    with serving(app) as client:
+        await_read_back(app)
+        busy = client.get("/v1/places").json()["items"][0]
+        assert {now["task"] for now in busy["now"]} == {first.task, second.task, third.task}
+        end(house, first)
+        fourth = begin(house, submit(house, 4))
+        running = {second.task, third.task, fourth.task}
+        until(lambda: {now["task"] for now in client.get("/v1/places").json()["items"][0]["now"]} == running)
+        spans = [span for lane in client.get(f"/v1/places/{place()}/lanes").json()["lanes"] for span in lane]
+        assert sorted(span["task"] for span in spans) == sorted({first.task} | running), "each once"
 
 
 def test_a_strip_shows_what_ran_and_survives_a_restart_of_the_server(house: House) -> None:
@@ -125,3 +153,15 @@ def test_tenants_are_changed_only_by_who_saw_them_as_they_are(house: House, clie
     assert late.status_code == 412 and house.queue.tenants()["zoo"].weight == 3
     assert client.patch("/v1/tenants/zoo", json={"weight": 3}).json()["limit"] == 2
     assert client.patch("/v1/tenants/zoo", json={"limit": None}).json()["limit"] is None  # as GET writes it
+
+
+def test_what_was_seen_running_is_not_ended_by_the_news_that_it_began(house: House) -> None:
+    """The queue is asked after the events were read: what began between is told by both."""
+    begin(house, submit(house, 1))
+    book = lanes.LaneBook()
+    book.add_running(house.queue.running())
+    book.apply(event for event in house.queue.events("0") if event.kind == lanes.RUNNING)
+
+    assert [(span.task, span.end_ms) for span in book.spans(place(), 0, house.queue.now_ms() + 1)] == [
+        (task.task.id, None) for task in house.queue.running()
+    ]

@@ -15,6 +15,7 @@ from vidprocme.core.ids import JobId, TaskId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, Recipe, Stage
 from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.dispatch.pool import this_pool
+from vidprocme.dispatch.waiting import standing
 from vidprocme.planner.graph import first_tasks
 from vidprocme.queue.base import Claim, Claimed, PlaceReport, PoolReport, Settlement
 from vidprocme.wiring import House
@@ -57,7 +58,9 @@ def test_jobs_are_listed_newest_first(client: Client) -> None:
     assert listed["items"][0]["created_at"].endswith("Z")
 
 
-def test_a_job_says_why_it_waits(client: Client, house: House) -> None:
+def test_a_job_says_why_it_waits(client: Client, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Otherwise one look at the house serves all who ask within a second.
+    monkeypatch.setattr("vidprocme.api.jobs.standing_of", lambda desk: standing(desk.queue))
     job = post(client).json()["id"]
 
     def seen() -> tuple[str, str, float | None, str]:

@@ -177,6 +177,19 @@ def test_a_sender_that_goes_away_leaves_nothing(client: Client, house: House) ->
     assert_nothing_was_kept(house)
 
 
+def test_a_sender_that_falls_silent_is_not_waited_for(
+    client: Client, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidprocme.api.uploads.IDLE_S", 0.3)
+    head = "POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b"
+    part = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n{part}".encode() + b"x" * (2 << 20))
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 408 ") and "UPLOAD_IDLE" in answer
+    assert_nothing_was_kept(house)
+
+
 def test_what_a_killed_server_left_is_swept(tmp_path: Path) -> None:
     for name, age_s in (("upload-old", 2 * LEFT_OVER_S), ("upload-new", 0.0), ("other", 2 * LEFT_OVER_S)):
         (tmp_path / name).write_bytes(b"x")

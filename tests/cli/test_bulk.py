@@ -111,6 +111,23 @@ def test_a_filter_cancels_what_it_finds_and_nothing_else(house: House, tmp_path:
     assert "No such jobs." in said(capsys, "jobs", "cancel", "--all-matching", "--bin", "bulk")[1]
 
 
+@pytest.mark.parametrize(
+    "words", [("cancel",), ("retry",), ("drop",), ("drop", "--succeeded"), ("move", "--to", "high")], ids=" ".join
+)
+def test_a_filter_that_finds_nothing_says_so_and_is_no_error(
+    house: House, tmp_path: Path, capsys: Capsys, words: tuple[str, ...]
+) -> None:
+    job = submit(house, tmp_path)
+    for more in (("--yes",), ("--dry-run",), ()):  # where nothing is to be done, nobody needs to be asked
+        out, err = said(capsys, "jobs", *words, "--all-matching", "--tenant", "nobody", *more)
+        assert (out, err) == ("", "No such jobs.\n")
+    out, err = said(capsys, "jobs", *words, "--all-matching", "--tenant", "nobody", "--yes", "--json")
+    assert json.loads(out)["total"] == 0 and err == "No such jobs.\n"
+    out, err = said(capsys, "jobs", *words, "--all-matching", "--tenant", "nobody", "--dry-run", "--json")
+    assert (out, err) == ("", "No such jobs.\n")  # one line for each of none
+    assert state(house, job) == "queued"
+
+
 def test_several_ids_each_with_its_answer(house: House, tmp_path: Path, capsys: Capsys) -> None:
     waits, done = submit(house, tmp_path, "a.mp4"), submit(house, tmp_path, "b.mp4")
     succeed(house, done)

@@ -132,11 +132,13 @@ def test_a_server_that_comes_back_is_found_again(browser: Browser, house: House)
     expect(page.get_by_text("No news from the server")).to_be_visible()
 
     house.queue.pause(Bin.BULK)
+    house.queue.set_tenant("museum", 7, None)
     with serving(create_app(house), port=port):
         page.clock.run_for(3_000)
         expect(live(page)).to_be_visible()
         expect(page.get_by_text("No news from the server")).to_have_count(0)
-        # What happened meanwhile is on the page.
+        # What happened meanwhile is on the page, also what it never asks for by itself.
         page.clock.run_for(3_000)
+        expect(page.get_by_label("museum: Weight")).to_have_value("7")
         expect(page.get_by_role("button", name="Resume bulk")).to_be_visible()
         page.close()

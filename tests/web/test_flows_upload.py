@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.cli.served import DEADLINE_S, draw, up
 from tests.web.conftest import PHONE, Opens, asked, axe, overflow_px, windows
+from vidprocme.api import arriving
 
 LONG_MS = DEADLINE_S * 1000
 
@@ -107,3 +109,21 @@ def test_one_that_is_refused_says_why_beside_its_name(browser: Browser, tmp_path
         assert axe(page) == []
         names = [upload["name"] for upload in asked(server.url, "/v1/uploads")["items"]]
         assert sorted(names) == ["good.mp4", "notes.mp4"]
+
+
+def test_files_that_the_server_still_checks_hold_up_nobody(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(arriving, "SETTLE_S", 0.0)  # as of files whose reading takes long
+    files = [tmp_path / f"{name}.mp4" for name in ("one", "two", "three", "four", "five")]
+    for file in files:
+        file.write_bytes(file.name.encode() * 100)
+    watched = opens()
+    watched.expect("ERR_FAILED")
+    page = watched.open("/videos")
+    page.route("**/v1/uploads/*", lambda route: route.abort() if route.request.method == "GET" else route.continue_())
+    drop(page, *files)
+    lines = page.get_by_role("region", name="Uploads").get_by_role("listitem")
+    expect(lines.filter(has_text="checked by the server")).to_have_count(len(files))
+    page.unroute_all()
+    expect(lines.filter(has_text="is being processed")).to_have_count(len(files))

@@ -42,12 +42,18 @@ def test_it_can_be_used_by_everybody(visits: Opens, studio: Studio, theme: str, 
         assert overflow_px(page) <= 0, place
 
 
+FOLLOWS = """() => {
+    const now = document.querySelector('[aria-label=Captions] [aria-current=true]')
+    return !document.querySelector('video').paused && now && /0:0[1-9]/.test(now.textContent)
+}"""
+
+
 def test_captions_follow_what_plays(visits: Opens, studio: Studio) -> None:
     page = visits().open(f"/videos/{studio.video}")
     expect(page).to_have_title(re.compile("Loading dock"))
     expect(page.get_by_role("region", name="Captions").get_by_role("button")).to_have_count(12)
     page.locator("main").press(" ")
-    page.wait_for_function("() => document.querySelector('video').currentTime > 1.05")
+    page.wait_for_function(FOLLOWS)
     page.locator("main").press(" ")
     assert page.locator("video").evaluate("video => video.paused")
 
@@ -99,6 +105,14 @@ def test_a_link_to_a_moment_is_copied_and_opens_there(visits: Opens, studio: Stu
     expect(caption(page, "0:05")).to_have_attribute("aria-current", "true")
 
 
+COLOURS = ("red", "green", "blue", "orange", "purple", "yellow")
+
+
+def having(studio: Studio, word: str) -> list[int]:
+    """When captions with this word begin, in seconds."""
+    return [n for n, text in enumerate(studio.said) if word in text.rstrip(".").split()]
+
+
 def test_words_are_found_in_it_and_kept_in_the_address(visits: Opens, studio: Studio) -> None:
     page = visits().open(f"/videos/{studio.video}")
     text = page.get_by_role("region", name="Captions").get_by_role("button").nth(4).inner_text().split("\n")[-1]
@@ -111,6 +125,20 @@ def test_words_are_found_in_it_and_kept_in_the_address(visits: Opens, studio: St
     page.reload()
     expect(page.get_by_label("Search this video")).to_have_value(text)
     expect(status).to_contain_text("of")
+
+    # From hit to hit: of a word that more captions have.
+    colour, hits = next((word, at) for word in COLOURS if len(at := having(studio, word)) in range(3, 10))
+    page.get_by_label("Search this video").fill(colour)
+    expect(status).to_have_text(re.compile(rf"of {len(hits)}$"))
+    caption(page, f"0:{hits[0]:02}").click()
+    expect(status).to_have_text(f"1 of {len(hits)}")
+    page.get_by_role("button", name="Next hit").click()
+    expect(status).to_have_text(f"2 of {len(hits)}")
+    settled(page, hits[1])
+    page.get_by_role("button", name="Previous hit").click()
+    page.get_by_role("button", name="Previous hit").click()
+    expect(status).to_have_text(f"{len(hits)} of {len(hits)}")
+    settled(page, hits[-1])
 
 
 def test_captions_are_taken_along(visits: Opens, studio: Studio, tmp_path: Path) -> None:

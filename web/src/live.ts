@@ -108,7 +108,8 @@ export class Live {
     source.onerror = () => {
       // EventSource tries again by itself after a cut, but not after an answer that is no stream.
       source.close();
-      this.become("connecting", false);
+      // Who is told that there is no news is told so until there is: a try that fails is none.
+      if (this.state !== "lost") this.become("connecting", false);
       setTimeout(() => this.connect(), AGAIN_MS);
     };
   }

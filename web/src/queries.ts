@@ -1,10 +1,12 @@
 // What the pages ask for, and how news of the stream reaches it: documents that the stream brings are put in place, others are
 // asked for again, at most once a second each.
 
-import { type QueryKey, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { type InfiniteData, type QueryKey, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import type { paths } from "./api.gen";
 import { http, type Problem, problemOf, queries, type Schemas, told } from "./api";
 import { live } from "./live";
+import { Rows } from "./rows";
 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
@@ -44,11 +46,13 @@ export function follow(): void {
       queries.setQueryData(["nodes"], data);
       soon(["lanes"]);
     } else if (event === "alert") soon(["alerts"]);
-    else if (event === "gap") void queries.invalidateQueries();
+    else if (event === "gap") void renew();
     else if (event === "diary") {
       const told = data as Schemas["JobEvent"];
       if (told.job) {
-        soon(["job", told.job]);
+        rows.touch(told.job);
+        // Most jobs that are told of are on no page: no timer for each of them.
+        if (queries.getQueryCache().findAll({ queryKey: ["job", told.job] }).length) soon(["job", told.job]);
         soon(["jobs", "counts"]);
         soon(["videos"]);
         soon(["video"]);
@@ -56,6 +60,19 @@ export function follow(): void {
     }
   });
 }
+
+/** Asks again for what is on the screen, all of it or what is under `key`. Of a long list of jobs only the rows that are shown: all
+ * its pages would be as many questions, one after another. */
+export async function renew(key: QueryKey = []): Promise<void> {
+  rows.touchAll();
+  await Promise.all([
+    queries.invalidateQueries({ queryKey: key, predicate: (query) => !isLong(query) }),
+    queries.invalidateQueries({ queryKey: key, predicate: isLong, refetchType: "none" }),
+  ]);
+}
+
+const isLong = (query: { queryKey: QueryKey; state: { data: unknown } }): boolean =>
+  query.queryKey[0] === "jobs" && query.queryKey[1] === "list" && ((query.state.data as JobPages | undefined)?.pages.length ?? 0) > 1;
 
 // -- documents -------------------------------------------------------------------------------------------------------
 
@@ -147,23 +164,54 @@ export interface JobSearch {
 }
 
 export const JOBS_PAGE = 200;
-const JOBS_FRESH = 100; // rows that are asked for again when something happens
+const JOBS_NEWEST = 100; // so many new ones are told apart
 
-export const useJobs = (filter: JobSearch) =>
-  useInfiniteQuery({
-    queryKey: ["jobs", "list", filter],
-    queryFn: ({ pageParam }) => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_PAGE, cursor: pageParam } } })),
+/** The documents of all lists of jobs; see rows.ts. */
+export const rows = new Rows(async (ids) => (await told(http.GET("/v1/jobs", { params: { query: { id: ids, limit: ids.length } } }))).items);
+
+interface JobPage {
+  ids: string[];
+  next: string | null;
+}
+type JobPages = InfiniteData<JobPage, string | undefined>;
+
+export function useJobs(filter: JobSearch) {
+  const key = ["jobs", "list", filter];
+  const name = JSON.stringify(key);
+  const before = useRef(key);
+  // Who comes back from a job finds the place where they were. Another filter is another question: when the first one is asked again
+  // later, its first page is there at once, and is asked for anew.
+  useEffect(() => {
+    const left = before.current;
+    before.current = key;
+    if (JSON.stringify(left) === name) return;
+    void queries.cancelQueries({ queryKey: left, exact: true });
+    queries.setQueryData<JobPages>(left, (data) => data && { pages: data.pages.slice(0, 1), pageParams: data.pageParams.slice(0, 1) });
+    void queries.invalidateQueries({ queryKey: left, exact: true, refetchType: "none" });
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [name]);
+  return useInfiniteQuery({
+    queryKey: key,
+    queryFn: async ({ pageParam }): Promise<JobPage> => {
+      const page = await told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_PAGE, cursor: pageParam } } }));
+      rows.put(page.items);
+      return { ids: page.items.map((job) => job.id), next: page.next_cursor ?? null };
+    },
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: keepPreviousData,
+    structuralSharing: false, // it would compare all pages for each new one
+    refetchOnMount: (query) => !isLong(query), // it would ask for all pages, one after another
     refetchOnWindowFocus: false,
+    refetchOnReconnect: false, // the stream's return renews what is shown
   });
+}
 
 /** The first rows and the counts alone: whether there is news, without moving what is being read. */
 export const useJobsHead = (filter: JobSearch) =>
   useQuery({
     queryKey: ["jobs", "counts", filter],
-    queryFn: () => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_FRESH } } })),
+    queryFn: () => told(http.GET("/v1/jobs", { params: { query: { ...filter, limit: JOBS_NEWEST } } })),
     placeholderData: keepPreviousData,
   });
 

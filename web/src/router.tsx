@@ -114,6 +114,7 @@ export const router = createRouter({
   search: { strict: true }, // what a page does not know never reaches its questions to the API
   defaultPreload: "intent",
   scrollRestoration: true,
+  scrollToTopSelectors: ["[data-scroll-restoration-id]"], // boxes that scroll by themselves: where they were, for who comes back alone
 });
 
 declare module "@tanstack/react-router" {

@@ -351,6 +351,7 @@ export const words = {
     open: "Open",
     hide: "Hide",
     show: "Show",
+    going: (count: number, share: string) => `${count} under way, ${share}`,
     unfinished: "Not finished before. Choose the file again to go on:",
     rate: (rate: string, eta: string) => `${rate}/s, ${eta} left`,
   },

@@ -95,6 +95,12 @@ it("it is lost when nothing was heard for ten seconds", async () => {
   Source.all[0]?.onerror?.();
   await vi.advanceTimersByTimeAsync(12_000);
   expect(one.state).toBe("lost");
+  // A try that fails is no news: the notice does not come and go with each.
+  Source.all.at(-1)?.onerror?.();
+  expect(one.state).toBe("lost");
+  await vi.advanceTimersByTimeAsync(2_000);
+  Source.all.at(-1)?.onopen?.();
+  expect(one.state).toBe("live");
   one.stop();
 });
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from vidprocme.api.schemas.access import Scope
-from vidprocme.core.errors import BadWish
+from vidprocme.core.errors import BadWish, Fatal
 
 _ORDER = list(Scope)
 
@@ -52,8 +52,28 @@ COMMAND_LINE = Caller("command line", Scope.ADMIN)  # a person who can open the 
 
 
 def caller_of(request: Request) -> Caller:
-    caller: Caller = request.scope.get("state", {}).get("caller", EVERYBODY)
+    """
+    Raises:
+        Fatal: NOBODY_ASKED, the door let the request pass as a public one, or was not on its way. That is our fault, and nobody
+            comes in by it.
+    """
+    caller: Caller | None = request.scope.get("state", {}).get("caller")
+    if caller is None:
+        raise Fatal(
+            "NOBODY_ASKED",
+            "Nobody was asked who sends this request, so it is refused.",
+            "This is a fault of vidprocme: report the path and the request id.",
+        )
     return caller
+
+
+def anybody() -> Any:
+    """A dependency of routes that answer without asking who is there. Each route says so, or depends on its caller."""
+    return Depends(nobody_asked)
+
+
+def nobody_asked() -> None:
+    """See `anybody`."""
 
 
 def needs(scope: Scope) -> Any:

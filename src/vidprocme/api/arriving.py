@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from vidprocme.library.arrivals import ENDED, Arrival, Arrivals, ArrivalState, H
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 3600.0
 TAKE_OVER_S = 5.0  # how long a newer request waits for the older one to let go
+SETTLED_AT_ONCE = 8
 SETTLE_S = 10.0  # how long an answer waits for the job; what takes longer (a file to be read again) ends by itself
 
 LOG = logging.getLogger("vidprocme.api.uploads")
@@ -56,7 +58,9 @@ class Arriving:
         self._fetching: dict[str, threading.Event] = {}
         self._fetched_for: list[str] = []  # tenants, one for each that is fetched
         self._line = threading.Lock()  # of these two
-        self._tasks: set[asyncio.Task[Arrival]] = set()
+        self._tasks: set[asyncio.Future[Arrival]] = set()
+        # Theirs alone: a slow bucket would keep the threads from those who bring bytes.
+        self._settling = ThreadPoolExecutor(SETTLED_AT_ONCE, thread_name_prefix="settling")
         self._threads: list[threading.Thread] = []
 
     @property
@@ -138,13 +142,13 @@ class Arriving:
             with contextlib.closing(held):
                 return settle(self.desk, arrival)
 
-        task = asyncio.create_task(asyncio.to_thread(work))
+        task = asyncio.get_running_loop().run_in_executor(self._settling, work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         await asyncio.wait({task}, timeout=SETTLE_S)
         return task.result() if task.done() else arrival
 
-    def _ended(self, task: asyncio.Task[Arrival]) -> None:
+    def _ended(self, task: asyncio.Future[Arrival]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waits has it; the state has it in any case

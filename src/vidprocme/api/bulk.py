@@ -20,6 +20,7 @@ from vidprocme.api.schemas.bulk import (
     Action,
     BulkAnswer,
     BulkWish,
+    JobFilter,
     OperationDocument,
     OperationList,
     OperationState,
@@ -27,7 +28,7 @@ from vidprocme.api.schemas.bulk import (
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
-from vidprocme.library.base import JobRow, JobSort, Key
+from vidprocme.library.base import JobRow, JobSort, JobWant, Key
 from vidprocme.queue.kept import Record
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
@@ -47,23 +48,28 @@ BROKEN = frozenset({"failed", "cancelled"})
 )
 def change_jobs(wish: BulkWish, request: Request, response: Response, desk: AtDesk, caller: AsCaller) -> BulkAnswer:
     """Cancel, retry, move or drop the jobs with these ids, or all that fit a filter now. It goes on in the background; of those
-    that are named, others may be changed by then: what cannot be done any more is counted as unchanged."""
+    that are named, others may be changed by then: what cannot be done any more is counted as unchanged, and what does not fit the
+    filter any more when its turn comes is left out. What is submitted meanwhile is not among them."""
     bin_ = _target(wish)
     fresh = _fresh(desk, wish)
-    ids, able, sample = list[JobId](), 0, list[str]()
-    for row in _rows(desk, caller, wish):
-        ids.append(row.id)
+    want = want_of(wish.filter or JobFilter(), caller, desk.queue.now_ms())
+    matched, able, sample, last = 0, 0, list[str](), None
+    named: list[JobId] = []  # of a filter only how many there are is kept: the work reads them again, page by page
+    for row in _rows(desk, caller, wish, want):
+        matched, last = matched + 1, _place(row)
+        named += [row.id] if wish.ids is not None else []
         if _able(wish.action, bin_, row):
             able += 1
             sample += [row.id] if able <= SAMPLE else []
-    answer = BulkAnswer(matched=len(ids), able=able, sample=sample, operation=None, as_of=fresh)
+    answer = BulkAnswer(matched=matched, able=able, sample=sample, operation=None, as_of=fresh)
     if wish.dry_run:
         response.status_code = 200
         return answer
     operations: Operations = request.app.state.operations
     # All that matched: the table may be a moment behind, and the verb itself knows best.
-    id_ = operations.start(wish.action, bin_, ids, len(ids), caller.tenant)
-    audit(request, f"jobs.{wish.action}", id_, matched=len(ids), able=able)
+    again = (row.id for row in _pages(desk, want, last)) if last is not None and wish.ids is None else named
+    id_ = operations.start(wish.action, bin_, again, matched, caller.tenant)
+    audit(request, f"jobs.{wish.action}", id_, matched=matched, able=able)
     response.headers["Location"] = f"/v1/operations/{id_}"
     return answer.model_copy(update={"operation": id_})
 
@@ -121,18 +127,31 @@ def _fresh(desk: Desk, wish: BulkWish) -> str:
     return fresh
 
 
-def _rows(desk: Desk, caller: Caller, wish: BulkWish) -> Iterator[JobRow]:
-    """Read in pages: a house may have very many."""
-    if wish.ids is not None:
-        found = desk.index.job_rows([JobId(id_) for id_ in wish.ids])
-        yield from (row for row in found.values() if caller.sees(row.tenant))
+def _rows(desk: Desk, caller: Caller, wish: BulkWish, want: JobWant) -> Iterator[JobRow]:
+    """Those that fit, the oldest first; of a filter page by page: a house may have very many."""
+    if wish.ids is None:
+        yield from _pages(desk, want)
         return
-    assert wish.filter is not None
-    want = want_of(wish.filter, caller, desk.queue.now_ms())
+    found = desk.index.job_rows([JobId(id_) for id_ in wish.ids])
+    yield from (row for row in found.values() if caller.sees(row.tenant))
+
+
+def _pages(desk: Desk, want: JobWant, last: tuple[int, str] | None = None) -> Iterator[JobRow]:
+    """
+    Args:
+        last: the place of the last one; None: there are no more.
+    """
     after: Key | None = None
     while rows := desk.index.jobs(want, JobSort.CREATED, descending=False, after=after, limit=PAGE):
-        yield from rows
-        after = rows[-1].created_ms, rows[-1].id
+        for row in rows:
+            if last is not None and _place(row) > last:
+                return
+            yield row
+        after = _place(rows[-1])
+
+
+def _place(row: JobRow) -> tuple[int, str]:
+    return row.created_ms, row.id
 
 
 def _target(wish: BulkWish) -> Bin | None:

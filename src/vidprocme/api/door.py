@@ -7,15 +7,19 @@ Whoever brings a key (`Authorization: Bearer`) or a sign-in (cookie) is its hold
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from functools import partial
 
+from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vidprocme.api.access import EVERYBODY, Caller
+from vidprocme.api.access import EVERYBODY, Caller, caller_of, nobody_asked
 from vidprocme.api.audit import Line, Said, journal_of, said_of
 from vidprocme.api.desk import Desk
 from vidprocme.api.holders import Session
@@ -41,6 +45,29 @@ def is_public(method: str, path: str) -> bool:
     if path == "/metrics" or path == "/v1" or path.startswith("/v1/"):
         return path in PUBLIC or (method, path) == SIGN_IN
     return True
+
+
+def check_doors(routers: Iterable[APIRouter]) -> None:
+    """Every route of these asks who is there, or says that anybody may come in; and the door thinks the same of it.
+
+    Raises:
+        RuntimeError: one does not, so there is no app.
+    """
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            calls = set(_calls(route.dependant))
+            is_open = nobody_asked in calls
+            by_door = {is_public(method, route.path) for method in route.methods or ()}
+            if is_open == (caller_of in calls) or by_door != {is_open}:
+                raise RuntimeError(
+                    f"{sorted(route.methods or ())} {route.path}: is it public? Route and door disagree."
+                )
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for below in dependant.dependencies:
+        yield from _calls(below)
 
 
 class Door:

@@ -193,12 +193,13 @@ class Hub:
                 self._hand_over([diary(event) for event in events])
 
     def _read_back(self) -> str:
-        """Fill the books with the last hour; returns the newest event."""
+        """Fill the books with the last hour, and with what runs for longer; returns the newest event."""
         queue = self._queue()
         last = f"{max(0, queue.now_ms() - KEPT_MS)}-0"
         while events := queue.events(last, BATCH):
             self._write(events)
             last = events[-1].id
+        self.book.add_running(queue.running())
         return last
 
     def _write(self, events: Sequence[Event]) -> None:

@@ -104,7 +104,7 @@ async def _of_upload(arriving: Arriving, caller: Caller, id_: str, fields: dict[
         )
         await asyncio.to_thread(arriving.arrivals.save, made)
         exits.pop_all()
-        return _so_far(arriving, await arriving.settled(made, held))
+        return await asyncio.to_thread(_so_far, arriving, await arriving.settled(made, held))
 
 
 def _again(desk: Desk, caller: Caller, arrival: Arrival, fields: dict[str, str]) -> Accepted:
@@ -128,7 +128,8 @@ async def _of_path(arriving: Arriving, caller: Caller, path: str, fields: dict[s
     held = arriving.arrivals.hold(arrival.id)
     if held is None:  # whoever looks after all uploads was faster
         return document(arriving.arrivals, arrival)
-    return _so_far(arriving, await arriving.settled(arriving.arrivals.find(arrival.id) or arrival, held))
+    done = await arriving.settled(arriving.arrivals.find(arrival.id) or arrival, held)
+    return await asyncio.to_thread(_so_far, arriving, done)
 
 
 def _so_far(arriving: Arriving, arrival: Arrival) -> Accepted | UploadDocument:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.audit import audit
+from vidprocme.api.bins import standing_of
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.filters import DEAD, as_of, want_of
 from vidprocme.api.paging import cursor_of, key_of
@@ -77,7 +78,8 @@ def list_jobs(desk: AtDesk, caller: AsCaller, query: Annotated[JobQuery, Query()
 def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> JobDocument:
     """One job with everything it has published so far."""
     id_ = known_job(desk, caller, job_id).job.id
-    document = job_document(desk.queue, desk.blobs, id_, desk.index.job_rows([id_]).get(id_))
+    row = desk.index.job_rows([id_]).get(id_)
+    document = job_document(desk.queue, desk.blobs, id_, row, standing_of(desk))
     response.headers["ETag"] = f'"{document.etag}"'
     return document
 

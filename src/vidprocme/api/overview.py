@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 
-from vidprocme import __version__
 from vidprocme.api.access import AsCaller, Caller, needs
 from vidprocme.api.bins import bin_documents, standing_of
 from vidprocme.api.desk import AtDesk, Desk
@@ -26,7 +25,6 @@ from vidprocme.api.schemas.fleet import (
     SeriesPoint,
     SettingsDocument,
     Verdict,
-    VersionDocument,
 )
 from vidprocme.core.job import JobState, TaskState
 from vidprocme.dispatch.failures import Cause, Failure, causes
@@ -178,12 +176,6 @@ def list_models(desk: AtDesk) -> ModelList:
 
 def _warm(model: str, places: Iterable[tuple[str, list[str]]]) -> list[str]:
     return [place for place, warm in places if model in warm]
-
-
-@router.get("/v1/version")
-def show_version() -> VersionDocument:
-    """Of this server."""
-    return VersionDocument(version=__version__)
 
 
 @router.get("/v1/settings", responses=documented(422, 503))

@@ -21,7 +21,7 @@ from vidprocme.api.alarming import alarm_of
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.describe import describe
 from vidprocme.api.desk import Desk
-from vidprocme.api.door import Door
+from vidprocme.api.door import Door, check_doors
 from vidprocme.api.guard import Guard
 from vidprocme.api.idempotency import Idempotency
 from vidprocme.api.imports import fetch
@@ -97,6 +97,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
     app.state.arriving = arriving
     app.state.operations = operations
     install(app)
+    check_doors(room.router for room in ROOMS)
     for room in ROOMS:
         app.include_router(room.router)
     app.router.routes.append(Pages())  # the last: it takes what is nobody else's

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import MutableHeaders
 
-from vidprocme.api.access import AsCaller, Caller
+from vidprocme.api.access import AsCaller, Caller, anybody
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.holders import SESSION_TTL_S, Session
@@ -35,7 +35,7 @@ def set_cookie(headers: MutableHeaders, request: Request, token: str, max_age_s:
     headers.append("Set-Cookie", made.headers["set-cookie"])
 
 
-@router.post("/v1/session", status_code=201, responses=documented(401, 403, 422, 429, 503))
+@router.post("/v1/session", status_code=201, dependencies=[anybody()], responses=documented(401, 403, 422, 429, 503))
 def sign_in(wish: SessionWish, desk: AtDesk, request: Request, response: Response) -> SessionDocument:
     """Sign in with a key: the answer sets a cookie, for browsers."""
     address = request.client.host if request.client else ""

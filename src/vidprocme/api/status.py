@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from vidprocme import __version__
-from vidprocme.api.access import needs
+from vidprocme.api.access import anybody, needs
 from vidprocme.api.admission import DISK_RESERVE_BYTES
 from vidprocme.api.desk import AtDesk, Desk
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
+from vidprocme.api.schemas.fleet import VersionDocument
 from vidprocme.core.errors import VidprocmeError
 from vidprocme.monitor import metrics
 from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, readyz, redis_check, standing
@@ -20,13 +21,21 @@ from vidprocme.monitor.health import Check, disk_check, healthz, pools_check, re
 router = APIRouter()
 
 
-@router.get("/healthz")
+@router.get("/v1/version", dependencies=[anybody()])
+def show_version() -> VersionDocument:
+    """Of this server."""
+    return VersionDocument(version=__version__)
+
+
+@router.get("/healthz", dependencies=[anybody()])
 async def health() -> JSONResponse:
     """The process answers: from the event loop, so that it does when every thread waits for a Redis that is away."""
     return JSONResponse(healthz().to_json())
 
 
-@router.get("/readyz", responses={503: {"description": "Something that is needed is missing"}})
+@router.get(
+    "/readyz", dependencies=[anybody()], responses={503: {"description": "Something that is needed is missing"}}
+)
 def ready(desk: AtDesk) -> JSONResponse:
     """Its parts, each with a sentence; 503 when one that is needed is missing."""
     found = readyz(_checks(desk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import tempfile
@@ -16,13 +17,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from vidprocme.core.errors import BadWish
+from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.library.blobs import disk_errors
 
 FILE_FIELD = "file"
 FIELD_BYTES = 64 << 10  # of all fields together: a prompt has at most 2000 characters
 BLOCK_BYTES = 1 << 20  # collected before it is parsed and written on a thread
 NAME_CHARACTERS = 255
+IDLE_S = 20.0  # a sender that says nothing for so long is gone
 LEFT_OVER_S = 3600.0  # an unfinished upload that nobody wrote to for so long belongs to a killed server
 
 Need = Callable[[Mapping[str, str], int, int], None]
@@ -49,7 +51,7 @@ async def received(request: Request, folder: Path, need: Need | None = None) -> 
     Raises:
         BadWish: UPLOAD_NOT_A_FORM, UPLOAD_MALFORMED, UPLOAD_CUT, FILE_FIELD_MISSING, FILE_FIELD_TWICE, FILE_FIELD_UNKNOWN,
             FORM_TOO_LARGE, EMPTY_FILE.
-        Retryable: DISK_FULL.
+        Fatal: UPLOAD_IDLE; Retryable: DISK_FULL.
         starlette.requests.ClientDisconnect: the sender went away.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -67,7 +69,7 @@ async def received(request: Request, folder: Path, need: Need | None = None) -> 
         with file:
             form = _Form(options[b"boundary"], file, need)
             block = bytearray()
-            async for piece in request.stream():
+            async for piece in _pieces(request):
                 block += piece
                 if len(block) >= BLOCK_BYTES:
                     await run_in_threadpool(form.write, bytes(block))
@@ -77,6 +79,27 @@ async def received(request: Request, folder: Path, need: Need | None = None) -> 
         yield Upload(form.fields, form.name, path, form.size_bytes)
     finally:
         path.unlink(missing_ok=True)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """
+    Raises:
+        Fatal: UPLOAD_IDLE.
+    """
+    coming = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(coming)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Fatal(
+                "UPLOAD_IDLE",
+                f"Nothing came for {IDLE_S:g} s: the form was given up.",
+                "Send it again; an upload to /v1/uploads can go on where it was cut.",
+            ) from None
+        yield piece
 
 
 def sweep(folder: Path) -> None:

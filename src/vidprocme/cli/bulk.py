@@ -16,6 +16,7 @@ from vidprocme.cli.main import fail
 from vidprocme.cli.operation import follow
 from vidprocme.cli.options import client_of, with_options
 from vidprocme.cli.picking import CHOICE_OPTIONS, UNFINISHED, filter_of, find
+from vidprocme.cli.ready import all_jobs, when_ready
 from vidprocme.cli.words import SHORT, print_json, printable
 from vidprocme.client.base import Client, Document
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
@@ -179,7 +180,7 @@ def _run(
             return _matching(client, verb, filter_, yes, as_json)
         statuses: list[int] = []
         if all_matching:
-            jobs = list(client.items("/v1/jobs", filter_))
+            jobs = all_jobs(client, filter_)
             if not jobs:
                 click.echo("No such jobs.", err=True)
         else:
@@ -202,7 +203,7 @@ def _matching(client: Client, verb: Verb, filter_: Document, yes: bool, as_json:
     if verb.wish is None:
         return _matching_one_by_one(client, verb, filter_, yes, as_json)
     wish = {**verb.wish, "filter": filter_}
-    planned = client.ask("POST", "/v1/jobs:bulk", body={**wish, "dry_run": True})
+    planned = when_ready(lambda: client.ask("POST", "/v1/jobs:bulk", body={**wish, "dry_run": True}))
     if not planned["matched"]:
         return _no_such_jobs(as_json)
     if not planned["able"]:
@@ -221,12 +222,14 @@ def _matching(client: Client, verb: Verb, filter_: Document, yes: bool, as_json:
             click.echo(
                 printable(f"  {error['evidence'].get('job', '')}: {error['code']}: {error['message']}"), err=True
             )
+        if done["state"] == "interrupted":
+            click.echo("Its server ended before it was through. The same command goes on with the rest.", err=True)
         _say_if_nobody_works(client, verb, done["done"])
     return 0 if done["state"] == "done" and not done["failed"] else FAILED
 
 
 def _matching_one_by_one(client: Client, verb: Verb, filter_: Document, yes: bool, as_json: bool) -> int:
-    jobs, statuses = list(client.items("/v1/jobs", filter_)), list[int]()
+    jobs, statuses = all_jobs(client, filter_), list[int]()
     if not jobs:
         return _no_such_jobs(as_json)
     if not agreed(verb.name, counted(len(jobs), "job"), yes):

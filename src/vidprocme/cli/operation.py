@@ -10,25 +10,34 @@ import click
 from vidprocme.cli.options import same_house
 from vidprocme.cli.words import age_text
 from vidprocme.client.base import Client, Document
+from vidprocme.client.patience import Patience
+from vidprocme.core.errors import Retryable
 
 LOOKS_S = (0.05, 0.1, 0.2, 0.5)  # between looks; the last for all that follow
 PLAIN_EVERY_S = 10.0  # without a terminal
 
 
 def follow(client: Client, operation: str, done: str) -> Document:
-    """The OperationDocument at its end.
+    """The OperationDocument at its end. One whose server died is interrupted, and says so within half a minute.
 
     Args:
         done: what happens to a job, as in `3 cancelled`.
 
     Raises:
+        Retryable: the house was away for about a minute.
         KeyboardInterrupt: after it was said how to look at it later.
     """
     began_s = said_s = time.monotonic()
     live, looks, drawn = sys.stderr.isatty(), 0, False
+    patience = Patience()
     try:
         while True:
-            now = client.ask("GET", f"/v1/operations/{operation}")
+            try:
+                now = client.ask("GET", f"/v1/operations/{operation}")
+            except Retryable as error:
+                patience.rest(error)
+                continue
+            patience.again()
             if now["state"] != "running":
                 return now
             if live or time.monotonic() - said_s >= PLAIN_EVERY_S:

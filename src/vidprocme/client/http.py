@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -41,7 +42,10 @@ class HttpClient(WebClient):
             raise BadWish("SERVER_BAD", f"{server!r} is no address of a server.", "Such as http://127.0.0.1:8484.")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._resumable = Resumable(state, str(parsed)) if state is not None else None
-        super().__init__(httpx.Client(base_url=parsed, headers=headers, timeout=TIMEOUT), url.rstrip("/"))
+        # No proxy reaches what listens on this machine alone; certificates are still those of the environment.
+        mounts = {"http://": None, "https://": None} if _is_here(parsed.host) else None
+        http = httpx.Client(base_url=parsed, headers=headers, timeout=TIMEOUT, mounts=mounts)
+        super().__init__(http, url.rstrip("/"))
 
     # -- uploads -------------------------------------------------------------------------------------------------------
     def submit(
@@ -69,7 +73,7 @@ class HttpClient(WebClient):
                     if answer.is_error:
                         answer.read()
                         raise refusal(answer)
-                    for said in parse(answer.iter_lines()):
+                    for said in parse(answer.iter_bytes()):
                         patience.again()
                         after = said.id or after
                         yield said
@@ -77,10 +81,10 @@ class HttpClient(WebClient):
                 patience.rest(error)
 
 
-def parse(lines: Iterator[str]) -> Iterator[Said]:
+def parse(pieces: Iterable[bytes]) -> Iterator[Said]:
     """Messages of an event stream (https://html.spec.whatwg.org/multipage/server-sent-events.html), data as JSON."""
     id_, event, data = "", "message", ""
-    for line in lines:
+    for line in _lines(pieces):
         if not line:
             if data:
                 yield Said(id_, event, json.loads(data))
@@ -94,3 +98,25 @@ def parse(lines: Iterator[str]) -> Iterator[Said]:
             event = value
         elif name == "data":
             data = f"{data}\n{value}" if data else value
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Those that have ended. Only a line feed, or a carriage return with one, ends a line: what str.splitlines takes for an end, too,
+    such as U+2028, may stand in a title."""
+    rest = b""
+    for piece in pieces:
+        *whole, last = piece.split(b"\n")
+        for end in whole:
+            yield (rest + end).removesuffix(b"\r").decode("utf-8", "replace")
+            rest = b""
+        rest += last
+
+
+def _is_here(host: str) -> bool:
+    """Whether this name or address is of this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

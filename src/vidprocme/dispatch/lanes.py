@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
+from vidprocme.queue.base import TaskView
 
 KEPT_MS = 3_600_000
 SPANS_MOST = 2_000  # ended ones of one place
@@ -39,6 +40,17 @@ class LaneBook:
         self._running: dict[TaskId, Span] = {}
         self._ended: dict[str, deque[Span]] = {}
 
+    def add_running(self, tasks: Iterable[TaskView]) -> None:
+        """What runs for longer than the events are read back. To be asked for after those were read: what of these ends is told
+        by events that are still to come."""
+        with self._lock:
+            for view in tasks:
+                task = view.task
+                if view.place and view.started_ms is not None and task.id not in self._running:
+                    self._running[task.id] = Span(
+                        view.place, task.id, task.job, task.stage.value, view.started_ms, model=task.model
+                    )
+
     def apply(self, events: Iterable[Event]) -> None:
         with self._lock:
             for event in events:
@@ -47,7 +59,8 @@ class LaneBook:
 
     def _apply(self, event: Event, task: TaskId) -> None:
         before = self._running.pop(task, None)
-        if before is not None:
+        known = event.kind == RUNNING and before is not None and before.start_ms >= event.at_ms  # by `add_running`
+        if before is not None and not known:
             outcome = str(event.data.get("outcome") or event.kind.removeprefix(PREFIX))
             ended = self._ended.setdefault(before.place, deque(maxlen=SPANS_MOST))
             ended.append(replace(before, end_ms=max(event.at_ms, before.start_ms), outcome=outcome))

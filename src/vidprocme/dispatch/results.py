@@ -51,6 +51,7 @@ class JobResult:
     captions: tuple[Caption, ...]
     degraded: tuple[str, ...]
     error: ErrorInfo | None
+    tasks: tuple[TaskView, ...] = ()
 
 
 def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
@@ -73,7 +74,8 @@ def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
         degraded.append(NO_MODEL)
     if wordless:
         degraded.append(_wordless_note(wordless))
-    return JobResult(view, media, renditions, frames, captions, tuple(dict.fromkeys(degraded)), job_error(view, tasks))
+    said = tuple(dict.fromkeys(degraded))
+    return JobResult(view, media, renditions, frames, captions, said, job_error(view, tasks), tasks)
 
 
 def begun(view: JobView) -> JobResult | None:

@@ -336,6 +336,10 @@ class Queue(Rules, Protocol):
 
     def attempts(self, task: TaskId) -> tuple[AttemptRecord, ...]: ...
 
+    def running(self) -> tuple[TaskView, ...]:
+        """The tasks that have a lease now."""
+        ...
+
     def dead(self, limit: int = 100) -> tuple[TaskId, ...]:
         """Dead letters, newest first."""
         ...

@@ -178,7 +178,13 @@ class QueueReader:
                 yield from SHA256.findall(text)
 
     def tasks(self, job: JobId) -> tuple[TaskView, ...]:
-        ids = self.command("LRANGE", self._keys.job_tasks(job), 0, -1)
+        return self._task_views(self.command("LRANGE", self._keys.job_tasks(job), 0, -1))
+
+    def running(self) -> tuple[TaskView, ...]:
+        found = self._task_views(self.command("ZRANGE", self._keys.of("leases"), 0, -1))
+        return tuple(view for view in found if view.state is TaskState.RUNNING)  # some have ended since
+
+    def _task_views(self, ids: Sequence[str]) -> tuple[TaskView, ...]:
         views: list[TaskView] = []
         for at in range(0, len(ids), PAGE):
             page = ids[at : at + PAGE]

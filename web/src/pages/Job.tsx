@@ -6,7 +6,7 @@ import { Button, Card, ErrorPage, PageHead, Progress, Skeleton, State, Tabs, Tim
 import { Evidence } from "../parts/Evidence";
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { Legend, Strip } from "../parts/Strip";
-import { drop, useJob, useTimeline } from "../queries";
+import { drop, renew, useJob, useTimeline } from "../queries";
 import type { JobTab } from "../router";
 import { words } from "../words";
 import { Attempts, Events, Logs, Payload } from "./JobTabs";
@@ -134,7 +134,7 @@ function Head({ job, going }: { job: Job; going: boolean }) {
           close={() => setAsks("")}
           act={async () => {
             await drop(job.id, job.state === "succeeded");
-            await queries.invalidateQueries({ queryKey: ["jobs"] });
+            await renew(["jobs"]);
             await navigate({ to: "/jobs" });
           }}
         />

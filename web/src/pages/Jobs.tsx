@@ -1,18 +1,16 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { http, queries, type Schemas, told } from "../api";
-import { age, percent, whole } from "../format";
-import { Button, Empty, ErrorState, PageHead, Progress, Select, Skeleton, State } from "../parts/basic";
+import { whole } from "../format";
+import { Button, Empty, ErrorState, PageHead, Select, Skeleton } from "../parts/basic";
 import { attempt, Confirm, Menu, toast } from "../parts/overlay";
-import { usePrefs } from "../prefs";
-import { type JobSearch, useJobs, useJobsHead } from "../queries";
+import { type JobSearch, renew, rows, useJobs, useJobsHead } from "../queries";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 import { readFilter, writeFilter } from "./filter";
+import { type Chosen, JobTable } from "./JobTable";
 import { Typed } from "./Videos";
 
-type Job = Schemas["JobSummary"];
 type Action = Schemas["Action"];
 
 const STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
@@ -30,12 +28,24 @@ export default function Jobs() {
   const set = (change: JobSearch) => void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const head = useJobsHead(filter);
   const jobs = useJobs(filter);
-  // Rows stand where they stood, and say what became of their jobs.
-  const items = useMemo(() => {
-    const fresh = new Map(head.data?.items.map((job) => [job.id, job]));
-    return jobs.data?.pages.flatMap((page) => page.items.map((job) => fresh.get(job.id) ?? job)) ?? [];
-  }, [jobs.data, head.data]);
-  const total = head.data?.total_estimate ?? items.length;
+  // Rows stand where they stood, and say what became of their jobs; those that were dropped go.
+  const losses = useSyncExternalStore(rows.watch, () => rows.losses);
+  const ids = useMemo(
+    () => jobs.data?.pages.flatMap((page) => (losses ? page.ids.filter((id) => !rows.isGone(id)) : page.ids)) ?? [],
+    [jobs.data, losses],
+  );
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = jobs;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const reload = () => void queries.resetQueries({ queryKey: ["jobs", "list"] });
+  // Nothing is being read in an empty list: what comes is shown at once.
+  const empty = jobs.data !== undefined && !jobs.isPlaceholderData && ids.length === 0;
+  const first = head.isPlaceholderData ? undefined : head.data?.items[0]?.id;
+  useEffect(() => {
+    if (empty && first) reload();
+  }, [empty, first]);
+  const total = head.data?.total_estimate ?? ids.length;
   const counts = head.data?.counts ?? {};
   const chosen = useChosen(filter);
   const toggle = (name: "state" | "bin", value: string) => {
@@ -85,20 +95,13 @@ export default function Jobs() {
           </Chip>
         ))}
       </div>
-      <News filter={filter} first={items[0]?.id} head={head.data} reload={() => void queries.resetQueries({ queryKey: ["jobs", "list"] })} />
+      <News filter={filter} first={ids[0]} head={head.data} reload={reload} />
       <Bulk chosen={chosen} total={total} filter={filter} />
       {jobs.error && !jobs.data ? (
         <ErrorState error={jobs.error} again={() => void jobs.refetch()} />
       ) : jobs.data ? (
-        items.length ? (
-          <Table
-            items={items}
-            total={total}
-            chosen={chosen}
-            more={() => {
-              if (jobs.hasNextPage && !jobs.isFetchingNextPage) void jobs.fetchNextPage();
-            }}
-          />
+        ids.length ? (
+          <JobTable key={JSON.stringify(filter)} ids={ids} total={total} chosen={chosen} more={more} />
         ) : Object.keys(filter).length ? (
           <Empty title={words.jobs.noMatch}>
             <Button onClick={() => void navigate({ search: {} })}>{words.common.clear}</Button>
@@ -138,15 +141,6 @@ function News({ filter, first, head, reload }: { filter: JobSearch; first?: stri
 
 // -- what is selected --------------------------------------------------------------------------------------------------
 
-interface Chosen {
-  ids: Set<string>;
-  all: boolean; // all that the filter finds, not only what is on the page
-  toggle: (id: string) => void;
-  set: (ids: string[]) => void;
-  everything: () => void;
-  clear: () => void;
-}
-
 function useChosen(filter: JobSearch): Chosen {
   const [ids, setIds] = useState(new Set<string>());
   const [all, setAll] = useState(false);
@@ -156,17 +150,18 @@ function useChosen(filter: JobSearch): Chosen {
   };
   const name = JSON.stringify(filter);
   useEffect(clear, [name]);
+  const toggle = useCallback((id: string) => {
+    setAll(false);
+    setIds((before) => {
+      const after = new Set(before);
+      if (!after.delete(id)) after.add(id);
+      return after;
+    });
+  }, []);
   return {
     ids,
     all,
-    toggle: (id) => {
-      setAll(false);
-      setIds((before) => {
-        const after = new Set(before);
-        if (!after.delete(id)) after.add(id);
-        return after;
-      });
-    },
+    toggle,
     set: (wanted) => setIds(new Set(wanted)),
     everything: () => setAll(true),
     clear,
@@ -240,125 +235,10 @@ async function watchOperation(id: string): Promise<void> {
     const found = await told(http.GET("/v1/operations/{operation_id}", { params: { path: { operation_id: id } } }));
     if (found.state !== "running") {
       toast(words.jobs.finished(found.done, found.unchanged, found.failed));
-      await queries.invalidateQueries({ queryKey: ["jobs"] });
+      await renew(["jobs"]);
       return;
     }
     if (tries % 5 === 2) toast(words.jobs.working(found.done + found.unchanged + found.failed, found.total));
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
-}
-
-// -- the table -----------------------------------------------------------------------------------------------------------
-
-function Table({ items, total, chosen, more }: { items: Job[]; total: number; chosen: Chosen; more: () => void }) {
-  const box = useRef<HTMLDivElement>(null);
-  const { density } = usePrefs();
-  const [row, setRow] = useState(-1);
-  const [now, setNow] = useState(() => Date.now());
-  const navigate = useNavigate();
-  const height = density === "compact" ? 32 : 40;
-  const rows = useVirtualizer({ count: items.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12 });
-  const shown = rows.getVirtualItems();
-  const last = shown.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (last >= items.length - 40) more();
-  }, [last, items.length, more]);
-  useEffect(() => {
-    rows.measure();
-  }, [height, rows]);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 10_000);
-    return () => clearInterval(timer);
-  }, []);
-  const open = (job: Job | undefined) => job && void navigate({ to: "/jobs/$id", params: { id: job.id } });
-  const keys = (event: React.KeyboardEvent) => {
-    const to: Record<string, number> = { j: row + 1, ArrowDown: row + 1, k: row - 1, ArrowUp: row - 1, Home: 0, End: items.length - 1 };
-    const next = to[event.key];
-    if (next !== undefined) {
-      const at = Math.min(items.length - 1, Math.max(0, next));
-      setRow(at);
-      rows.scrollToIndex(at, { align: "auto" });
-    } else if (event.key === "x" || event.key === " ") {
-      const job = items[row];
-      if (job) chosen.toggle(job.id);
-    } else if (event.key === "Enter" && event.target === box.current) open(items[row]);
-    else return;
-    event.preventDefault();
-  };
-  const columns = words.jobs.columns;
-  const every = items.length > 0 && items.every((job) => chosen.all || chosen.ids.has(job.id));
-  return (
-    <div className="jobs" role="table" aria-label={words.jobs.title} aria-rowcount={total + 1}>
-      <div role="rowgroup">
-        <div role="row" className="job-row job-head" aria-rowindex={1}>
-          <span role="columnheader">
-            <input
-              type="checkbox"
-              aria-label={words.jobs.selectAll}
-              checked={every}
-              onChange={() => (every ? chosen.clear() : chosen.set(items.map((job) => job.id)))}
-            />
-          </span>
-          {[columns.state, columns.name, columns.stage, columns.bin, columns.progress, columns.age, columns.error].map((text) => (
-            <span key={text} role="columnheader">
-              {text}
-            </span>
-          ))}
-        </div>
-      </div>
-      <div ref={box} role="rowgroup" className="job-body" tabIndex={0} aria-label={words.jobs.title} onKeyDown={keys}>
-        <div style={{ height: rows.getTotalSize(), position: "relative" }} role="presentation">
-          {shown.map((virtual) => {
-            const job = items[virtual.index];
-            if (!job) return null;
-            const on = chosen.all || chosen.ids.has(job.id);
-            return (
-              <div
-                key={job.id}
-                role="row"
-                aria-rowindex={virtual.index + 2}
-                aria-selected={on}
-                className={virtual.index === row ? "job-row here" : "job-row"}
-                style={{ position: "absolute", top: 0, left: 0, right: 0, height, transform: `translateY(${virtual.start}px)` }}
-              >
-                <span role="cell">
-                  <input type="checkbox" tabIndex={-1} aria-label={words.jobs.select(job.title)} checked={on} onChange={() => chosen.toggle(job.id)} />
-                </span>
-                <span role="cell">
-                  <State name={job.tasks.dead ? "dead" : job.state} />
-                </span>
-                <span role="cell" className="cut">
-                  <a
-                    href={`/jobs/${job.id}`}
-                    tabIndex={-1}
-                    title={job.title}
-                    onClick={(event) => {
-                      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-                      event.preventDefault();
-                      open(job);
-                    }}
-                  >
-                    {job.title}
-                  </a>
-                </span>
-                <span role="cell" className="cut meta">
-                  {job.stage}
-                </span>
-                <span role="cell">{job.bin}</span>
-                <span role="cell" className="job-progress">
-                  <Progress value={job.progress} label={`${job.title} ${percent(job.progress)}`} bad={job.state === "failed"} />
-                </span>
-                <span role="cell" className="meta" title={job.created_at}>
-                  {age((now - Date.parse(job.created_at)) / 1000)}
-                </span>
-                <span role="cell" className="cut meta" title={job.message ?? undefined}>
-                  {job.message}
-                </span>
-              </div>
-            );
-          })}
-        </div>
-      </div>
-    </div>
-  );
 }

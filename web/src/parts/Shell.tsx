@@ -1,19 +1,32 @@
 // The frame around every page: places, whether it is live, what lies over it.
 
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { type ComponentType, useEffect, useRef, useState } from "react";
 import { queries } from "../api";
 import { clock } from "../format";
 import { live, useLiveState } from "../live";
 import { choose, usePrefs } from "../prefs";
-import { useOverview, useSession } from "../queries";
+import { renew, useOverview, useSession } from "../queries";
 import { Tray } from "../upload/Tray";
 import { words } from "../words";
 import { Button } from "./basic";
 import { Dialog, Toasts } from "./overlay";
 import { SignIn } from "./SignIn";
 
-const Palette = lazy(() => import("./Palette"));
+const LATER_MS = 1_000;
+
+/** Loaded when it is wanted, or a little after the page. Not by React's lazy(), which shows what it waited for 300 ms after it began
+ * to wait, however soon that is there. */
+function usePalette(wanted: boolean): ComponentType<{ close: () => void }> | null {
+  const [found, setFound] = useState<{ part: ComponentType<{ close: () => void }> } | null>(null);
+  useEffect(() => {
+    if (found) return undefined;
+    const load = () => void import("./Palette").then((module) => setFound({ part: module.default })).catch(() => undefined);
+    const timer = setTimeout(load, wanted ? 0 : LATER_MS);
+    return () => clearTimeout(timer);
+  }, [found, wanted]);
+  return found?.part ?? null;
+}
 
 export const PLACES = [
   ["/", "overview", "o"],
@@ -31,6 +44,7 @@ const typing = (target: EventTarget | null) =>
 export function Shell() {
   const session = useSession();
   const [palette, setPalette] = useState(false);
+  const Palette = usePalette(palette);
   const [sheet, setSheet] = useState(false);
   const navigate = useNavigate();
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -85,11 +99,7 @@ export function Shell() {
       </main>
       <Tray />
       <Toasts />
-      {palette && (
-        <Suspense fallback={null}>
-          <Palette close={() => setPalette(false)} />
-        </Suspense>
-      )}
+      {palette && Palette && <Palette close={() => setPalette(false)} />}
       {sheet && (
         <Dialog title={words.shell.shortcuts} close={() => setSheet(false)}>
           <table className="sheet">
@@ -174,7 +184,7 @@ function Stale() {
     <div className="notice" role="alert">
       <span>{words.shell.stale(clock(live.sinceMs, utc))}</span>
       <div className="row">
-        <Button onClick={() => void queries.invalidateQueries()}>{words.shell.reload}</Button>
+        <Button onClick={() => void renew()}>{words.shell.reload}</Button>
       </div>
     </div>
   );

@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { http, queries, told } from "../api";
+import { http, told } from "../api";
+import { renew } from "../queries";
 import { words } from "../words";
 import { Button, ErrorState, Field } from "./basic";
 
@@ -9,7 +10,7 @@ export function SignIn() {
   const go = async () => {
     try {
       await told(http.POST("/v1/session", { body: { key } }));
-      await queries.invalidateQueries();
+      await renew();
       location.reload();
     } catch (problem) {
       setError(problem);

@@ -23,7 +23,8 @@ export function Tray() {
   const left = useLeft();
   const failed = items.filter((item) => item.state === "failed").length;
   useEffect(() => setHidden(false), [uploads.added, failed]);
-  const ended = items.every(isOver);
+  const going = items.filter((item) => !isOver(item));
+  const ended = going.length === 0;
   useEffect(() => {
     const enter = (event: DragEvent) => {
       if (!withFiles(event)) return;
@@ -60,7 +61,9 @@ export function Tray() {
       {hidden && !ended && (
         <section className="tray card" aria-label={words.upload.title}>
           <div className="row spread">
-            <h2>{words.upload.title}</h2>
+            <h2>
+              {words.upload.title} <span className="meta">{words.upload.going(going.length, percent(shareOf(going)))}</span>
+            </h2>
             <Button small look="quiet" onClick={() => setHidden(false)}>
               {words.upload.show}
             </Button>
@@ -133,6 +136,9 @@ function useLeft() {
   );
 }
 
+const sum = (numbers: number[]) => numbers.reduce((all, one) => all + one, 0);
+const shareOf = (items: Item[]) => sum(items.map((item) => item.sent)) / Math.max(1, sum(items.map((item) => item.size)));
+
 const isOver = (item: Item) => item.state === "done" || item.state === "failed";
 
 // Read aloud when it comes; how far it is would be read aloud without an end.
@@ -184,7 +190,7 @@ function What({ item, share }: { item: Item; share: number }) {
     case "lost":
       return (
         <span className="state warn" style={{ whiteSpace: "normal" }}>
-          {item.error ? `${item.error} ${words.upload.goesOn}` : words.upload.lost(bytes(item.sent))}
+          <span aria-hidden="true">↯</span> {item.error ? `${item.error} ${words.upload.goesOn}` : words.upload.lost(bytes(item.sent))}
         </span>
       );
     case "checking":
@@ -192,7 +198,7 @@ function What({ item, share }: { item: Item; share: number }) {
     case "failed":
       return (
         <span className="state bad" style={{ whiteSpace: "normal" }}>
-          {item.error} {item.hint}
+          <span aria-hidden="true">✕</span> {item.error} {item.hint}
         </span>
       );
     case "done":
@@ -212,7 +218,7 @@ function Outcome({ job, video }: { job: string; video: string }) {
   if (data?.error && data.state === "failed") {
     return (
       <span className="state bad" style={{ whiteSpace: "normal" }}>
-        {data.error.message}{" "}
+        <span aria-hidden="true">✕</span> {data.error.message}{" "}
         <Link to="/jobs/$id" params={{ id: job }}>
           {words.upload.open}
         </Link>

@@ -175,20 +175,23 @@ def etag_of(view: JobView) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def job_document(queue: Queue, blobs: Blobs, job: JobId, row: JobRow | None = None) -> JobDocument:
+def job_document(
+    queue: Queue, blobs: Blobs, job: JobId, row: JobRow | None = None, now: Standing | None = None
+) -> JobDocument:
     """Everything about one job.
 
     Args:
         row: its row in the table of jobs, if there is one already.
+        now: what the house is like, if somebody has looked within the last second.
 
     Raises:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
     """
     result = collect(queue, blobs, job)
-    tasks = queue.tasks(job)
+    tasks = result.tasks
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled)
+    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now)
     summary = _summary_fields(result.view, row)
     summary |= {
         "progress": round(progress.fraction, 4),
@@ -274,12 +277,12 @@ def _progress(view: JobView) -> float:
 
 
 def _outlook(
-    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float
+    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float, now: Standing | None
 ) -> tuple[list[WaitingDocument], LineDocument | None, Eta]:
     """Why its tasks wait, when the next one starts, and when the last one ends."""
     if view.ended_ms is not None:
         return [], None, Eta(None, "it has ended")
-    by_id, now = {one.task.id: one for one in tasks}, standing(queue)
+    by_id, now = {one.task.id: one for one in tasks}, now or standing(queue)
     reasons = {id_: reason for id_, one in by_id.items() if (reason := why(one, by_id, now))}
     stuck = next((in_short(reason, view.job.bin) for reason in reasons.values() if reason.code in HINDERED), "")
     begun = [one.started_ms for one in tasks if one.started_ms is not None]
