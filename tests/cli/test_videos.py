@@ -63,6 +63,16 @@ def test_captions_are_exported(video: str, tmp_path: Path, capsys: Capsys) -> No
 
 
 @pytest.mark.usefixtures("both_ways")
+def test_a_hint_names_verbs_and_no_paths(video: str, capsys: Capsys) -> None:
+    err = " ".join(said(capsys, "api", "GET", "/v1/videos/vid_none", status=5)[1].split())
+    assert "`vidprocme videos ls` lists those there are" in err and "GET /v1" not in err
+    err = " ".join(
+        said(capsys, "api", "GET", f"/v1/videos/{video}/captions", "-f", "job=job_none", status=5)[1].split()
+    )
+    assert f"`vidprocme videos show {video}` names them" in err and "GET /v1" not in err
+
+
+@pytest.mark.usefixtures("both_ways")
 def test_a_video_is_named_by_a_part_of_its_id(video: str, tmp_path: Path, capsys: Capsys) -> None:
     for part in (video[:9], video.removeprefix("vid_")[:5], video[-5:]):
         assert video in said(capsys, "videos", "show", part)[0]

@@ -77,9 +77,11 @@ def root(ctx: click.Context, data: str | None, server: str | None) -> None:
 
 def fail(error: VidprocmeError) -> int:
     """Say what is wrong, on stderr; returns the exit status."""
+    from vidprocme.cli.hints import for_the_command_line
     from vidprocme.cli.wrap import wrapped
 
-    for line in wrapped(f"error {error.code}: {error.message}", "") + (wrapped(error.hint, "  ") if error.hint else []):
+    hint = for_the_command_line(error.hint)
+    for line in wrapped(f"error {error.code}: {error.message}", "") + (wrapped(hint, "  ") if hint else []):
         click.echo(line, err=True)
     return exits.status_of(error)
 
