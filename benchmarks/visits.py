@@ -120,7 +120,7 @@ def shown_ms(page: Page, act: Callable[[], object], selector: str, text: str = "
 
 @dataclass(frozen=True)
 class Scrolled:
-    """frames: the times between frames, ms. work: of the page's main thread, CPU ms a second; a busy machine does not change it."""
+    """frames: the times between frames, ms. work: of the page's main thread, CPU ms a second."""
 
     frames: list[float]
     work: float

@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
         finally:
             services.stop()
     told["load_average"] = round(os.getloadavg()[1], 1)
-    print(json.dumps({"web": {**vars(options), **told}}, default=str) if options.json else _table(told))
+    print(json.dumps({"web": {**vars(options), **told}}, default=str) if options.json else table(told))
     return 0
 
 
@@ -154,7 +154,8 @@ def _one_by_one(page: Page, wanted: int) -> dict[str, float]:
     told["select all"] = visits.latency_ms(page, page.locator(".job-head input").click)
     told["clear selection"] = visits.latency_ms(page, page.locator(".job-head input").click)
     told["palette shown, its first time"] = visits.shown_ms(page, lambda: press("Control+k"), ".palette input")
-    press("Escape")
+    page.wait_for_timeout(visits.SETTLE_MS)
+    visits.latency_ms(page, lambda: press("Escape"))  # at rest again
     told["palette"] = visits.latency_ms(page, lambda: press("Control+k"))
     press("Escape")
     name = lists.job_of(wanted).source.name
@@ -285,7 +286,7 @@ def frame_spread(times: Sequence[float]) -> dict[str, float]:
     return spread(ordered) | {"p99": round(p99, 1), "frames": len(ordered), "long": long}
 
 
-def _table(told: dict[str, Any]) -> str:
+def table(told: dict[str, Any]) -> str:
     rows = [f"{'ms':<34}{'median':>9}{'p95':>9}{'p99':>9}{'worst':>9}{'goal':>9}"]
     for part, goal in GOALS.items():
         for name, one in told[part].items():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import queue
+from benchmarks import queue, web
 from benchmarks.ledger import Ledger
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
@@ -186,3 +188,44 @@ def test_the_short_scale_benchmark_says_what_it_measured() -> None:
 
     result = json.loads(done.stdout.splitlines()[-1])["scale"]
     assert result["turn_p99_ms"] > 0 and set(result["most_ms"]) == {"fill", "turns", "cancel", "stop", "let go"}
+
+
+def test_a_frame_is_long_past_50_ms_and_p95_is_a_value_that_was_measured() -> None:
+    told = web.frame_spread([10.0] * 94 + [50.0] * 3 + [60.0, 70.0, 80.0])
+    assert told == {"median": 10.0, "p95": 50.0, "worst": 80.0, "p99": 70.0, "frames": 100, "long": 3}
+    assert web.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "p95": 3.0, "worst": 3.0}
+
+
+def test_the_scripts_of_a_first_visit_are_those_that_it_loads_at_once(tmp_path: Path) -> None:
+    def script(name: str) -> int:
+        (tmp_path / name).write_bytes(random.Random(name).randbytes(5_000))
+        return len(gzip.compress((tmp_path / name).read_bytes(), 9))
+
+    first, shared = script("first.js"), script("shared.js")
+    script("later.js")
+    manifest = {
+        "index.html": {"file": "first.js", "imports": ["_shared"], "dynamicImports": ["later"]},
+        "_shared": {"file": "shared.js", "imports": ["_shared"]},
+        "later": {"file": "later.js", "imports": ["_shared"]},
+    }
+    (tmp_path / ".vite").mkdir()
+    (tmp_path / ".vite" / "manifest.json").write_text(json.dumps(manifest))
+    assert web.script_bytes(tmp_path) == first + shared
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(400)
+def test_the_short_form_of_web_says_what_a_visitor_waited_for() -> None:
+    command = [sys.executable, "-m", "benchmarks", "web", "--short", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    told = json.loads(done.stdout)["web"]
+    assert len(told["paints"]) == 8 and all(0 < one["median"] < 60_000 for one in told["paints"].values())
+    assert len(told["inputs"]) == 10 and all(0 < one["median"] < 60_000 for one in told["inputs"].values())
+    assert all(one["frames"] > 20 and one["row"] > 50 for one in told["frames"].values())
+    # Jobs came in beside the last scroll: those who walk to the end find more rows than there were.
+    assert told["walk"][-1]["row"] > 2_000
+    assert 50_000 < told["script_bytes"] < 200_000
+    assert all(len(line) <= 80 for line in web.table(told).splitlines())
