@@ -88,7 +88,7 @@ def test_who_answers_in_time_is_heard_and_an_error_of_the_name_is_said() -> None
 
     with receiving() as well, client(HERE, lookup, total_s=10) as asker:
         assert asker.post(well.url, content=bytes(1_000_000)).status_code == 200
-        assert len(well.came[0][1]) == 1_000_000
+        assert len(well.wait(1)[0][1]) == 1_000_000
         with pytest.raises(httpx.NetworkError, match="has no address: not known"):
             asker.get("http://gone.example/")
 

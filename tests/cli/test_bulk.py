@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -282,10 +283,12 @@ def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsy
     assert (
         "start     in about 0 s (nothing is ahead of it, and a place is free)" in said(capsys, "jobs", "show", first)[0]
     )
+    time.sleep(1.1)  # a server looks at its pools once a second
     busy = PoolReport((replace(places[0], busy=4),))
     queue.beat("p", [], lease_ms=60_000, presence_ms=60_000, report=busy)
     assert "start     in about 2 s (every place is busy, and one of the 4" in said(capsys, "jobs", "show", first)[0]
     queue.pause(Bin.NORMAL)
+    time.sleep(1.1)
     assert "unknown (bin normal is paused)" in said(capsys, "jobs", "show", job)[0]
     json.dumps(documents(capsys, "jobs", "show", job))
 
