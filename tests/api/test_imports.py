@@ -34,8 +34,10 @@ class Elsewhere(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        status = self.statuses.pop(0) if self.statuses else 200
+        status = self.statuses.pop(0) if self.statuses else 302 if self.path.startswith("/odd") else 200
         self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "http://[")
         if status != 200:
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -148,6 +150,7 @@ def test_a_server_that_is_busy_is_asked_again(open_app: tuple[House, Client], el
         ("/a.mp4", [503] * 3, False, "IMPORT_FAILED", 3),
         ("/a.mp4", [], True, "IMPORT_FAILED", 3),  # less comes than was announced
         ("/empty", [], False, "EMPTY_FILE", 1),
+        ("/odd", [], False, "IMPORT_FAILED", 3),  # it sends on to what is no address
     ],
 )
 def test_what_cannot_be_fetched_says_why(

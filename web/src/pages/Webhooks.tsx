@@ -25,7 +25,7 @@ export function Webhooks() {
       <Loaded query={hooks}>
         {(data) =>
           data.items.length === 0 ? (
-            <Empty title={words.common.nothing} text={words.alerts.noneNext} command="vidprocme webhooks add URL" />
+            <Empty title={words.common.nothing} text={words.alerts.noneNext} command="vidprocme webhooks add NAME URL" />
           ) : (
             <ul className="plain stack">
               {data.items.map((hook) => (

@@ -87,7 +87,7 @@ export function Confirm({
         {text && <p>{text}</p>}
         {children}
         {error !== null && (
-          <p role="alert" className="state bad">
+          <p role="alert" className="notice bad">
             {problemOf(error).message} {problemOf(error).hint}
           </p>
         )}
