@@ -51,8 +51,10 @@ class Part:
             case "prometheus":
                 tools = all(map(shutil.which, ("prometheus", "promtool", "amtool")))
                 return tools and any(map(shutil.which, ("alertmanager", "prometheus-alertmanager")))
-            case "faketime":
-                return _system("faketime")
+            case "faketime" | "openssl":
+                return _system(self.marker)
+            case "memory_disk":
+                return os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 100_000_000
             case "web":
                 return _dashboard() and _ok("scripts/build_ui.py", "node")
             case "browser":
@@ -69,6 +71,8 @@ PARTS = (
     Part("system_ffmpeg", "an ffmpeg on the PATH", "apt install ffmpeg"),
     Part("mounts", "the right to mount a small tmpfs", "run as root"),
     Part("faketime", "a clock that can be set for one process", "apt install faketime"),
+    Part("openssl", "openssl on the PATH", "apt install openssl"),
+    Part("memory_disk", "100 MB of /dev/shm", "more shared memory (docker run --shm-size 1g)"),
     Part("delivery", "the linters of what is delivered", "make check-delivery"),
     Part("package_index", "an index that pip reaches, and a minute", "make test-all"),
     Part(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 import threading
 import time
@@ -140,13 +138,11 @@ def test_the_list_goes_on_page_by_page_into_the_history(house: House, tmp_path: 
 @pytest.fixture
 def own_disk() -> Iterator[Path]:
     """A folder on a disk that nobody else writes on: in memory."""
-    shm = Path("/dev/shm")
-    if not os.access(shm, os.W_OK) or shutil.disk_usage(shm).free < 100_000_000:
-        pytest.skip("needs 100 MB of /dev/shm")
-    with tempfile.TemporaryDirectory(dir=shm, prefix="vpt-") as folder:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vpt-") as folder:
         yield Path(folder)
 
 
+@pytest.mark.memory_disk
 def test_a_disk_that_fills_rings_with_pace_and_moment_also_after_a_restart(
     own_disk: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

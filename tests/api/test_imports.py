@@ -6,7 +6,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 from httpx import Client
 
+from tests.answering import Answers, answering
 from tests.api.dripping import slow
 from tests.api.served import served
 from tests.api.test_tus import CONTENT, until
@@ -24,7 +24,7 @@ from vidprocme.core.ids import JobId
 from vidprocme.wiring import House
 
 
-class Elsewhere(BaseHTTPRequestHandler):
+class Elsewhere(Answers):
     """Another server with one video. `go`: it sends the second half only when that is set."""
 
     go: ClassVar[threading.Event]
@@ -32,7 +32,7 @@ class Elsewhere(BaseHTTPRequestHandler):
     cut: ClassVar[bool]
     asked: ClassVar[list[str]]
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         self.asked.append(self.path)
         status = self.statuses.pop(0) if self.statuses else 302 if self.path.startswith("/odd") else 200
         self.send_response(status)
@@ -58,22 +58,14 @@ class Elsewhere(BaseHTTPRequestHandler):
             pass
         self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
     Elsewhere.go, Elsewhere.statuses, Elsewhere.cut, Elsewhere.asked = threading.Event(), [], False, []
     Elsewhere.go.set()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    Elsewhere.go.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Elsewhere) as address:
+        yield f"http://{address}"
+        Elsewhere.go.set()
 
 
 @pytest.fixture

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
 
+from tests.answering import Answers, answering
 from vidprocme.api.outbound import Allowed, check_url, client, following, resolve
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 
 INSIDE = Allowed()
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(Answers):
     """Answers with what `pages` holds for the path: a place to go on to, or a body."""
 
     pages: ClassVar[dict[str, str | bytes]] = {}
     asked: ClassVar[list[tuple[str, str]]] = []
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         self.asked.append((self.headers["host"], self.path))
         page = self.pages.get(self.path, b"")
         if isinstance(page, str):
@@ -36,26 +34,15 @@ class Web(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(200, page)
 
 
 @pytest.fixture
 def web() -> Iterator[str]:
     """A server inside: its address with its port."""
     Web.pages, Web.asked = {"/secret": b"of this house"}, []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Web) as address:
+        yield address
 
 
 def read(url: str, allowed: Allowed = INSIDE, **names: list[str]) -> bytes:
@@ -256,7 +243,7 @@ def test_what_is_no_web_address(url: str) -> None:
     assert told.value.code == "URL_BAD"
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+@pytest.mark.openssl
 def test_the_certificate_must_be_that_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection goes to an address; TLS still asks for the name."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -265,13 +252,9 @@ def test_the_certificate_must_be_that_of_the_name(tmp_path: Path, monkeypatch: p
     subprocess.run([*words.split(), *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     Web.pages, allowed = {"/": b"private"}, Allowed("127.0.0.1")
-    try:
-        port = server.server_port
+    with answering(Web, context) as address:
+        port = address.partition(":")[2]
         with pytest.raises(httpx.TransportError):
             read(f"https://nas.lan:{port}/", allowed, nas_lan=["127.0.0.1"])  # signed by nobody that is known
         monkeypatch.setenv("SSL_CERT_FILE", str(cert))
@@ -279,7 +262,3 @@ def test_the_certificate_must_be_that_of_the_name(tmp_path: Path, monkeypatch: p
         for other in ("other.lan", "127.0.0.1"):
             with pytest.raises(httpx.TransportError):
                 read(f"https://{other}:{port}/", allowed, other_lan=["127.0.0.1"])
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

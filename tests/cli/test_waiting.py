@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.answering import Answers, answering
 from tests.api.served import Served, served
 from tests.api.serving import serving
 from tests.cli.things import attempt, said, submit
@@ -32,30 +31,19 @@ Capsys = pytest.CaptureFixture[str]
 ALLOWED = "127.0.0.0/8"  # imports from this machine
 
 
-class Elsewhere(BaseHTTPRequestHandler):
+class Elsewhere(Answers):
     """A server with one video, and nothing else."""
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         found = self.path == "/dock.mp4"
         body = b"the dock at night" if found else b""
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(200 if found else 404, body)
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Elsewhere) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture(params=["here", "there"])

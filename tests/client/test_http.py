@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.answering import Answers, answering
 from tests.client.test_contract import refused
 from vidprocme.client.http import HttpClient, parse
 from vidprocme.core.errors import BadWish
@@ -32,29 +31,18 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     assert caught.value.code == "SERVER_BAD"
 
 
-class Proxy(BaseHTTPRequestHandler):
+class Proxy(Answers):
     """Answers for everybody, and says for whom."""
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         body = json.dumps({"asked": self.path}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(200, body)
 
 
 @pytest.fixture
 def proxy() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Proxy) as address:
+        yield address
 
 
 def test_a_proxy_is_not_asked_for_what_is_on_this_machine(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
