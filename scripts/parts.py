@@ -92,6 +92,8 @@ WANTED_BY_ALL: Mapping[str, bool] = {
     "system_ffmpeg": True,
     "mounts": True,
     "faketime": True,
+    "openssl": True,
+    "memory_disk": True,
     "delivery": True,
     "package_index": True,
     "prometheus": True,

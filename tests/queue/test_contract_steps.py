@@ -204,7 +204,7 @@ def test_any_story_ends_the_same_in_steps_of_two(tiny_steps: RedisServer) -> Non
     """The stories of test_model.py, each rule followed by turns until nothing is put off. Who asks for a retry or a move dies
     after its first script."""
     from hypothesis import HealthCheck, settings
-    from hypothesis.stateful import run_state_machine_as_test
+    from hypothesis.stateful import invariant, run_state_machine_as_test
 
     from tests.queue.test_model import Story
 
@@ -221,6 +221,7 @@ def test_any_story_ends_the_same_in_steps_of_two(tiny_steps: RedisServer) -> Non
                 assert check(self.queue) == []
                 look(self.queue, "a")
 
+        @invariant()  # without it the one that is overridden is none
         def both_agree(self) -> None:
             self.finish()
             super().both_agree()
