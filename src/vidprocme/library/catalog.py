@@ -85,7 +85,7 @@ class JobTable(IndexFile):
         where, arguments = _where(want)
         counted = "sum(jobs), sum(jobs * dead) FROM tally" if _tallied(want) else "count(*), sum(dead > 0) FROM catalog"
         with self._reading() as connection:
-            found = connection.execute(f"SELECT state, {counted}{_and(where)} GROUP BY state", arguments).fetchall()
+            found = connection.execute(f"SELECT state, {counted}{_and(where)} GROUP BY +state", arguments).fetchall()
         counts = {state: count for state, count, _ in found}
         return counts | {"dead": sum(dead for _, _, dead in found)}
 

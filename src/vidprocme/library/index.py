@@ -45,6 +45,11 @@ _VIDEO = (
 )
 _FROM = "FROM videos v LEFT JOIN notes n ON n.video = v.id"
 _NEWEST = "ORDER BY v.created_ms DESC, v.id DESC"
+# Which are on the page is read of the narrow index alone, and only then what they are: SQLite would walk all videos otherwise.
+_PAGE = f"""
+WITH page AS MATERIALIZED (SELECT v.id FROM videos v {{where}} {_NEWEST} LIMIT ?)
+SELECT {_VIDEO} FROM page p CROSS JOIN videos v ON v.id = p.id LEFT JOIN notes n ON n.video = v.id {_NEWEST}
+"""
 LAST_EVENT = "last_event"
 
 
@@ -170,7 +175,7 @@ class SqliteIndex(JobTable):
         where, arguments = _video_where(want or VideoWant(), after)
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_VIDEO} {_FROM} WHERE v.id IN (SELECT v.id FROM videos v {where} {_NEWEST} LIMIT ?) {_NEWEST}",
+                _PAGE.format(where=where),
                 [*arguments, max(limit, 0)],
             ).fetchall()
         return [_record(row) for row in rows]
