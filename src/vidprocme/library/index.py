@@ -264,8 +264,12 @@ def _video_where(want: VideoWant, after: Key | None) -> tuple[str, list[Any]]:
     if want.tenants:
         where.append(f"v.tenant IN ({', '.join('?' * len(want.tenants))})")
         arguments += sorted(want.tenants)
-    if want.states:  # the table of jobs follows every event; what a video says of itself does not
-        where.append(f"v.job IN (SELECT job FROM catalog WHERE state IN ({', '.join('?' * len(want.states))}))")
+    # The table of jobs follows every event; what a video says of itself does not. `+`: the newest are walked until a page is full,
+    # where SQLite would look up and sort all videos in these states.
+    if want.states:
+        where.append(
+            f"+v.job IN (SELECT job FROM catalog INDEXED BY catalog_state_created WHERE state IN ({', '.join('?' * len(want.states))}))"
+        )
         arguments += sorted(want.states)
     if want.q:
         where.append("(instr(v.find, ?) > 0 OR v.id IN (SELECT video FROM notes WHERE instr(title_key, ?) > 0))")
