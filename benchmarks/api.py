@@ -25,8 +25,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks import running
-from benchmarks.ground import until
-from benchmarks.running import Services, listening
+from benchmarks.ground import spread, until
+from benchmarks.running import Services, follows, listening
 from vidprocme.config import load
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Job, Recipe, Source, Stage, Task
@@ -67,9 +67,11 @@ def main(argv: Sequence[str]) -> int:
                 ids = _seed(house, options.jobs)
                 services.start()
                 until(house.queue.pools, "the pool", 60)
-                _videos(house, Path(folder))
                 port = listener.getsockname()[1]
                 until(lambda: _get(port, "/readyz"), "the server", 60)
+                if not options.at_once:
+                    until(lambda: follows(house), "the lists", 1200)
+                _videos(house, Path(folder))
                 told = asyncio.run(_measure(options, house, port, ids, server))
             finally:
                 services.over = True
@@ -81,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks api", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--at-once", action="store_true", help="while the new server still makes its lists of them")
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--events", type=int, default=40, help="a second")
@@ -140,11 +143,9 @@ async def _measure(
     options: argparse.Namespace, house: House, port: int, ids: list[JobId], server: running.Service
 ) -> dict[str, object]:
     until_s = time.monotonic() + options.seconds
-    took = [
-        one
-        for some in await asyncio.gather(*(_ask(port, ids, until_s) for _ in range(options.clients)))
-        for one in some
-    ]
+    asking = asyncio.gather(*(_ask(port, ids, until_s) for _ in range(options.clients)))
+    working = await asyncio.to_thread(_working, house, until_s)
+    took = [one for some in await asking for one in some]
     by_route = {route: spread([ms for name, ms in took if name == route]) for route, _ in MIX}
     assert server.pid is not None
     process = psutil.Process(server.pid)
@@ -170,6 +171,7 @@ async def _measure(
     await asyncio.gather(*streams)
     return {
         "requests": len(took),
+        "working": working,
         "all_ms": spread([ms for _, ms in took]),
         "routes_ms": by_route,
         "lag_ms": spread(lags),
@@ -179,6 +181,15 @@ async def _measure(
         "stream_cpu_s": round(spent.user + spent.system - cpu.user - cpu.system, 1),
         "stop_s": round(stop_s, 2),
     }
+
+
+def _working(house: House, until_s: float) -> float:
+    """How many tasks run meanwhile, on average."""
+    counts = []
+    while time.monotonic() < until_s:
+        counts.append(len(house.queue.running()))
+        time.sleep(1)
+    return round(sum(counts) / len(counts), 2)
 
 
 async def _ask(port: int, ids: list[JobId], until_s: float) -> list[tuple[str, float]]:
@@ -227,8 +238,3 @@ def _submit(house: House, per_s: int, seconds: float) -> None:
         )
         house.queue.submit(job, [Task(f"{job.id}:probe:0", job.id, Stage.PROBE, 0, {}, needs, bin=Bin.BULK)])  # type: ignore[arg-type]
         time.sleep(max(0.0, began + 2 * (number + 1) / per_s - time.monotonic()))
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values) or [0.0]
-    return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)], 1) for p in (50, 95, 99)}

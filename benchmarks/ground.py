@@ -152,3 +152,8 @@ def draw(ffmpeg: str, path: Path, *, seconds: int, fps: int) -> bytes:
     words = [ffmpeg, "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
     subprocess.run([*words, "-preset", "ultrafast", "-g", str(2 * fps), "-pix_fmt", "yuv420p", str(path)], check=True)
     return path.read_bytes()
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values) or [0.0]
+    return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)], 1) for p in (50, 95, 99)}

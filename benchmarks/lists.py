@@ -23,9 +23,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks import running
-from benchmarks.api import spread
-from benchmarks.ground import until
-from benchmarks.running import Services, listening
+from benchmarks.ground import spread, until
+from benchmarks.running import Services, follows, listening
 from vidprocme.config import load
 from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Bin, Job, Recipe, Source, Stage, Task
@@ -138,12 +137,6 @@ def _measured(options: argparse.Namespace, house: House, services: Services, por
         "bulk_dry_run_s": round(bulk_s, 2),
         "beside_bulk_ms": spread(beside),
     }
-
-
-def follows(house: House) -> bool:
-    with contextlib.closing(house.open_index()) as index:
-        newest = house.queue.newest_event()
-        return index.last_job_event() == newest and index.last_event() == newest
 
 
 # -- what there is ------------------------------------------------------------------------------------------------------

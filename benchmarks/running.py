@@ -21,6 +21,8 @@ from typing import IO
 
 import psutil
 
+from vidprocme.wiring import House
+
 LOOK_EVERY_S = 0.05  # between two looks at who has died
 START_AGAIN_MOST_S = 5.0
 
@@ -219,3 +221,10 @@ def redis_of(data: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError, KeyError):
         return int(json.loads((data / "redis" / "keeper.json").read_text())["server_pid"])
     return None
+
+
+def follows(house: House) -> bool:
+    """Whether the lists and the search know of everything that has happened."""
+    with contextlib.closing(house.open_index()) as index:
+        newest = house.queue.newest_event()
+        return index.last_job_event() == newest and index.last_event() == newest

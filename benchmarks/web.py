@@ -92,7 +92,7 @@ def _fill(house: House, services: Services, url: str, count: int) -> None:
         lists.seed(house, count)
     services.start()
     until(lambda: _answers(url), "the server", 60)
-    until(lambda: lists.follows(house), "the lists", 3600, every_s=0.5)
+    until(lambda: running.follows(house), "the lists", 3600, every_s=0.5)
     if not there:
         lists.describe(house, min(DESCRIBED, count))
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -181,10 +182,10 @@ def test_a_rebuild_equals_having_followed(
         everything(queue, blobs, index)
     followed = content(index)
     with contextlib.closing(SqliteIndex(tmp_path / "other.sqlite")) as other:
-        seen: list[tuple[int, int]] = []
-        count = rebuild(queue, blobs, other, lambda done, total: seen.append((done, total)))
+        seen: list[int] = []
+        count = rebuild(queue, blobs, other, seen.append)
         assert content(other) == followed and other.last_event() == index.last_event()
-        assert seen[-1] == (count, count) == (len(queue.jobs()), count)
+        assert seen[-1] == count == len(queue.jobs())
 
 
 def test_behind_a_trimmed_stream_and_for_a_new_index_everything_is_projected(
@@ -209,7 +210,7 @@ def test_a_rebuild_that_is_broken_off_is_done_again(
     everything(queue, blobs, index)
     whole = content(index)
 
-    def end(done: int, _total: int) -> None:
+    def end(done: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
@@ -396,3 +397,33 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited 20 s for nothing"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("moment", ["reprojected", "jobs-rewritten"])
+def test_a_rebuild_ends_between_two_writes_when_the_process_ends(
+    queue: RedisQueue, blobs: BlobStore, tmp_path: Path, moment: str
+) -> None:
+    """With many jobs a rebuild takes minutes, and a server has seconds to end; the next one does it again."""
+    path, lock = tmp_path / "index.sqlite", tmp_path / "follower.lock"
+    a_mixed_house(queue, blobs, tmp_path)
+    reached, over, passed = threading.Event(), threading.Event(), list[str]()
+
+    def at(name: str) -> None:
+        passed.append(name)
+        if name == moment:
+            reached.set()
+            over.wait(30)
+
+    follower = Follower(lambda: queue, lambda: blobs, lambda: SqliteIndex(path), lock, at)
+    follower.start()
+    assert reached.wait(30)
+    stopping = threading.Thread(target=follower.stop)
+    stopping.start()
+    time.sleep(1)  # it is told, and waits for the thread
+    over.set()
+    stopping.join(30)
+    assert not stopping.is_alive() and passed.count(moment) == 1
+    with contextlib.closing(SqliteIndex(path)) as index:
+        assert (index.last_event() if moment == "reprojected" else index.last_job_event()) == "0"
+    catch_up(queue, blobs, lambda: SqliteIndex(path), lock)
+    assert found(path) == 6

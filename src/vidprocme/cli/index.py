@@ -39,14 +39,14 @@ def rebuild_index(ctx: click.Context) -> None:
                 ) from None
             with contextlib.closing(house.open_index()) as target:
                 live = sys.stderr.isatty()
+                target.clear()
+                repeat_notes(house.records(VIDEO_NOTES, VideoNote), target)
+                total = rebuild_jobs(queue, target)
 
-                def on_progress(done: int, total: int) -> None:
+                def on_progress(done: int) -> None:
                     if live:
                         click.echo(f"\r{done} of {total}", nl=False, err=True)
 
-                target.clear()
-                repeat_notes(house.records(VIDEO_NOTES, VideoNote), target)
-                rebuild_jobs(queue, target)
                 count = rebuild(queue, house.blobs, target, on_progress)
         start = "\r" if live else ""
         click.echo(f"{start}{count} job{'' if count == 1 else 's'} indexed.", err=True)

@@ -9,8 +9,10 @@ import contextlib
 import fcntl
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from vidprocme.core.errors import Fatal, VidprocmeError
@@ -30,7 +32,14 @@ BLOCK_MS = 100  # also how long the end of a process waits for the thread
 TOGETHER = 100  # jobs that are read, and written, at once
 PAUSE_S = 1.0  # after an error, and between two looks whether another process still follows
 
+REBUILDING = frozenset({"reprojected", "jobs-rewritten"})
+WORK_S, REST = 0.02, 1.0  # a rebuild works so long and then rests as long: requests need the interpreter too
+
 LOG = logging.getLogger("vidprocme.dispatch.follower")
+
+
+class _Over(Exception):
+    """The follower was told to end, in the middle of a step: what the step did not write down is done again next time."""
 
 
 class Follower:
@@ -62,7 +71,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread. Events that are not projected yet are, next time."""
+        """Ends the thread, also in the middle of a rebuild. Events that are not projected yet are, next time."""
         self._over.set()
         self._thread.join(10)
 
@@ -99,18 +108,36 @@ class Follower:
                 try:
                     self._go_on(
                         "search index",
-                        lambda: follow(self._queue(), self._blobs(), index, block_ms=BLOCK_MS, at=self._at),
+                        lambda at: follow(self._queue(), self._blobs(), index, block_ms=BLOCK_MS, at=at),
                     )
                 finally:
                     jobs.join()
 
     def _jobs(self, index: SearchIndex) -> None:
-        self._go_on("list of jobs", lambda: follow_jobs(self._queue(), index, block_ms=BLOCK_MS, at=self._at))
+        self._go_on("list of jobs", lambda at: follow_jobs(self._queue(), index, block_ms=BLOCK_MS, at=at))
 
-    def _go_on(self, what: str, step: Callable[[], bool]) -> None:
+    def _between(self) -> Failpoint:
+        """What a thread calls between two writes: it ends there when it was told to, and a rebuild rests."""
+        rested_s = time.thread_time()
+
+        def between(name: str) -> None:
+            nonlocal rested_s
+            self._at(name)
+            if name in REBUILDING and (worked_s := time.thread_time() - rested_s) > WORK_S:
+                self._over.wait(worked_s * REST)
+                rested_s = time.thread_time()
+            if self._over.is_set():
+                raise _Over
+
+        return between
+
+    def _go_on(self, what: str, step: Callable[[Failpoint], bool]) -> None:
+        between = self._between()
         while not self._over.is_set():
             try:
-                step()
+                step(between)
+            except _Over:
+                return
             except Exception as error:
                 self._stumble(what, error)
             else:
@@ -183,24 +210,27 @@ def rebuild(
     queue: Queue,
     blobs: Blobs,
     index: SearchIndex,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
     at: Failpoint = lambda _name: None,
 ) -> int:
-    """Make the index again from what the queue and the blobs hold. Returns how many videos."""
+    """Make the index again from what the queue and the blobs hold, the newest job first. Returns how many jobs."""
     # The mark is read first: what happens during the rebuild is projected again afterwards, which changes nothing.
     mark = queue.newest_event() or NOTHING_YET
     cleared = index.cleared
     index.clear_videos()
     at("index-cleared")
-    jobs = [view.job.id for view in reversed(queue.jobs(limit=1_000_000))]
-    # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
-    for done in _project_all(queue, blobs, index, jobs, NOTHING_YET):
-        at("reprojected")
-        if on_progress is not None:
-            on_progress(done, len(jobs))
+    done = 0
+    jobs = (view.job.id for view in queue.each_job())
+    while page := list(islice(jobs, TOGETHER)):
+        # Not the mark: killed half way, this index is one that nothing was projected into, and is made again.
+        for _ in _project_all(queue, blobs, index, page, NOTHING_YET):
+            at("reprojected")
+            done += 1
+            if on_progress is not None:
+                on_progress(done)
     if index.cleared == cleared:  # else somebody found it damaged meanwhile: it is made anew by the next
         index.set_last_event(mark)
-    return len(jobs)
+    return done
 
 
 def record_of(result: JobResult) -> VideoRecord:
