@@ -110,6 +110,7 @@ def test_any_path_can_be_asked_here_or_of_a_server(
     assert json.loads(items)["id"] == job
     submit(house, tmp_path, "second.mp4")
     assert len(said(capsys, "api", "GET", "/v1/jobs", "--all", "--field", "limit=1")[0].splitlines()) == 2
+    assert len(json.loads(said(capsys, "api", "GET", "/v1/jobs?limit=1&state=queued")[0])["items"]) == 1
     for path in ("bins", "tenants", "nodes", "alert-rules", "webhooks"):  # lists without pages
         assert ended("--server", server, "api", "GET", f"/v1/{path}", "--all") == 0, path
     assert ended("api", "GET", "/v1/jobs/job_none") == 5

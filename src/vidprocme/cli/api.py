@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from typing import Any
+from urllib.parse import parse_qs
 
 import click
 
@@ -24,7 +25,8 @@ def api(ctx: click.Context, method: str, path: str, fields: tuple[str, ...], dat
 
     docs/api.md describes the paths, and GET /v1/openapi.json all there is to know of them.
     """
-    params: dict[str, Any] = {}
+    path, _, query = path.partition("?")
+    params: dict[str, Any] = parse_qs(query, keep_blank_values=True)
     for field in fields:
         name, sign, value = field.partition("=")
         if not sign:
