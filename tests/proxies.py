@@ -139,3 +139,35 @@ class Proxy:
                         self.cut += 1
                     return
                 (far if source is near else near).sendall(data)
+
+
+@contextmanager
+def rationed(port: int, most: int) -> Iterator[int]:
+    """A port before that one of loopback: each connection carries so many bytes there, and then breaks."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def carry(near: socket.socket) -> None:
+            left = most
+            with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as far:
+                while left > 0:
+                    for source in select.select([near, far], [], [])[0]:
+                        data = source.recv(BLOCK)
+                        if not data:
+                            return
+                        left -= len(data) if source is near else 0
+                        (far if source is near else near).sendall(data)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    near, _ = listener.accept()
+                    threading.Thread(target=carry, args=(near,), daemon=True).start()
+
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # ends the accept
+            accepting.join(10)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.api.served import Served, served
 from tests.api.serving import serving
 from tests.client.test_contract import refused
+from tests.proxies import rationed
 from vidprocme.api import appending
 from vidprocme.api.server import create_app
 from vidprocme.client import uploading
@@ -118,6 +120,18 @@ def test_a_server_that_is_killed_and_comes_back_gets_the_rest(
     assert once.done and time.monotonic() - began_s > away_s
     assert_is_whole(house, accepted, clip)
     assert once.offsets.count(2 * PIECE) == 1  # what was there already was not sent again
+
+
+def test_a_link_that_carries_no_long_piece_gets_shorter_ones(
+    house: House, server: Served, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a piece that is cut nothing counts: its checksum was promised for the whole."""
+    monkeypatch.setattr(uploading, "PIECE_LEAST_BYTES", PIECE // 8)
+    clip.write_bytes(clip.read_bytes()[: PIECE + 17])
+    with rationed(httpx.URL(server.url).port or 0, PIECE // 3) as port:
+        accepted = sent(f"http://127.0.0.1:{port}", clip, Once(SIZE, lambda: None), tmp_path / "state")
+
+    assert_is_whole(house, accepted, clip)
 
 
 def test_a_server_that_stays_away_is_given_up_after_the_pauses_and_the_next_call_goes_on(

@@ -20,6 +20,7 @@ from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE_BYTES = 32 << 20  # of one PATCH: what proxies let through, and what is sent again after a cut
+PIECE_LEAST_BYTES = 1 << 20  # each cut halves the piece, down to this: some links carry no long one
 BLOCK_BYTES = 1 << 18
 ANEW_MOST = 3  # a server that forgets one upload after the other is not sent the file for ever
 GONE = frozenset({404, 410})
@@ -60,6 +61,7 @@ class Uploading:
         self._resumable, self._mark = resumable, fingerprint(path, fields)
         self._location = resumable.find(self._mark) if resumable else None
         self._offset: int | None = None  # None: the server has to be asked
+        self._piece_bytes = PIECE_BYTES
         self._most, self._anew, self._patience = 0, 0, Patience()
 
     def sent(self) -> Document:
@@ -96,6 +98,8 @@ class Uploading:
         Raises:
             Retryable, Refused: it, when nothing is left to try.
         """
+        if self._offset is not None:
+            self._piece_bytes = max(self._piece_bytes // 2, PIECE_LEAST_BYTES)
         self._offset = None
         status = error.status if isinstance(error, Refused) else 0
         gone = status in GONE and error.code != "JOB_UNKNOWN"  # the upload, and not the job that was made of it
@@ -145,11 +149,12 @@ class Uploading:
             self._ask()
         assert self._location is not None and self._offset is not None
         while self._offset < self._size:
-            headers = _piece(self._path, self._offset, min(PIECE_BYTES, self._size - self._offset))
+            headers = _piece(self._path, self._offset, min(self._piece_bytes, self._size - self._offset))
             self._check_same()
             content = _blocks(self._path, self._offset, int(headers["Content-Length"]), self._size, self._on_bytes)
             answer = self._client.send("PATCH", self._location, headers=headers, content=content)
             self._advance(int(answer.headers["Upload-Offset"]))
+            self._piece_bytes = min(2 * self._piece_bytes, PIECE_BYTES)
 
     def _check_same(self) -> None:
         """What was sent and what is about to be are of one file. Of what it is now, the checksum that goes along tells.
