@@ -19,7 +19,7 @@ from tests.api.served import served
 from tests.api.test_tus import CONTENT, until
 from tests.api.test_tus_limits import set_up
 from tests.api.test_videos import assert_problem
-from tests.api.tusing import TUS, parts
+from tests.api.tusing import TUS, parts, send
 from vidprocme.core.ids import JobId
 from vidprocme.wiring import House
 
@@ -180,6 +180,20 @@ def test_one_that_is_taken_back_stops(open_app: tuple[House, Client], elsewhere:
 
     assert client.get(location).status_code == 404
     assert parts(house) == []
+
+
+def test_bytes_that_somebody_sends_for_one_do_not_end_it(open_app: tuple[House, Client], elsewhere: str) -> None:
+    _, client = open_app
+    Elsewhere.go.clear()
+    answer = wish(client, f"{elsewhere}/a.mp4")
+    location = answer.headers["location"]
+    until(lambda: client.get(location).json()["offset_bytes"])
+    here = client.get(location).json()["offset_bytes"]
+
+    assert_problem(send(client, location, here, b"x"), 423, "UPLOAD_LOCKED")
+
+    Elsewhere.go.set()
+    assert ended(client, answer)["state"] == "done" and len(Elsewhere.asked) == 1
 
 
 @pytest.mark.parametrize("says", [b"HTTP/1.1 200 OK\r\n" + b"x-drip: 1\r\n" * 1000, b""], ids=["drips", "is mute"])

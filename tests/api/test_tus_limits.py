@@ -27,6 +27,7 @@ from tests.api.tusing import (
     send,
 )
 from vidprocme.api import arriving
+from vidprocme.api.admission import ROOM_KEPT_S
 from vidprocme.api.server import create_app
 from vidprocme.client.http import HttpClient
 from vidprocme.config import Settings
@@ -74,15 +75,35 @@ def test_room_that_others_still_need_is_taken(client: Client, house: House) -> N
     assert create(client, third).status_code == 201
 
 
-def test_what_nobody_went_on_with_is_given_up(client: Client, house: House) -> None:
-    old, young = created(client, 10), created(client, 10)
-    id_ = old.rpartition("/")[2]
-    ago = time.time() - 25 * 3600
+def test_room_of_one_that_is_silent_is_others_until_it_goes_on(client: Client, house: House) -> None:
+    free = os.statvfs(house.data)
+    third = free.f_bavail * free.f_frsize // 3
+    silent, other = created(client, third), created(client, third)
+    grow_old(house, silent, ROOM_KEPT_S + 60)
+
+    location = created(client, third)  # the room of the silent one
+
+    problem = assert_problem(send(client, silent, 0, b"x"), 507, "DISK_FULL")
+    assert problem["evidence"]["coming_bytes"] == 2 * third and offset_of(client, silent) == 0  # type: ignore[index]
+    client.delete(other, headers=TUS)
+    assert send(client, silent, 0, b"x").status_code == 204
+    assert_problem(create(client, third), 507, "DISK_FULL")
+    assert send(client, location, 0, b"x").status_code == 204
+
+
+def grow_old(house: House, location: str, by_s: float) -> None:
+    id_, ago = location.rpartition("/")[2], time.time() - by_s
     arrival = house.arrivals.find(id_)
     assert arrival is not None
     house.arrivals.save(replace(arrival, created_ms=int(1000 * ago)))
     for path in (house.data / "uploads").glob(f"{id_}*"):
         os.utime(path, (ago, ago))
+
+
+def test_what_nobody_went_on_with_is_given_up(client: Client, house: House) -> None:
+    old, young = created(client, 10), created(client, 10)
+    id_ = old.rpartition("/")[2]
+    grow_old(house, old, 25 * 3600)
 
     assert client.head(old, headers=TUS).status_code == 410
     assert_problem(send(client, old, 0, b"0123456789"), 410, "UPLOAD_EXPIRED")

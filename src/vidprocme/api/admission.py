@@ -24,6 +24,7 @@ GB = 10**9
 DAY_MS = 86_400_000
 # Room that is left free for what runs already: nothing new is taken in below it.
 DISK_RESERVE_BYTES = 200_000_000
+ROOM_KEPT_S = 600.0  # room on the disk for an upload to which nobody sends anything
 STEP_BYTES = 16 << 20  # what grows without a known end asks for so much at once
 ANY = sys.maxsize
 
@@ -112,6 +113,25 @@ class Admission:
         self._need_disk(size, room.here if room else 0, rest, rooms)
         return min(left, most or ANY)
 
+    def go_on(self, arrival: Arrival) -> None:
+        """More bytes are about to come of an upload that was silent: others may have been given its room meanwhile.
+
+        Raises:
+            Retryable: DISK_FULL.
+        """
+        if not self._is_silent(arrival):
+            return
+        arrivals = self._desk.house.arrivals
+        with arrivals.alone() as others:
+            with self._guard:
+                rooms = list(self._rooms)
+            rest = [other for other in others if other.id != arrival.id]
+            self._need_disk(arrival.size_bytes, arrivals.offset(arrival), rest, rooms)
+            arrivals.touch(arrival.id)  # from now on its room is its own again
+
+    def _is_silent(self, arrival: Arrival) -> bool:
+        return self._desk.house.arrivals.last_ms(arrival) + 1000 * ROOM_KEPT_S < time.time() * 1000
+
     def _quota_left(self, tenant: str, size: int, others: Sequence[Arrival], rooms: Sequence[Room]) -> int:
         quota = self._desk.house.settings.upload_quota_gb * GB
         if not quota or not tenant:
@@ -135,7 +155,8 @@ class Admission:
     def _need_disk(self, size: int, here: int, others: Sequence[Arrival], rooms: Sequence[Room]) -> None:
         growing = {room.arrival for room in rooms}
         coming = sum(max(room.granted - room.here, 0) for room in rooms)
-        coming += sum(self._desk.house.arrivals.coming_bytes(other) for other in others if other.id not in growing)
+        sent = [other for other in others if other.id not in growing and not self._is_silent(other)]
+        coming += sum(self._desk.house.arrivals.coming_bytes(other) for other in sent)
         free, _ = self._desk.disk()
         if size - here + coming + DISK_RESERVE_BYTES > free:
             raise Retryable(

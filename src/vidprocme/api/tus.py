@@ -169,13 +169,13 @@ async def send_upload(request: Request, upload_id: str, arriving: AtArriving, ca
     _is_body(request)
     start = _number(request, "Upload-Offset")
     check = _check(request)
-    arriving.seen(caller, upload_id)
+    arrival = arriving.seen(caller, upload_id)
+    if arrival.url or arrival.path:  # taking it over would end what fetches it
+        raise Fatal("UPLOAD_LOCKED", "The server itself fetches this one.", "GET says how far it is.")
     held = await arriving.take_over(upload_id)
     with contextlib.ExitStack() as exits:
         exits.callback(held.close)
         arrival = arriving.seen(caller, upload_id)
-        if arrival.url or arrival.path:
-            raise Fatal("UPLOAD_LOCKED", "The server itself fetches this one.", "GET says how far it is.")
         if arrival.state is ArrivalState.FAILED:
             assert arrival.error is not None
             raise Fatal("UPLOAD_FAILED", f"This upload has failed: {arrival.error.message}", "Begin it anew.")
@@ -188,6 +188,7 @@ async def send_upload(request: Request, upload_id: str, arriving: AtArriving, ca
                 {"offset_bytes": offset, "sent_from": start},
             )
         if arrival.state is ArrivalState.RECEIVING and offset < arrival.size_bytes:
+            await asyncio.to_thread(arriving.desk.admission.go_on, arrival)
             arrival, offset = await append(request, arriving, arrival, start, check)
         if offset == arrival.size_bytes and arrival.state is not ArrivalState.HELD:
             exits.pop_all()

@@ -262,13 +262,18 @@ class Arrivals:
             return 0
         return max(arrival.size_bytes - self.offset(arrival), 0)
 
-    def expires_ms(self, arrival: Arrival) -> int:
-        """Each byte that comes puts it off."""
+    def last_ms(self, arrival: Arrival) -> int:
+        """When its last bytes came, or something was done for it."""
         last_s = arrival.created_ms / 1000
         for path in (self.part(arrival.id), self._json(arrival.id)):
             with contextlib.suppress(FileNotFoundError):
                 last_s = max(last_s, path.stat().st_mtime)
-        return int(1000 * (last_s + (max(self.keep_s, _NEVER_LESS_S) if arrival.state in ENDED else self.keep_s)))
+        return int(1000 * last_s)
+
+    def expires_ms(self, arrival: Arrival) -> int:
+        """Each byte that comes puts it off."""
+        keep_s = max(self.keep_s, _NEVER_LESS_S) if arrival.state in ENDED else self.keep_s
+        return self.last_ms(arrival) + int(1000 * keep_s)
 
     def contents(self) -> set[str]:
         """What uploads are about to make jobs of: their blobs are named by nobody else yet."""
