@@ -229,6 +229,21 @@ def test_revoking_a_key_ends_its_sign_ins(asking: Keyed, redis_url: str, tmp_pat
         assert house.notes(SESSION).get(hash_of(token)) is None
 
 
+def test_another_admin_key_ends_the_sign_ins_of_the_one_before(redis_url: str, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", redis_url=redis_url, admin_key=ADMIN)
+    with House(settings) as house, keyed(house) as asking:
+        cookies = dict(signed_in(asking, ADMIN).cookies)
+    for admin_key, status in ((ADMIN, 200), ("another admin key", 401), (ADMIN, 401)):
+        with (
+            House(replace(settings, admin_key=admin_key)) as house,
+            serving(create_app(house, hosts=None, network=True)) as browser,
+        ):
+            browser.cookies.update(cookies)
+            answer = browser.get("/v1/jobs")
+            assert answer.status_code == status
+            assert status == 200 or answer.json()["code"] == "SESSION_ENDED"
+
+
 SITES: list[tuple[dict[str, str], int]] = [
     ({}, 403),
     ({"origin": "https://evil.example"}, 403),

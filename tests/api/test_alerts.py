@@ -18,6 +18,7 @@ from tests.cli.things import fail, submit
 from vidprocme.api.server import create_app
 from vidprocme.config import Settings
 from vidprocme.core.job import Bin
+from vidprocme.dispatch.alarm import LOCKS
 from vidprocme.monitor import alerts as judged
 from vidprocme.monitor import trend
 from vidprocme.wiring import House
@@ -105,12 +106,21 @@ def test_rules_can_be_set_and_a_paused_bin_rings(house: House, tmp_path: Path) -
         assert client.get("/v1/alert-rules/none").json()["code"] == "RULE_UNKNOWN"
 
 
-def test_two_servers_open_an_alert_once(house: House, tmp_path: Path) -> None:
-    with watched(house) as one, watched(house) as other:
-        fail(house, submit(house, tmp_path))
-        until(lambda: of(one, "job-failed", "open"))
-        time.sleep(0.3)  # both have looked several times
-        assert len(of(other, "job-failed", "open")) == 1
+def test_of_two_servers_one_watches_and_the_other_goes_on_when_it_ends(house: House, tmp_path: Path) -> None:
+    def watch() -> str | None:
+        return house.notes(LOCKS).get("watch")
+
+    with watched(house) as other:
+        with watched(house) as one:
+            first = until(watch)
+            fail(house, submit(house, tmp_path))
+            until(lambda: of(one, "job-failed", "open"))
+            time.sleep(0.3)  # both have looked several times
+            assert len(of(other, "job-failed", "open")) == 1 and watch() == first
+        second = until(watch)
+        fail(house, submit(house, tmp_path, "second.mp4"))
+        until(lambda: of(other, "job-failed", "open")[0]["title"].startswith("2 jobs"))
+        assert watch() == second
 
 
 def test_the_list_goes_on_page_by_page_into_the_history(house: House, tmp_path: Path) -> None:

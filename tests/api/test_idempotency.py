@@ -15,6 +15,7 @@ from tests.api.test_videos import assert_problem
 from vidprocme.api.audit import Line
 from vidprocme.api.door import BODY_MOST
 from vidprocme.api.idempotency import KIND, MARK_S
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import Recipe, Source
 from vidprocme.wiring import House
 
@@ -78,6 +79,37 @@ def test_while_the_first_is_in_flight_the_second_is_told_so_and_a_dead_server_bl
     assert_problem(client.post("/v1/jobs:bulk", json=LOOK, headers=KEY), 409, "IDEMPOTENCY_IN_FLIGHT")
     redis.delete(name)  # its minute is over
     assert client.post("/v1/jobs:bulk", json=LOOK, headers=KEY).status_code == 200
+
+
+def test_what_takes_longer_than_its_mark_happens_once(
+    client: httpx.Client, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that answers nobody for three seconds, and marks that end after one."""
+    monkeypatch.setattr("vidprocme.api.idempotency.MARK_S", 1)
+    monkeypatch.setattr("vidprocme.api.idempotency.RENEW_S", 0.2)
+    job = house.control.submit(Source("file:///a.mp4", "a.mp4", "0" * 64, 1), Recipe()).job
+    path, answers = f"/v1/jobs/{job}/cancel", list[httpx.Response]()
+    begun, go = threading.Event(), threading.Event()
+    cancel = house.control.cancel
+
+    def slowly(id_: JobId) -> bool:
+        begun.set()
+        assert go.wait(30)
+        return cancel(id_)
+
+    monkeypatch.setattr(house.control, "cancel", slowly)
+    asking = threading.Thread(target=lambda: answers.append(client.post(path, headers=KEY)))
+    asking.start()
+    assert begun.wait(30)
+    time.sleep(3)  # three marks long
+
+    assert_problem(client.post(path, headers=KEY), 409, "IDEMPOTENCY_IN_FLIGHT")
+
+    go.set()
+    asking.join(30)
+    assert [answer.status_code for answer in answers] == [202]
+    again = client.post(path, headers=KEY)
+    assert again.status_code == 202 and again.headers["idempotency-replayed"] == "true"
 
 
 def test_what_was_not_there_yet_is_looked_for_again(client: httpx.Client, house: House) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.api.served import served
 from tests.api.serving import serving
 from tests.api.test_job_lists import ended, made
 from tests.api.test_tus import until
@@ -136,6 +137,46 @@ def test_one_whose_server_says_nothing_is_interrupted(client: httpx.Client, hous
     cancel_all(client)  # the next one writes it down
     kept = records.get("op_9")
     assert kept is not None and kept.doc.state == "interrupted"
+
+
+@pytest.mark.slow
+def test_one_whose_server_was_killed_is_interrupted_and_the_same_wish_does_the_rest(
+    house: House, redis_url: str
+) -> None:
+    for at in range(0, 3000, 500):
+        jobs = [new_job(f"{number:064x}") for number in range(at, at + 500)]
+        house.queue.submit_many([NewJob(job, first_tasks(job)) for job in jobs])
+    with served(house.data, redis_url) as server, httpx.Client(base_url=server.url, trust_env=False) as client:
+        server.start()
+        location = until_202(client)
+        until(lambda: client.get(location).json()["done"])
+        server.kill()
+        left = len(house.queue.jobs(limit=5000, active=True))
+        assert 0 < left < 3000
+
+        server.start()
+        said = client.get(location).json()
+        assert said["state"] == "running" and 0 < said["done"] <= 3000 - left  # it may be elsewhere
+        rest = until_202(client)
+        until(lambda: client.get(rest).json()["state"] != "running")
+        again = client.get(rest).json()
+        assert (again["state"], again["failed"], again["done"]) == ("done", 0, left)
+        until(lambda: client.get(location).json()["state"] == "interrupted", 30)
+    assert not house.queue.jobs(active=True)
+
+
+def until_202(client: httpx.Client) -> str:
+    """The lists of a server that has just begun are not whole yet."""
+    answers: list[httpx.Response] = []
+
+    def asked() -> bool:
+        answers.append(client.post("/v1/jobs:bulk", json={"action": "cancel", "filter": {"state": ["queued"]}}))
+        return answers[-1].status_code != 503
+
+    until(asked)
+    assert answers[-1].status_code == 202, answers[-1].text
+    location: str = answers[-1].headers["location"]
+    return location
 
 
 @pytest.mark.usefixtures("slow", "many")
