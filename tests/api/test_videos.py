@@ -16,8 +16,8 @@ from httpx import Client, Response
 
 from tests.api.serving import serving
 from tests.library.disks import own_mounts, run_on_small_disk
+from vidprocme.api.form import LEFT_OVER_S, sweep
 from vidprocme.api.server import create_app
-from vidprocme.api.uploads import LEFT_OVER_S, sweep
 from vidprocme.config import Settings
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
@@ -180,7 +180,7 @@ def test_a_sender_that_goes_away_leaves_nothing(client: Client, house: House) ->
 def test_a_sender_that_falls_silent_is_not_waited_for(
     client: Client, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidprocme.api.uploads.IDLE_S", 0.3)
+    monkeypatch.setattr("vidprocme.api.form.IDLE_S", 0.3)
     head = "POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b"
     part = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
@@ -240,7 +240,7 @@ FULL = """
 import asyncio, sys
 from pathlib import Path
 from starlette.requests import Request
-from vidprocme.api.uploads import received
+from vidprocme.api.form import received
 from vidprocme.core.errors import Retryable
 
 folder = Path(sys.argv[1])

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from vidprocme import __version__
-from vidprocme.api import alerts, fleet, library, overview, uploads
+from vidprocme.api import alerts, fleet, form, library, overview
 from vidprocme.api.alarming import alarm_of
 from vidprocme.api.arriving import Arriving
 from vidprocme.api.describe import describe
@@ -57,7 +57,7 @@ def create_app(house: House, *, hosts: Collection[str] | None = (), network: boo
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        uploads.sweep(house.data / "uploads")
+        form.sweep(house.data / "uploads")
         follower = Follower(lambda: desk.queue, lambda: desk.blobs, house.open_index, house.follower_lock, house.at)
         follower.start()
         arriving.start()

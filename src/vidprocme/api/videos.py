@@ -19,12 +19,12 @@ from vidprocme.api.admission import Room
 from vidprocme.api.arriving import Arriving, AtArriving
 from vidprocme.api.audit import audit
 from vidprocme.api.desk import AtDesk, Desk
+from vidprocme.api.form import FIELD_BYTES, Upload, received
 from vidprocme.api.imports import bring_in, told
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.api.schemas.videos import Accepted, UploadDocument, VideoWish
 from vidprocme.api.settling import settle
-from vidprocme.api.uploads import FIELD_BYTES, Upload, received
 from vidprocme.api.wishes import note_of, now_ms, tenant_of, wish_of
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.job import DEFAULT_TENANT, Bin

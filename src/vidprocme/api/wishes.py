@@ -9,9 +9,9 @@ import time
 
 from vidprocme.api.access import Caller
 from vidprocme.api.desk import Desk
+from vidprocme.api.form import safe_name
 from vidprocme.api.schemas.videos import Accepted
 from vidprocme.api.shelf import notes_of
-from vidprocme.api.uploads import safe_name
 from vidprocme.core.errors import BadWish, Fatal, Retryable
 from vidprocme.core.ids import VideoId, video_id
 from vidprocme.core.job import DEFAULT_TENANT, Bin, Recipe, Source
