@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect
 
 from vidprocme.api.arriving import Arriving, Writer
 from vidprocme.core.errors import Fatal
-from vidprocme.library.arrivals import UNKNOWN, Arrival, Part
+from vidprocme.library.arrivals import UNKNOWN, Arrival
+from vidprocme.library.part import Part
 
 BLOCK_BYTES = 1 << 20  # collected before it is written on a thread
 IDLE_S = 20.0  # a sender that says nothing for so long is gone

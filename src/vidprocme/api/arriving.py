@@ -20,7 +20,8 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.settling import settle
 from vidprocme.api.wishes import now_ms
 from vidprocme.core.errors import Fatal, VidprocmeError
-from vidprocme.library.arrivals import ENDED, Arrival, Arrivals, ArrivalState, Held, unknown
+from vidprocme.library.arrivals import ENDED, Arrival, Arrivals, ArrivalState, unknown
+from vidprocme.library.part import Held
 
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 3600.0

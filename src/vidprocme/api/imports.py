@@ -27,7 +27,8 @@ from vidprocme.api.wishes import accept, arrival_of, wish_of
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import video_id
 from vidprocme.core.job import Source
-from vidprocme.library.arrivals import UNKNOWN, Arrival, ArrivalState, Part, failed
+from vidprocme.library.arrivals import UNKNOWN, Arrival, ArrivalState, failed
+from vidprocme.library.part import Part
 
 HEAD_S = 30.0  # until the other server has said what comes
 PAUSES_S = (1.0, 5.0)  # between tries to fetch
