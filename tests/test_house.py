@@ -65,8 +65,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         }
     )
     | {f"{room}.base" for room in ("queue", "executor", "vision", "library")}
-    | {"queue.kept", "library.notes",
-            "library.part", "library.pictures", "library.frames_zip"},
+    | {"queue.kept", "library.notes", "library.part", "library.pictures", "library.frames_zip"},
     # The app itself runs in a local client's process (docs/decisions/0012-one-client.md).
     "client": frozenset({"api", "wiring", "core"}),
     "__main__": frozenset({"cli"}),
