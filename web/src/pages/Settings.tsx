@@ -207,11 +207,12 @@ function Bins() {
                 <tbody>
                   {data.items.map((bin) => (
                     <tr key={bin.name}>
-                      <th scope="row">{bin.name}</th>
+                      <th scope="row">
+                        {bin.name} {bin.paused && <span className="tag warn">{words.overview.paused}</span>}
+                      </th>
                       <td>
                         <Limit label={`${bin.name}: ${s.limit}`} value={bin.limit} save={(limit) => patchBin(bin.name, { limit })} />
                       </td>
-                      <td>{bin.paused && <span className="tag warn">{words.overview.paused}</span>}</td>
                       <td className="right">
                         <Button small onClick={() => patchBin(bin.name, { paused: !bin.paused })}>
                           {bin.paused ? words.overview.resume(bin.name) : words.overview.pause(bin.name)}

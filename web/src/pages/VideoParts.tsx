@@ -199,7 +199,7 @@ export function Details({ video }: { video: Video }) {
             <ul className="plain">
               {video.jobs.map((job) => (
                 <li key={job.id} className="row">
-                  <Link className="mono" to="/jobs/$id" params={{ id: job.id }}>
+                  <Link className="mono break" to="/jobs/$id" params={{ id: job.id }}>
                     {job.id}
                   </Link>
                   <State name={job.state} />
