@@ -38,7 +38,6 @@ def test_no_page_is_wider_than_a_phone(strolls: Opens, town: Live) -> None:
     places += [f"/jobs/{job['id']}?tab={tab}" for job in jobs for tab in ("attempts", "log", "payload", "events")]
     places += [f"/videos/{job['video']}" for job in jobs]
     watched = strolls(size=PHONE)
-    watched.expect("captions?format=json")
     for place in places:
         page = watched.open(place)
         expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)

@@ -1,9 +1,11 @@
 // The small parts that every page is made of.
 
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { Link } from "@tanstack/react-router";
 import { age, clock } from "../format";
 import { usePrefs } from "../prefs";
 import { problemOf } from "../api";
+import { linkOf } from "../query";
 import { words } from "../words";
 
 type ButtonProps = React.ButtonHTMLAttributes<HTMLButtonElement> & { look?: "main" | "danger" | "quiet"; small?: boolean };
@@ -140,12 +142,38 @@ export function Empty({ title, text, command, children }: { title: string; text?
   );
 }
 
+const ROUTES: Record<string, [path: string, name: string]> = {
+  jobs: ["/jobs", words.pages.jobs],
+  videos: ["/videos", words.pages.videos],
+  nodes: ["/fleet", words.pages.fleet],
+  places: ["/fleet", words.pages.fleet],
+  alerts: ["/alerts", words.pages.alerts],
+  webhooks: ["/alerts?tab=webhooks", words.alerts.tabs.webhooks],
+  bins: ["/settings?tab=bins", words.settings.tabs.bins],
+  tenants: ["/settings?tab=bins", words.settings.tabs.bins],
+  keys: ["/settings?tab=keys", words.settings.tabs.keys],
+};
+
+/** What the server says, for who reads a page: a command stands as one, and in the place of a route of the API is the page that shows it. */
+export function Said({ text }: { text: string }) {
+  return text.split(/(`[^`]+`|GET \/v1\/[\w/-]+)/).map((part, n) => (n % 2 ? <Piece key={n} text={part} /> : part));
+}
+
+function Piece({ text }: { text: string }) {
+  if (text.startsWith("`vidprocme jobs retry job_")) return <strong>{words.jobs.retry}</strong>; // the button is on the page
+  const [, kind = "", id] = /^GET \/v1\/(\w+)(?:\/([\w-]+))?/.exec(text) ?? [];
+  const [path, name] = ROUTES[kind] ?? [];
+  if (!path) return <code>{text.replaceAll("`", "")}</code>;
+  const one = id && (kind === "jobs" || kind === "videos");
+  return <Link {...linkOf(one ? `${path}/${id}` : path)}>{one ? words.common.itsPage : name}</Link>;
+}
+
 export function ErrorState({ error, again }: { error: unknown; again?: () => void }) {
   const problem = problemOf(error);
   return (
     <div className="notice bad" role="alert">
       <div>
-        <b>{problem.message || words.common.error}</b> {problem.hint}
+        <b>{problem.message || words.common.error}</b> <Said text={problem.hint} />
         <div className="meta">
           {problem.code}
           {problem.requestId && ` · ${words.common.request(problem.requestId)}`}

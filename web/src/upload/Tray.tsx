@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { Button, Progress, Select } from "../parts/basic";
+import { Button, Progress, Said, Select } from "../parts/basic";
 import { age, bytes, percent } from "../format";
 import { useJob, useUnfinished } from "../queries";
 import { words } from "../words";
@@ -198,7 +198,7 @@ function What({ item, share }: { item: Item; share: number }) {
     case "failed":
       return (
         <span className="state bad" style={{ whiteSpace: "normal" }}>
-          <span aria-hidden="true">✕</span> {item.error} {item.hint}
+          <span aria-hidden="true">✕</span> {item.error} <Said text={item.hint} />
         </span>
       );
     case "done":
