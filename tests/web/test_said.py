@@ -6,7 +6,7 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.simlive import Live
 from tests.web.conftest import Opens, asked, axe
@@ -81,3 +81,22 @@ def test_a_log_has_a_column_of_its_own(strolls: Opens, town: Live, tab: str) -> 
     expect(page.get_by_role("columnheader", name=tab)).to_be_visible()
     page.get_by_role("button", name="Open log").first.click()
     expect(page).to_have_url(re.compile("tab=log"))
+
+
+def test_a_list_of_videos_says_how_far_each_is(strolls: Opens, town: Live) -> None:
+    page = strolls().open("/videos")
+    found = asked(town.url, "/v1/videos?limit=2")
+
+    def running(route: Route) -> None:
+        found["items"][0] |= {"state": "running", "progress": 0.12}
+        found["items"][1] |= {"state": "queued", "progress": 0.0}
+        route.fulfill(json=found)
+
+    page.route("**/v1/videos?*", running)
+    page.reload()
+    cards = page.locator("main").get_by_role("listitem")
+    expect(cards.nth(0)).to_contain_text("running, 12%")
+    expect(cards.nth(1)).to_contain_text("waiting")
+    expect(cards.nth(1)).not_to_contain_text("0%")
+    page.get_by_role("button", name="cancelled").click()
+    expect(page).to_have_url(re.compile(r"/videos\?state=cancelled$"))

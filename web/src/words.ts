@@ -54,6 +54,7 @@ export const words = {
   common: {
     loading: "Loading",
     nothing: "Nothing here",
+    noPage: "No page has this address.",
     tryAgain: "Try again",
     request: (id: string) => `Request ${id}`,
     cancel: "Cancel",
@@ -178,6 +179,7 @@ export const words = {
     select: (name: string) => `Select ${name}`,
     selected: (n: number) => `${many(n, "job")} selected`,
     allMatching: (n: number) => `Select all ${n.toLocaleString("en")} that match`,
+    tooMany: (most: number) => `At most ${most.toLocaleString("en")} can be chosen one by one: select all that match, or fewer.`,
     retry: "Retry",
     cancel: "Cancel jobs",
     move: "Move to bin",
@@ -302,7 +304,11 @@ export const words = {
   settings: {
     title: "Settings",
     tabs: { look: "This browser", keys: "Keys", bins: "Bins and tenants", retention: "Retention", audit: "Audit log" },
-    retention: "How long things are kept. Set by the server's environment or vidprocme.toml; 0 is for ever.",
+    retention: "Set by the server's environment or vidprocme.toml.",
+    kept: "How long things are kept",
+    taken: "What is taken in at most",
+    forever: "for ever",
+    noLimit: "no limit",
     keep: {
       keep_jobs: "Ended jobs, at most",
       keep_days: "Jobs that succeeded, days",
@@ -311,6 +317,8 @@ export const words = {
       keep_dead_days: "Dead letters, days",
       log_days: "Logs of attempts, days",
       upload_hours: "Unfinished uploads, hours",
+    },
+    take: {
       upload_max_gb: "One upload, GB at most",
       upload_quota_gb: "Uploads of a tenant in a day, GB",
       memory_percent: "Redis's memory, % from where nothing new is taken",
@@ -335,7 +343,7 @@ export const words = {
     openHere: "No keys are asked for here: everybody on this machine is an admin. The first key that is made changes that.",
     firstKey: "The first key is an admin's: from now on everybody needs a key, and this browser is signed in with it. Keep it well; the command line on the server can always make another.",
     weight: "Weight",
-    limit: "Limit",
+    limit: "Tasks at once, at most",
     used: "Used (core-seconds)",
     who: "Who",
     action: "Action",

@@ -9,7 +9,7 @@ import { choose, usePrefs } from "../prefs";
 import { renew, useOverview, useSession } from "../queries";
 import { Tray } from "../upload/Tray";
 import { words } from "../words";
-import { Button } from "./basic";
+import { amid, Button } from "./basic";
 import { Dialog, Toasts } from "./overlay";
 import { SignIn } from "./SignIn";
 
@@ -126,6 +126,9 @@ export function Shell() {
 function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: boolean }) {
   const state = useLiveState();
   const { theme } = usePrefs();
+  const path = useRouterState({ select: (at) => at.location.pathname });
+  const places = useRef<HTMLUListElement>(null);
+  useEffect(() => amid(places.current), [path]);
   const open = useOverview().data?.alerts_open ?? 0; // the stream renews it
   const dark = document.documentElement.dataset.theme === "dark";
   const signOut = async () => {
@@ -140,7 +143,7 @@ function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: bo
         {words.product}
       </Link>
       <nav aria-label={words.shell.places}>
-        <ul className="plain">
+        <ul className="plain" ref={places}>
           {PLACES.map(([to, name]) => (
             <li key={to}>
               <Link to={to} activeOptions={{ exact: to === "/", includeSearch: false }}>

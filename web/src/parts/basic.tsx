@@ -213,8 +213,8 @@ export function Loaded<T>({
   return <Skeleton lines={lines ?? 4} />;
 }
 
-/** A moment, in the person's zone; all of it on hover. */
-export function Time({ at, relative }: { at: string; relative?: boolean }) {
+/** A moment, in the person's zone; all of it on hover. `rough`: it is known to the minute. */
+export function Time({ at, relative, rough }: { at: string; relative?: boolean; rough?: boolean }) {
   const { utc } = usePrefs();
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -222,9 +222,10 @@ export function Time({ at, relative }: { at: string; relative?: boolean }) {
     const timer = setInterval(() => setNow(Date.now()), 10_000);
     return () => clearInterval(timer);
   }, [relative]);
+  const style = rough ? "short" : "medium";
   return (
-    <time dateTime={at} title={clock(at, !utc)}>
-      {relative ? age((now - Date.parse(at)) / 1000) : clock(at, utc)}
+    <time dateTime={at} title={clock(at, !utc, style)}>
+      {relative ? age((now - Date.parse(at)) / 1000) : clock(at, utc, style)}
     </time>
   );
 }
@@ -262,8 +263,17 @@ export interface Tab<T extends string> {
   text: ReactNode;
 }
 
+/** Moves a row that scrolls sideways so that what is chosen in it stands amid it. */
+export function amid(row: HTMLElement | null): void {
+  const chosen = row?.querySelector("[aria-selected=true], [aria-current=page]");
+  if (!row || !chosen) return;
+  const [all, one] = [row.getBoundingClientRect(), chosen.getBoundingClientRect()];
+  row.scrollLeft += one.left + one.width / 2 - all.left - all.width / 2;
+}
+
 export function Tabs<T extends string>({ tabs, now, choose, label }: { tabs: Tab<T>[]; now: T; choose: (key: T) => void; label: string }) {
   const list = useRef<HTMLDivElement>(null);
+  useEffect(() => amid(list.current), [now]);
   const move = (event: React.KeyboardEvent) => {
     const at = tabs.findIndex((tab) => tab.key === now);
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
