@@ -314,7 +314,7 @@ function Numbers<K extends string>({ title, texts, numbers, zero }: { title: str
           {(Object.keys(texts) as K[]).map((name) => (
             <tr key={name}>
               <th scope="row">{texts[name]}</th>
-              <td className="right">{numbers[name] ? whole(numbers[name]) : zero}</td>
+              <td className="right" style={{ whiteSpace: "nowrap" }}>{numbers[name] ? whole(numbers[name]) : zero}</td>
             </tr>
           ))}
         </tbody>

@@ -128,8 +128,8 @@ function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: bo
   const { theme } = usePrefs();
   const path = useRouterState({ select: (at) => at.location.pathname });
   const places = useRef<HTMLUListElement>(null);
-  useEffect(() => amid(places.current), [path]);
   const open = useOverview().data?.alerts_open ?? 0; // the stream renews it
+  useEffect(() => amid(places.current), [path, open]); // the number at Alerts moves what comes after it
   const dark = document.documentElement.dataset.theme === "dark";
   const signOut = async () => {
     await fetch("/v1/session", { method: "DELETE" });
