@@ -10,6 +10,7 @@ from playwright.sync_api import Route, expect
 
 from tests.simlive import Live
 from tests.web.conftest import Opens, asked, axe
+from vidprocme.core.ids import JobId
 from vidprocme.wiring import House
 
 
@@ -42,7 +43,7 @@ def test_a_cancelled_video_says_so(opens: Opens, site: str, house: House) -> Non
     page = opens().open(f"/videos/{sent['video']}")
     expect(page.get_by_text("There is nothing to play yet.")).to_be_visible()
     expect(page.get_by_text("No captions: no model was asked for.")).to_be_visible()
-    house.control.cancel(sent["id"])
+    house.control.cancel(JobId(sent["id"]))
     expect(page.get_by_text("It was cancelled before there was anything to play.")).to_be_visible()
     expect(page.get_by_role("button", name="Retry this video")).to_be_visible()
 
