@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Locator, expect
 
+from tests.cli.served import draw
 from tests.simlive import Live
-from tests.web.conftest import PHONE, Opens, asked, overflow_px
+from tests.web.conftest import PHONE, Opens, Studio, asked, overflow_px
 from tests.web.test_flows_upload import drop
 
 TABS = {
@@ -44,6 +46,36 @@ def test_no_page_is_wider_than_a_phone(strolls: Opens, town: Live) -> None:
         page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true })")
         assert overflow_px(page) <= 0, place
         assert page.evaluate(ESCAPED) == [], place
+
+
+def test_what_fails_and_what_waits_under_a_long_name(visits: Opens, studio: Studio, tmp_path: Path) -> None:
+    name = "Recording_2026-11-26_of_the_camera_over_the_northern_gate_" * 3
+    broken, film = (tmp_path / f"{name}{end}.mp4" for end in ("broken", "film"))
+    draw(film, 3, seed=41)
+    broken.write_bytes(film.read_bytes()[:3000])
+    failed = studio.up.ended(studio.up.post(broken))
+    assert failed["state"] == "failed"
+    httpx.patch(f"{studio.up.url}/v1/bins/bulk", json={"paused": True}, trust_env=False).raise_for_status()
+    waits = studio.up.get(f"/v1/jobs/{studio.up.post(film, bin='bulk')}")
+    places = [f"/jobs/{failed['id']}?tab={tab}" for tab in ("attempts", "log", "payload", "events")]
+    places += [
+        f"/videos/{failed['video']}",
+        f"/jobs/{waits['id']}",
+        f"/videos/{waits['video']}",
+        "/videos",
+        "/jobs",
+        "/",
+    ]
+    try:
+        watched = visits(size=PHONE)
+        for place in places:
+            page = watched.open(place)
+            expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)
+            page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true })")
+            assert overflow_px(page) <= 0, place
+            assert page.evaluate(ESCAPED) == [], place
+    finally:
+        httpx.patch(f"{studio.up.url}/v1/bins/bulk", json={"paused": False}, trust_env=False).raise_for_status()
 
 
 def test_a_bin_is_paused_with_a_thumb(strolls: Opens) -> None:
