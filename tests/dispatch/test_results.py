@@ -106,6 +106,18 @@ def test_a_describe_that_failed_leaves_the_rest_and_names_its_times(
     assert result.error.evidence == {"size": 3, "stage": "describe", "task": second.id, "tries": 1}
 
 
+def test_words_that_may_still_come_are_not_missed(
+    queue: RedisQueue, blobs: BlobStore, tmp_path: Path, job: Job
+) -> None:
+    tasks = planned(queue, blobs, job)
+    live(queue, blobs, tmp_path, job, tasks, upto=Stage.JOIN)
+    settle(queue, of(tasks, Stage.DESCRIBE)[0], described(blobs, of(tasks, Stage.DESCRIBE)[0], "a goat"))
+
+    result = collect(queue, blobs, job.id)
+    assert result.view.state is JobState.RUNNING and len(result.captions) == 2
+    assert not any("without words" in note for note in result.degraded)
+
+
 def test_captions_whose_blob_is_gone_are_named_not_stumbled_over(
     queue: RedisQueue, blobs: BlobStore, tmp_path: Path, job: Job
 ) -> None:

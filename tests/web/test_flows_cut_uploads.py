@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, CDPSession, Dialog, Page, Request, Route, expect
 
@@ -271,3 +273,23 @@ def end_hard(server: Up) -> None:
     child.kill()
     server.process.wait()
     assert gone(running) == []
+
+
+def test_what_others_began_is_not_offered_here(browser: Browser, alone: Up) -> None:
+    names = ("mine.mp4", "theirs.mp4")
+    with httpx.Client(base_url=alone.url, trust_env=False) as client:
+        ids = []
+        for name in names:
+            wish = {"Tus-Resumable": "1.0.0", "Upload-Length": str(SIZE_BYTES)}
+            wish["Upload-Metadata"] = f"filename {b64encode(name.encode()).decode()}"
+            ids.append(
+                client.post("/v1/uploads", headers=wish).raise_for_status().headers["Location"].rsplit("/", 1)[1]
+            )
+    with windows(browser) as opens:
+        page = opens(alone.url).open("/videos")
+        kept = {"size": SIZE_BYTES, "metadata": {}, "uploadUrl": f"{alone.url}/v1/uploads/{ids[0]}"}
+        page.evaluate("kept => localStorage.setItem('tus::print::1', JSON.stringify(kept))", kept)
+        page.reload()
+        tray = page.get_by_role("region", name="Uploads")
+        expect(tray).to_contain_text("mine.mp4")
+        expect(tray).not_to_contain_text("theirs.mp4")

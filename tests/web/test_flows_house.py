@@ -69,7 +69,7 @@ def test_a_bin_is_held_and_let_go(opens: Opens, site: str) -> None:
     expect(page.get_by_role("button", name="Pause bulk")).to_be_visible()
     assert asked(site, "/v1/bins/bulk")["paused"] is False
 
-    limit = page.get_by_label("high: Limit")
+    limit = page.get_by_label("high: Tasks at once, at most")
     limit.fill("3")
     limit.press("Tab")
     expect(page.get_by_text("Saved")).to_have_count(3)
@@ -142,3 +142,67 @@ def test_a_server_that_comes_back_is_found_again(browser: Browser, house: House)
         expect(page.get_by_label("museum: Weight")).to_have_value("7")
         expect(page.get_by_role("button", name="Resume bulk")).to_be_visible()
         page.close()
+
+
+def test_settings_say_what_their_numbers_are(opens: Opens) -> None:
+    watched = opens()
+    page = watched.open("/settings?tab=bins")
+    heads = page.get_by_role("group", name="Bins").get_by_role("columnheader")
+    expect(heads).to_have_text(["Bin", "Tasks at once, at most"])
+    page = watched.open("/settings?tab=retention")
+    kept = page.get_by_role("region", name="How long things are kept").get_by_role("row", name="Jobs that succeeded")
+    expect(kept).to_contain_text("for ever")
+    taken = page.get_by_role("region", name="What is taken in at most").get_by_role("row", name="One upload, GB")
+    expect(taken).to_contain_text("no limit")
+
+
+def test_when_a_key_was_used_is_told_to_the_minute(opens: Opens) -> None:
+    page = opens().open("/settings?tab=keys")
+    page.route(
+        "**/v1/keys",
+        lambda route: route.fulfill(
+            json={
+                "items": [
+                    {
+                        "id": "key_1",
+                        "name": "laptop",
+                        "prefix": "vp_1234",
+                        "scope": "read",
+                        "tenant": None,
+                        "created_at": "2026-11-01T10:00:00.000Z",
+                        "expires_at": None,
+                        "last_used_at": "2026-11-02T10:07:00.000Z",
+                    }
+                ]
+            }
+        ),
+    )
+    page.reload()
+    used = page.get_by_role("row", name="laptop").locator("time")
+    expect(used).to_have_text(re.compile(r"\d\d:07$"))
+
+
+def test_on_a_phone_what_is_chosen_is_in_view(opens: Opens) -> None:
+    page = opens(size=PHONE).open("/settings?tab=audit")
+    expect(page.get_by_role("tab", name="Audit log")).to_be_in_viewport(ratio=0.95)
+    expect(page.get_by_role("navigation", name="Places").get_by_role("link", name="Settings")).to_be_in_viewport(
+        ratio=0.95
+    )
+
+
+def test_the_palette_fits_a_phone(opens: Opens) -> None:
+    page = opens(size=PHONE).open("/jobs")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_in_viewport(ratio=1)
+    page.get_by_role("dialog").get_by_role("combobox").fill("zebra " * 30)
+    expect(page.get_by_role("dialog").get_by_role("option")).to_have_count(1)
+    expect(page.get_by_role("dialog")).to_be_in_viewport(ratio=1)
+    assert page.get_by_role("dialog").evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_an_address_without_a_page_leads_on(opens: Opens) -> None:
+    watched = opens()
+    page = watched.open("/nowhere")
+    assert axe(page) == []
+    page.get_by_role("link", name="Go to Overview").click()
+    expect(page).to_have_url(re.compile(r"/$"))

@@ -262,3 +262,10 @@ def test_a_job_that_is_not_there_is_said_so(opens: Opens) -> None:
     expect(page.get_by_text("no job", exact=False)).to_be_visible()
     expect(page.get_by_text("Request ", exact=False)).to_be_visible()
     assert axe(page) == []
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "cancelled", "dead"])
+def test_each_state_that_can_be_asked_for_is_seen_as_chosen(opens: Opens, state: str) -> None:
+    page = opens().open(f"/jobs?state={state}")
+    expect(page.locator(".filters").get_by_role("button", pressed=True)).to_have_count(1)
+    expect(page.get_by_text("No job fits these filters")).to_be_visible()

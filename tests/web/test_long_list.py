@@ -138,3 +138,29 @@ def test_the_first_job_of_an_empty_list_is_shown_as_it_comes(opens: Opens, house
     job = new_job("a" * 64)
     house.queue.submit(job, first_tasks(job))
     expect(rows(page)).to_have_count(1)
+
+
+def test_more_than_can_be_named_are_all_that_match(opens: Opens, house: House) -> None:
+    count = 1_100
+    jobs = [new_job(f"{number:064x}", bin=Bin.BULK) for number in range(count)]
+    house.queue.submit_many([NewJob(job, first_tasks(job)) for job in jobs])
+    page = opens().open("/jobs?state=queued")
+    page.get_by_role("rowgroup", name="Jobs").focus()
+    last = page.get_by_role("table", name="Jobs").locator(f"[aria-rowindex='{count + 1}']")
+    for _ in range(100):
+        page.keyboard.press("End")
+        page.wait_for_timeout(100)
+        if last.count():
+            break
+    page.get_by_role("checkbox", name="Select all").check()
+    bar = page.get_by_role("region", name="1,100 jobs selected")
+    bar.get_by_role("button", name="Cancel jobs").click()
+    expect(page.get_by_role("dialog")).to_contain_text("cancel 1,100 jobs?")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+    last.get_by_role("checkbox").uncheck()
+    bar = page.get_by_role("region", name="1,099 jobs selected")
+    expect(bar).to_contain_text("At most 1,000 can be chosen one by one")
+    expect(bar.get_by_role("button", name="Cancel jobs")).to_have_count(0)
+    bar.get_by_role("button", name="Select all 1,100 that match").click()
+    expect(page.get_by_role("region", name="1,100 jobs selected").get_by_role("button", name="Retry")).to_be_visible()

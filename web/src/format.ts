@@ -38,10 +38,10 @@ export function minute(at: number, utc: boolean): string {
   return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(utc ? { timeZone: "UTC" } : {}) }).format(at);
 }
 
-export function clock(at: string | number | Date, utc: boolean): string {
+export function clock(at: string | number | Date, utc: boolean, timeStyle: "medium" | "short" = "medium"): string {
   return new Intl.DateTimeFormat("en-GB", {
     dateStyle: "medium",
-    timeStyle: "medium",
+    timeStyle,
     ...(utc ? { timeZone: "UTC" } : {}),
   }).format(new Date(at)) + (utc ? " UTC" : "");
 }

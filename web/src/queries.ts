@@ -266,8 +266,9 @@ export const useVideos = (filter: VideoSearch) =>
 export const useVideo = (id: string) =>
   useQuery({ queryKey: ["video", id], queryFn: () => told(http.GET("/v1/videos/{video_id}", { params: { path: { video_id: id } } })) });
 
-export const useCaptions = (id: string) =>
+export const useCaptions = (id: string, some: boolean) =>
   useQuery({
+    enabled: some,
     queryKey: ["video", id, "captions"],
     queryFn: async () => {
       const answer = http.GET("/v1/videos/{video_id}/captions", { params: { path: { video_id: id }, query: { format: "json" } } });

@@ -1,7 +1,7 @@
 // One address for everything that can be looked at; filters are part of it.
 
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { ErrorState, PageHead } from "./parts/basic";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
+import { Empty, ErrorState, PageHead } from "./parts/basic";
 import { Shell } from "./parts/Shell";
 import type { JobSearch, JobState, VideoSearch } from "./queries";
 import { parseSearch, writeSearch } from "./query";
@@ -27,7 +27,16 @@ const lean = <T extends object>(search: T): T => Object.fromEntries(Object.entri
 const root = createRootRoute({
   component: Shell,
   errorComponent: ({ error, reset }) => <ErrorState error={error} again={reset} />,
-  notFoundComponent: () => <PageHead title={words.common.nothing} />,
+  notFoundComponent: () => (
+    <>
+      <PageHead title={words.common.nothing} />
+      <Empty title={words.common.noPage}>
+        <Link className="button" to="/">
+          {words.palette.go(words.pages.overview)}
+        </Link>
+      </Empty>
+    </>
+  ),
 });
 
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: lazyRouteComponent(() => import("./pages/Overview")) });

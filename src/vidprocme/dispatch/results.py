@@ -72,7 +72,7 @@ def collect(queue: Queue, blobs: Blobs, job: JobId) -> JobResult:
     degraded = [note for view_ in base if view_.outcome for note in view_.outcome.result.get("degraded", [])]
     if view.job.recipe.model_missing and view.job.recipe.model is None:
         degraded.append(NO_MODEL)
-    if wordless:
+    if wordless and view.state not in (JobState.QUEUED, JobState.RUNNING):  # until then their words may still come
         degraded.append(_wordless_note(wordless))
     said = tuple(dict.fromkeys(degraded))
     return JobResult(view, media, renditions, frames, captions, said, job_error(view, tasks), tasks)

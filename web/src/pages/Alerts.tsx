@@ -1,7 +1,7 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, queries, type Schemas, told } from "../api";
-import { Button, Empty, Field, Loaded, PageHead, Select, Tabs, Time } from "../parts/basic";
+import { Button, Empty, Field, Loaded, PageHead, Said, Select, Tabs, Time } from "../parts/basic";
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { type AlertTab, useAlerts, useRules } from "../queries";
 import type { AlertsTab } from "../router";
@@ -76,8 +76,8 @@ function Line({ alert }: { alert: Alert }) {
           {alert.severity}
         </div>
         <h2 className="break">{alert.title}</h2>
-        <p className="break">{alert.text}</p>
-        {alert.hint && <p className="meta break">{alert.hint}</p>}
+        <p className="break"><Said text={alert.text} /></p>
+        {alert.hint && <p className="meta break"><Said text={alert.hint} /></p>}
         {alert.job && (
           <p className="meta break">
             {words.alerts.newest}{" "}

@@ -2,7 +2,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useState } from "react";
 import { http, queries, type Schemas, told } from "../api";
 import { age, percent } from "../format";
-import { Button, Card, ErrorPage, PageHead, Progress, Skeleton, State, Tabs, Time } from "../parts/basic";
+import { Button, Card, ErrorPage, PageHead, Progress, Said, Skeleton, State, Tabs, Time } from "../parts/basic";
 import { Evidence } from "../parts/Evidence";
 import { attempt, Confirm, Menu } from "../parts/overlay";
 import { Legend, Strip } from "../parts/Strip";
@@ -10,6 +10,7 @@ import { drop, renew, useJob, useTimeline } from "../queries";
 import type { JobTab } from "../router";
 import { words } from "../words";
 import { Attempts, Events, Logs, Payload } from "./JobTabs";
+import { NO_MODEL } from "./VideoParts";
 
 type Job = Schemas["JobDocument"];
 
@@ -33,7 +34,7 @@ function Shown({ job }: { job: Job }) {
       {job.error && <Broken error={job.error} />}
       {job.degraded.map((note) => (
         <div key={note} className="notice">
-          {note}
+          {note === NO_MODEL ? words.video.noCaptions.missing : note}
         </div>
       ))}
       {going && <Waiting job={job} />}
@@ -147,7 +148,7 @@ function Broken({ error }: { error: Schemas["ErrorDocument"] }) {
   return (
     <div className="notice bad" role="alert">
       <div>
-        <b>{error.message}</b> {error.hint} <span className="meta mono">{error.code}</span>
+        <b>{error.message}</b> <Said text={error.hint} /> <span className="meta mono">{error.code}</span>
         <Evidence evidence={error.evidence} />
       </div>
     </div>
@@ -165,7 +166,7 @@ function Waiting({ job }: { job: Job }) {
               {wait.stage}
               {wait.count > 1 && ` ×${wait.count}`}
             </span>{" "}
-            {wait.text}
+            <Said text={wait.text} />
           </li>
         ))}
       </ul>

@@ -20,6 +20,7 @@ export interface Chosen {
   clear: () => void;
 }
 
+export const NAMED_MOST = 1_000; // jobs that the API takes by their ids; more are all that the filter finds
 const LEFT = 100; // rows below the last one that is drawn, when the next page is asked for
 
 export function JobTable({ ids, total, chosen, more }: { ids: string[]; total: number; chosen: Chosen; more: () => void }) {
@@ -73,7 +74,11 @@ export function JobTable({ ids, total, chosen, more }: { ids: string[]; total: n
               type="checkbox"
               aria-label={words.jobs.selectAll}
               checked={every}
-              onChange={() => (every ? chosen.clear() : chosen.set(ids))}
+              onChange={() => {
+                if (every) chosen.clear();
+                else chosen.set(ids);
+                if (!every && ids.length > NAMED_MOST) chosen.everything();
+              }}
             />
           </span>
           {[columns.state, columns.name, columns.stage, columns.bin, columns.progress, columns.age, columns.error].map((text) => (

@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { http, problemOf, type Schemas, told } from "../api";
 import { age, bytes } from "../format";
-import { Button, Copy, Loaded, Select, State, Time } from "../parts/basic";
+import { Button, Copy, Loaded, Said, Select, State, Time } from "../parts/basic";
 import { Evidence } from "../parts/Evidence";
 import { useAttempts, useJobEvents, useTasks } from "../queries";
 import { words } from "../words";
@@ -34,6 +34,7 @@ export function Attempts({ id }: { id: string }) {
                   <th scope="col" className="right">
                     {words.job.took}
                   </th>
+                  <th scope="col">{words.job.tabs.log}</th>
                   <th scope="col">{words.jobs.columns.error}</th>
                 </tr>
               </thead>
@@ -55,19 +56,19 @@ export function Attempts({ id }: { id: string }) {
                       {one.took_s === null ? "" : age(one.took_s)}
                       <div className="meta">{one.memory_bytes ? bytes(one.memory_bytes) : ""}</div>
                     </td>
-                    <td className="break">
+                    <td>
+                      {one.log_url && (
+                        <Button small onClick={() => void navigate({ search: { tab: "log", attempt: `${one.task} ${one.number}` } })}>
+                          {words.job.openLog}
+                        </Button>
+                      )}
+                    </td>
+                    <td className="break says">
                       {one.error && (
                         <>
-                          {one.error.message} <span className="meta">{one.error.hint}</span>
+                          {one.error.message} <span className="meta"><Said text={one.error.hint} /></span>
                           <Evidence evidence={one.error.evidence} />
                         </>
-                      )}
-                      {one.log_url && (
-                        <div>
-                          <Button small look="quiet" onClick={() => void navigate({ search: { tab: "log", attempt: `${one.task} ${one.number}` } })}>
-                            {words.job.tabs.log}
-                          </Button>
-                        </div>
                       )}
                     </td>
                   </tr>

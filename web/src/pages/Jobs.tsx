@@ -8,7 +8,7 @@ import { type JobSearch, renew, rows, useJobs, useJobsHead } from "../queries";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 import { readFilter, writeFilter } from "./filter";
-import { type Chosen, JobTable } from "./JobTable";
+import { type Chosen, JobTable, NAMED_MOST } from "./JobTable";
 import { Typed } from "./Videos";
 
 type Action = Schemas["Action"];
@@ -172,6 +172,7 @@ function Bulk({ chosen, total, filter }: { chosen: Chosen; total: number; filter
   const [asked, setAsked] = useState<{ action: Action; bin?: string; answer: Schemas["BulkAnswer"] } | null>(null);
   const count = chosen.all ? total : chosen.ids.size;
   if (!count) return null;
+  const tooMany = !chosen.all && count > NAMED_MOST;
   const { sort: _, ...conditions } = filter;
   const wish = (action: Action, bin?: string, dry_run = false): Schemas["BulkWish"] => ({
     action,
@@ -205,13 +206,15 @@ function Bulk({ chosen, total, filter }: { chosen: Chosen; total: number; filter
           {words.jobs.allMatching(total)}
         </Button>
       )}
+      {tooMany && <span>{words.jobs.tooMany(NAMED_MOST)}</span>}
       <div className="row">
-        {verbs.map(([action, text]) => (
-          <Button key={action} small onClick={() => void ask(action)}>
-            {text}
-          </Button>
-        ))}
-        <Menu small text={words.jobs.move} choices={BINS.map((bin) => ({ text: bin, act: () => void ask("move", bin) }))} />
+        {!tooMany &&
+          verbs.map(([action, text]) => (
+            <Button key={action} small onClick={() => void ask(action)}>
+              {text}
+            </Button>
+          ))}
+        {!tooMany && <Menu small text={words.jobs.move} choices={BINS.map((bin) => ({ text: bin, act: () => void ask("move", bin) }))} />}
         <Button small look="quiet" onClick={chosen.clear}>
           {words.common.clear}
         </Button>

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { http, queries, type Schemas, told } from "../api";
 import { age, whole } from "../format";
-import { Button, Card, ErrorState, Loaded, PageHead, Skeleton } from "../parts/basic";
+import { Button, Card, ErrorState, Loaded, PageHead, Said, Skeleton } from "../parts/basic";
 import { attempt } from "../parts/overlay";
 import { Lanes } from "../parts/Lanes";
 import { Spark } from "../parts/Spark";
@@ -87,7 +87,9 @@ function OpenAlert({ alert }: { alert: Schemas["AlertDocument"] }) {
       <b>
         <span aria-hidden="true">{alert.severity === "critical" ? "✕" : "!"}</span> {alert.title}
       </b>
-      <span className="break">{alert.text}</span>
+      <span className="break">
+        <Said text={alert.text} />
+      </span>
       <div className="row">
         {alert.link.startsWith("/") && (
           <Link {...linkOf(alert.link)} className="button" aria-label={words.overview.showAlert(alert.title)}>

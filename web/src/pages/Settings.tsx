@@ -112,7 +112,7 @@ function Keys() {
                     </td>
                     <td>{key.scope}</td>
                     <td>{key.tenant ?? words.common.all}</td>
-                    <td>{key.last_used_at ? <Time at={key.last_used_at} /> : words.common.never}</td>
+                    <td>{key.last_used_at ? <Time at={key.last_used_at} rough /> : words.common.never}</td>
                     <td className="right">
                       <Button small look="danger" onClick={() => setRevokes(key)}>
                         {s.revoke}
@@ -204,14 +204,22 @@ function Bins() {
           {(data) => (
             <div className="scroll" tabIndex={0} role="group" aria-label={words.overview.bins}>
               <table className="sheet">
+                <thead>
+                  <tr>
+                    <th scope="col">{words.upload.bin}</th>
+                    <th scope="col">{s.limit}</th>
+                    <td />
+                  </tr>
+                </thead>
                 <tbody>
                   {data.items.map((bin) => (
                     <tr key={bin.name}>
-                      <th scope="row">{bin.name}</th>
+                      <th scope="row">
+                        {bin.name} {bin.paused && <span className="tag warn">{words.overview.paused}</span>}
+                      </th>
                       <td>
                         <Limit label={`${bin.name}: ${s.limit}`} value={bin.limit} save={(limit) => patchBin(bin.name, { limit })} />
                       </td>
-                      <td>{bin.paused && <span className="tag warn">{words.overview.paused}</span>}</td>
                       <td className="right">
                         <Button small onClick={() => patchBin(bin.name, { paused: !bin.paused })}>
                           {bin.paused ? words.overview.resume(bin.name) : words.overview.pause(bin.name)}
@@ -286,22 +294,31 @@ function Limit({ label, value, save }: { label: string; value: number | null; sa
 function Retention() {
   const settings = useSettings();
   return (
-    <Card title={s.tabs.retention}>
-      <p className="meta">{s.retention}</p>
-      <Loaded query={settings}>
-        {(data) => (
-          <table className="sheet">
-            <tbody>
-              {Object.entries(s.keep).map(([name, text]) => (
-                <tr key={name}>
-                  <th scope="row">{text}</th>
-                  <td className="right">{whole(data[name as keyof typeof s.keep])}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
-      </Loaded>
+    <Loaded query={settings}>
+      {(data) => (
+        <div className="stack">
+          <p className="meta">{s.retention}</p>
+          <Numbers title={s.kept} texts={s.keep} numbers={data} zero={s.forever} />
+          <Numbers title={s.taken} texts={s.take} numbers={data} zero={s.noLimit} />
+        </div>
+      )}
+    </Loaded>
+  );
+}
+
+function Numbers<K extends string>({ title, texts, numbers, zero }: { title: string; texts: Record<K, string>; numbers: NoInfer<Record<K, number>>; zero: string }) {
+  return (
+    <Card title={title}>
+      <table className="sheet">
+        <tbody>
+          {(Object.keys(texts) as K[]).map((name) => (
+            <tr key={name}>
+              <th scope="row">{texts[name]}</th>
+              <td className="right" style={{ whiteSpace: "nowrap" }}>{numbers[name] ? whole(numbers[name]) : zero}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </Card>
   );
 }

@@ -7,7 +7,7 @@ import { toast } from "../parts/overlay";
 import { Strip, type StripSpan } from "../parts/Strip";
 import { useCaptions, useVideo } from "../queries";
 import { words } from "../words";
-import { Details, Frames, Going, Head } from "./VideoParts";
+import { Details, fateOf, Frames, Going, Head, NO_MODEL } from "./VideoParts";
 import { Typed } from "./Videos";
 
 type Video = Schemas["VideoDocument"];
@@ -23,7 +23,7 @@ export default function VideoPage() {
 function Watch({ video }: { video: Video }) {
   const search = useSearch({ from: "/videos/$id" });
   const navigate = useNavigate({ from: "/videos/$id" });
-  const captions = useCaptions(video.id);
+  const captions = useCaptions(video.id, video.captions > 0);
   const items = useMemo(() => captions.data?.items ?? [], [captions.data]);
   const player = useRef<HTMLVideoElement>(null);
   const [at, setAt] = useState(search.t ?? 0);
@@ -78,7 +78,7 @@ function Watch({ video }: { video: Video }) {
               {video.captions_url && <track kind="captions" srcLang="en" label={words.video.captions} src={video.captions_url} />}
             </video>
           ) : (
-            <div className="no-stream">{words.video.noStream}</div>
+            <div className="no-stream">{words.video.noStream[fateOf(video)]}</div>
           )}
           {items.length > 0 && (
             <Strip
@@ -113,11 +113,22 @@ function Watch({ video }: { video: Video }) {
               </span>
             </div>
           )}
-          <Loaded query={captions}>{() => <Captions items={items} at={at} q={q} seek={seek} />}</Loaded>
+          {video.captions > 0 ? (
+            <Loaded query={captions}>{() => <Captions items={items} at={at} q={q} seek={seek} />}</Loaded>
+          ) : (
+            <p className="meta">{wordless(video)}</p>
+          )}
         </section>
       </div>
     </>
   );
+}
+
+/** Why there are no captions: "yet" only while some can come. */
+function wordless(video: Video): string {
+  const texts = words.video.noCaptions;
+  if (video.jobs.find((job) => job.id === video.job)?.model === null) return video.degraded.includes(NO_MODEL) ? texts.missing : texts.unasked;
+  return texts[fateOf(video)];
 }
 
 const fold = (text: string) => text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
@@ -182,7 +193,6 @@ function Captions({ items, at, q, seek }: { items: Caption[]; at: number; q: str
     const line = list.current?.children[now] as HTMLElement | undefined;
     if (line && list.current) list.current.scrollTop = line.offsetTop - list.current.clientHeight / 3;
   }, [now]);
-  if (!items.length) return <p className="meta">{words.video.noCaptions}</p>;
   return (
     <ol
       className="plain lines"

@@ -4,12 +4,19 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, queries, type Schemas, told } from "../api";
 import { bytes, percent, timeCode } from "../format";
-import { Button, Card, Field, Progress, Select, State } from "../parts/basic";
+import { Button, Card, Field, Progress, Said, Select, State } from "../parts/basic";
 import { attempt, Confirm, Menu, toast } from "../parts/overlay";
 import { useFrames, useModels } from "../queries";
 import { words } from "../words";
 
 type Video = Schemas["VideoDocument"];
+
+export const NO_MODEL = "captions: no model"; // of what is less than was wished for (dispatch/results.py)
+
+export function fateOf({ state }: Video): "going" | "failed" | "cancelled" | "ended" {
+  if (state === "queued" || state === "running") return "going";
+  return state === "failed" || state === "cancelled" ? state : "ended";
+}
 
 const EXPORTS = [
   ["WebVTT", "vtt"],
@@ -26,6 +33,8 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
   const [model, setModel] = useState("");
   const [prompt, setPrompt] = useState("");
   const models = useModels();
+  const describe = video.captions > 0 ? words.video.redescribe : words.video.describe;
+  const describable = video.frames > 0 && video.jobs.some((job) => job.state === "succeeded");
   const close = () => setDialog("");
   const path = { params: { path: { video_id: video.id } } };
   const refresh = () => queries.invalidateQueries({ queryKey: ["video", video.id] });
@@ -42,7 +51,7 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
         </p>
       </div>
       <div className="row">
-        <Button look="main" onClick={link}>
+        <Button look={video.stream_url ? "main" : undefined} onClick={link}>
           {words.video.copyLink(timeCode(at))}
         </Button>
         {video.captions > 0 && (
@@ -51,7 +60,7 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
             choices={EXPORTS.map(([text, format]) => ({ text, href: `/v1/videos/${video.id}/captions?format=${format}&download=true` }))}
           />
         )}
-        <Button onClick={() => setDialog("describe")}>{words.video.redescribe}</Button>
+        {describable && <Button onClick={() => setDialog("describe")}>{describe}</Button>}
         <Button look="danger" onClick={() => setDialog("delete")}>
           {words.video.remove}
         </Button>
@@ -73,8 +82,8 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
       )}
       {dialog === "describe" && (
         <Confirm
-          title={words.video.redescribe}
-          verb={words.video.redescribe}
+          title={describe}
+          verb={describe}
           close={close}
           act={async () => {
             const wanted = model || models.data?.items[0]?.id || "";
@@ -111,20 +120,28 @@ export function Head({ video, at, link }: { video: Video; at: number; link: () =
 
 export function Going({ video }: { video: Video }) {
   if (video.error) {
+    const retry = () =>
+      attempt(async () => {
+        await told(http.POST("/v1/jobs/{job_id}/retry", { params: { path: { job_id: video.job } } }));
+        await queries.invalidateQueries({ queryKey: ["video", video.id] });
+      });
     return (
-      <div className="notice bad" role="alert">
+      <div className={video.state === "failed" ? "notice bad" : "notice"} role="alert">
         <span>
-          <b>{video.error.message}</b> {video.error.hint}
+          <b>{video.error.message}</b> <Said text={video.error.hint} />
         </span>
         <div className="row">
+          <Button look="main" onClick={() => void retry()}>
+            {words.video.retry}
+          </Button>
           <Link className="button" to="/jobs/$id" params={{ id: video.job }}>
-            {words.video.job}
+            {words.video.openJob}
           </Link>
         </div>
       </div>
     );
   }
-  if (video.state !== "queued" && video.state !== "running") return null;
+  if (fateOf(video) !== "going") return null;
   return (
     <div className="card row">
       <State name={video.state} />
@@ -179,7 +196,7 @@ export function Details({ video }: { video: Video }) {
     [words.jobs.columns.name, video.name],
     ["", [size, video.duration_s === null ? "" : timeCode(video.duration_s), bytes(video.size_bytes)].filter(Boolean).join(" · ")],
     ["", video.renditions.map((one) => `${one.name} ${bytes(one.bytes)}`).join(" · ")],
-    ["", video.degraded.join(" ")],
+    ["", video.degraded.filter((note) => note !== NO_MODEL).join(" ")],
     ...Object.entries(video.metadata),
   ];
   return (
@@ -199,7 +216,7 @@ export function Details({ video }: { video: Video }) {
             <ul className="plain">
               {video.jobs.map((job) => (
                 <li key={job.id} className="row">
-                  <Link className="mono" to="/jobs/$id" params={{ id: job.id }}>
+                  <Link className="mono break" to="/jobs/$id" params={{ id: job.id }}>
                     {job.id}
                   </Link>
                   <State name={job.state} />

@@ -8,7 +8,7 @@ import { useVideos, type VideoSearch } from "../queries";
 import { uploads } from "../upload/uploads";
 import { words } from "../words";
 
-const STATES = ["queued", "running", "succeeded", "failed"] as const;
+const STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
 
 export default function Videos() {
   const filter = useSearch({ from: "/videos" });
@@ -96,7 +96,7 @@ function Poster({ video }: { video: Schemas["VideoSummary"] }) {
         <span className="under">
           <span className="break title">{video.title}</span>
           <span className="meta row">
-            <State name={video.state} text={going ? `${words.states[video.state] ?? ""} ${percent(video.progress)}` : undefined} />
+            <State name={video.state} text={going && video.progress > 0 ? `${words.states[video.state] ?? ""}, ${percent(video.progress)}` : undefined} />
             {video.captions > 0 && words.videos.captions(video.captions)}
             <Time at={video.created_at} relative />
           </span>

@@ -9,7 +9,7 @@ import { choose, usePrefs } from "../prefs";
 import { renew, useOverview, useSession } from "../queries";
 import { Tray } from "../upload/Tray";
 import { words } from "../words";
-import { Button } from "./basic";
+import { amid, Button } from "./basic";
 import { Dialog, Toasts } from "./overlay";
 import { SignIn } from "./SignIn";
 
@@ -126,7 +126,10 @@ export function Shell() {
 function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: boolean }) {
   const state = useLiveState();
   const { theme } = usePrefs();
+  const path = useRouterState({ select: (at) => at.location.pathname });
+  const places = useRef<HTMLUListElement>(null);
   const open = useOverview().data?.alerts_open ?? 0; // the stream renews it
+  useEffect(() => amid(places.current), [path, open]); // the number at Alerts moves what comes after it
   const dark = document.documentElement.dataset.theme === "dark";
   const signOut = async () => {
     await fetch("/v1/session", { method: "DELETE" });
@@ -140,7 +143,7 @@ function Rail({ openPalette, signedIn }: { openPalette: () => void; signedIn: bo
         {words.product}
       </Link>
       <nav aria-label={words.shell.places}>
-        <ul className="plain">
+        <ul className="plain" ref={places}>
           {PLACES.map(([to, name]) => (
             <li key={to}>
               <Link to={to} activeOptions={{ exact: to === "/", includeSearch: false }}>

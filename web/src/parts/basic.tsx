@@ -1,9 +1,11 @@
 // The small parts that every page is made of.
 
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { Link } from "@tanstack/react-router";
 import { age, clock } from "../format";
 import { usePrefs } from "../prefs";
 import { problemOf } from "../api";
+import { linkOf } from "../query";
 import { words } from "../words";
 
 type ButtonProps = React.ButtonHTMLAttributes<HTMLButtonElement> & { look?: "main" | "danger" | "quiet"; small?: boolean };
@@ -140,12 +142,38 @@ export function Empty({ title, text, command, children }: { title: string; text?
   );
 }
 
+const ROUTES: Record<string, [path: string, name: string]> = {
+  jobs: ["/jobs", words.pages.jobs],
+  videos: ["/videos", words.pages.videos],
+  nodes: ["/fleet", words.pages.fleet],
+  places: ["/fleet", words.pages.fleet],
+  alerts: ["/alerts", words.pages.alerts],
+  webhooks: ["/alerts?tab=webhooks", words.alerts.tabs.webhooks],
+  bins: ["/settings?tab=bins", words.settings.tabs.bins],
+  tenants: ["/settings?tab=bins", words.settings.tabs.bins],
+  keys: ["/settings?tab=keys", words.settings.tabs.keys],
+};
+
+/** What the server says, for who reads a page: a command stands as one, and in the place of a route of the API is the page that shows it. */
+export function Said({ text }: { text: string }) {
+  return text.split(/(`[^`]+`|GET \/v1\/[\w/-]+)/).map((part, n) => (n % 2 ? <Piece key={n} text={part} /> : part));
+}
+
+function Piece({ text }: { text: string }) {
+  if (text.startsWith("`vidprocme jobs retry job_")) return <strong>{words.jobs.retry}</strong>; // the button is on the page
+  const [, kind = "", id] = /^GET \/v1\/(\w+)(?:\/([\w-]+))?/.exec(text) ?? [];
+  const [path, name] = ROUTES[kind] ?? [];
+  if (!path) return <code>{text.replaceAll("`", "")}</code>;
+  const one = id && (kind === "jobs" || kind === "videos");
+  return <Link {...linkOf(one ? `${path}/${id}` : path)}>{one ? words.common.itsPage : name}</Link>;
+}
+
 export function ErrorState({ error, again }: { error: unknown; again?: () => void }) {
   const problem = problemOf(error);
   return (
     <div className="notice bad" role="alert">
       <div>
-        <b>{problem.message || words.common.error}</b> {problem.hint}
+        <b>{problem.message || words.common.error}</b> <Said text={problem.hint} />
         <div className="meta">
           {problem.code}
           {problem.requestId && ` · ${words.common.request(problem.requestId)}`}
@@ -185,8 +213,8 @@ export function Loaded<T>({
   return <Skeleton lines={lines ?? 4} />;
 }
 
-/** A moment, in the person's zone; all of it on hover. */
-export function Time({ at, relative }: { at: string; relative?: boolean }) {
+/** A moment, in the person's zone; all of it on hover. `rough`: it is known to the minute. */
+export function Time({ at, relative, rough }: { at: string; relative?: boolean; rough?: boolean }) {
   const { utc } = usePrefs();
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -194,9 +222,10 @@ export function Time({ at, relative }: { at: string; relative?: boolean }) {
     const timer = setInterval(() => setNow(Date.now()), 10_000);
     return () => clearInterval(timer);
   }, [relative]);
+  const style = rough ? "short" : "medium";
   return (
-    <time dateTime={at} title={clock(at, !utc)}>
-      {relative ? age((now - Date.parse(at)) / 1000) : clock(at, utc)}
+    <time dateTime={at} title={clock(at, !utc, style)}>
+      {relative ? age((now - Date.parse(at)) / 1000) : clock(at, utc, style)}
     </time>
   );
 }
@@ -234,8 +263,17 @@ export interface Tab<T extends string> {
   text: ReactNode;
 }
 
+/** Moves a row that scrolls sideways so that what is chosen in it stands amid it. */
+export function amid(row: HTMLElement | null): void {
+  const chosen = row?.querySelector("[aria-selected=true], [aria-current=page]");
+  if (!row || !chosen) return;
+  const [all, one] = [row.getBoundingClientRect(), chosen.getBoundingClientRect()];
+  row.scrollLeft += one.left + one.width / 2 - all.left - all.width / 2;
+}
+
 export function Tabs<T extends string>({ tabs, now, choose, label }: { tabs: Tab<T>[]; now: T; choose: (key: T) => void; label: string }) {
   const list = useRef<HTMLDivElement>(null);
+  useEffect(() => amid(list.current), [now]);
   const move = (event: React.KeyboardEvent) => {
     const at = tabs.findIndex((tab) => tab.key === now);
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;

@@ -3,7 +3,7 @@
 import { type ReactNode, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
 import { problemOf } from "../api";
 import { words } from "../words";
-import { Button, Copy } from "./basic";
+import { Button, Copy, Said } from "./basic";
 
 export function Dialog({
   title,
@@ -88,7 +88,7 @@ export function Confirm({
         {children}
         {error !== null && (
           <p role="alert" className="notice bad">
-            {problemOf(error).message} {problemOf(error).hint}
+            {problemOf(error).message} <Said text={problemOf(error).hint} />
           </p>
         )}
         <div className="row end">
@@ -242,7 +242,9 @@ export function Toasts() {
     <div className="toasts" role="status" aria-live="polite">
       {shown.map((note) => (
         <div key={note.id} className="toast">
-          <span>{note.text}</span>
+          <span>
+            <Said text={note.text} />
+          </span>
           <button type="button" onClick={() => close(note.id)}>
             {words.common.close}
           </button>

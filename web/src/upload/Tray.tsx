@@ -2,11 +2,11 @@
 
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { Button, Progress, Select } from "../parts/basic";
+import { Button, Progress, Said, Select } from "../parts/basic";
 import { age, bytes, percent } from "../format";
 import { useJob, useUnfinished } from "../queries";
 import { words } from "../words";
-import { type Item, uploads } from "./uploads";
+import { begun, type Item, uploads } from "./uploads";
 
 export const useUploads = () =>
   useSyncExternalStore(
@@ -128,12 +128,9 @@ export function Tray() {
 
 /** What this browser began and did not end: after a reload the file itself has to be chosen again. */
 function useLeft() {
-  const begun = Object.keys(localStorage).some((key) => key.startsWith("tus::"));
-  const { data } = useUnfinished(begun);
-  if (!begun) return [];
-  return (data?.items ?? []).filter(
-    (one) => one.state === "receiving" && one.size_bytes > 0 && !uploads.knows(one.name, one.size_bytes),
-  );
+  const ours = begun();
+  const { data } = useUnfinished(ours.size > 0);
+  return (data?.items ?? []).filter((one) => ours.has(one.id) && one.state === "receiving" && !uploads.knows(one.name, one.size_bytes));
 }
 
 const sum = (numbers: number[]) => numbers.reduce((all, one) => all + one, 0);
@@ -198,7 +195,7 @@ function What({ item, share }: { item: Item; share: number }) {
     case "failed":
       return (
         <span className="state bad" style={{ whiteSpace: "normal" }}>
-          <span aria-hidden="true">✕</span> {item.error} {item.hint}
+          <span aria-hidden="true">✕</span> {item.error} <Said text={item.hint} />
         </span>
       );
     case "done":

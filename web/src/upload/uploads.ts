@@ -67,6 +67,12 @@ function saidBy(error: Error | DetailedError): { status: number; said: Said | nu
   }
 }
 
+/** The ids of uploads that this browser began and did not end; others cannot be gone on with here. */
+export function begun(): Set<string> {
+  const kept = Object.keys(localStorage).filter((key) => key.startsWith("tus::"));
+  return new Set(kept.flatMap((key) => /\/v1\/uploads\/([^"/?]+)/.exec(localStorage.getItem(key) ?? "")?.[1] ?? []));
+}
+
 const goes = (one: Running) => one.item.state === "sending" || one.item.state === "lost";
 
 const isSame = (one: File, other: File) =>
