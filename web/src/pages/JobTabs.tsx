@@ -158,7 +158,7 @@ function Log({ id, attempt: one }: { id: string; attempt: Attempt }) {
         </a>
       </div>
       {error && <p className="state bad">{error}</p>}
-      <pre ref={box} className="log" tabIndex={0} aria-label={words.job.tabs.log}>
+      <pre ref={box} className="log" role="region" tabIndex={0} aria-label={words.job.tabs.log}>
         {text}
       </pre>
     </>
@@ -174,7 +174,7 @@ export function Payload({ job }: { job: Job }) {
         return (
           <>
             <Copy text={text} />
-            <pre className="log" tabIndex={0} aria-label={words.job.tabs.payload} style={{ marginTop: 8 }}>
+            <pre className="log" role="region" tabIndex={0} aria-label={words.job.tabs.payload} style={{ marginTop: 8 }}>
               {text}
             </pre>
           </>
