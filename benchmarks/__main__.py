@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, cancel, fairness, kills, lists, pipeline, queue, scale, soak, upload, web
+from benchmarks import (
+    api,
+    cancel,
+    check_placements,
+    fairness,
+    kills,
+    lists,
+    pipeline,
+    placement,
+    queue,
+    scale,
+    soak,
+    upload,
+    web,
+)
 
 BENCHMARKS = {
     "api": api.main,
@@ -15,6 +29,8 @@ BENCHMARKS = {
     "lists": lists.main,
     "soak": soak.main,
     "cancel": cancel.main,
+    "check-placements": check_placements.main,
+    "placement": placement.main,
     "fairness": fairness.main,
     "upload": upload.main,
     "web": web.main,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -25,12 +26,24 @@ def test_without_files_the_built_in_trace_is_replayed() -> None:
 
 def test_json_is_one_object_and_the_same_for_the_same_seed() -> None:
     first, again, other = (
-        CliRunner().invoke(sim, ["replay", "--json", "--seed", seed], catch_exceptions=False).stdout
+        json.loads(CliRunner().invoke(sim, ["replay", "--json", "--seed", seed], catch_exceptions=False).stdout)
         for seed in ("1", "1", "2")
     )
 
-    assert first == again != other
-    assert json.loads(first)["seed"] == 1
+    assert all(one.pop("decisions_per_s") > 0 for one in (first, again, other))
+    assert first == again and first["unallocated_gpu_percent"] != other["unallocated_gpu_percent"]
+    assert (first["seed"], first["policy"]) == (1, "default")
+    assert list(first["unallocated_gpu_percent"]) == ["92", "95", "100", "110", "120", "130"]
+
+
+def test_where_each_task_went_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "placements.csv"
+    words = ["replay", "--json", "--policy", "fgd", "--placements", str(file)]
+    told = json.loads(CliRunner().invoke(sim, words, catch_exceptions=False).stdout)
+
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    assert list(rows[0]) == ["task", "node", "gpus"] and len(rows) == told["tasks"]
+    assert sum(row["node"] != "" for row in rows) == told["placed"]
 
 
 def test_files(tmp_path: Path) -> None:
@@ -39,7 +52,7 @@ def test_files(tmp_path: Path) -> None:
     pods.write_text(PODS, encoding="utf-8")
 
     result = CliRunner().invoke(
-        sim, ["replay", "--nodes", str(nodes), "--pods", str(pods), "--json"], catch_exceptions=False
+        sim, ["replay", "--nodes", str(nodes), "--tasks", str(pods), "--json"], catch_exceptions=False
     )
 
     assert json.loads(result.stdout)["gpus"] == 4
@@ -59,12 +72,12 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     other.write_bytes(bytes(range(256)) * 64)
 
     with pytest.raises(BadWish) as caught:
-        CliRunner().invoke(sim, ["replay", "--nodes", str(other), "--pods", str(other)], catch_exceptions=False)
+        CliRunner().invoke(sim, ["replay", "--nodes", str(other), "--tasks", str(other)], catch_exceptions=False)
     assert caught.value.code == "BAD_TRACE"
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.csv")
-    result = CliRunner().invoke(sim, ["replay", "--nodes", missing, "--pods", missing])
+    result = CliRunner().invoke(sim, ["replay", "--nodes", missing, "--tasks", missing])
 
     assert result.exit_code == 2 and "does not exist" in result.stderr

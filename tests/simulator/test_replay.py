@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from benchmarks.check_placements import checked
 from vidprocme.core.errors import BadWish
+from vidprocme.scheduler.nodes import Node, NodeSpec, Shape
 from vidprocme.simulator.chance import Chance
-from vidprocme.simulator.replay import replay
+from vidprocme.simulator.replay import POLICIES, Placed, replay
 from vidprocme.simulator.report import MARKS, Mark, Report
-from vidprocme.simulator.trace import NodeSpec, Shape, synthetic
+from vidprocme.simulator.trace import synthetic
 from vidprocme.simulator.workload import arrivals
-from vidprocme.simulator.world import SimNode
 
 GOLDEN_TOTALS = (48, 270, 600, 428, 172)
 GOLDEN_MARKS = [7.819, 4.956, 3.481, 3.444, 3.296, 3.185]
@@ -30,21 +31,22 @@ def test_the_same_seed_gives_the_same_report() -> None:
 def test_this_seed_gives_this_report_on_every_machine() -> None:
     """Numbers written down once: another machine, Python or dictionary order must not move them."""
     nodes, pods = synthetic(7)
-    report = replay(nodes, pods, 42)
+    report = replay(nodes, pods, 42, "first-fit")
 
-    assert (report.nodes, report.gpus, report.pods, report.placed, report.dropped) == GOLDEN_TOTALS
+    assert (report.nodes, report.gpus, report.tasks, report.placed, report.dropped) == GOLDEN_TOTALS
     assert [round(mark.unallocated_percent, 3) for mark in report.marks] == GOLDEN_MARKS
 
 
 def test_it_is_first_fit_as_written_down_in_four_lines() -> None:
     """The search remembers where it got to; walking every node for every pod must give the same."""
     nodes, pods = synthetic(3, nodes=30, pods=150)  # few enough to be filled up to exactly 130 %
-    report = replay(nodes, pods, 5)
+    report = replay(nodes, pods, 5, "first-fit")
 
-    plain = [SimNode(spec) for spec in sorted(nodes, key=lambda spec: spec.name)]
+    plain = [Node(spec) for spec in sorted(nodes, key=lambda spec: spec.name)]
     order = arrivals(pods, sum(spec.gpus for spec in nodes) * 1000, Chance(5))
     placed = 0
-    for pod in order:
+    for number in order:
+        pod = pods[number]
         node = next((node for node in plain if node.holds(pod)), None)
         if node is not None:
             node.place(pod)
@@ -53,6 +55,49 @@ def test_it_is_first_fit_as_written_down_in_four_lines() -> None:
     capacity = sum(spec.gpus for spec in nodes) * 1000
     assert report.placed == placed and report.dropped == len(order) - placed > 0
     assert report.marks[-1].unallocated_percent == pytest.approx(100 * free / capacity)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_whoever_reads_the_placements_alone_gets_the_same_figures(policy: str) -> None:
+    """By other code, which also sees that nothing is given twice and nothing dropped that fits."""
+    nodes, tasks = synthetic(11, nodes=20, pods=200)
+    went: list[Placed] = []
+    report = replay(nodes, tasks, 3, policy, on_placed=went.append)
+
+    tables = (
+        [
+            {"sn": n.name, "cpu_milli": n.cpu_milli, "memory_mib": n.memory_mib, "gpu": n.gpus, "model": n.model}
+            for n in nodes
+        ],
+        [
+            {
+                "cpu_milli": t.cpu_milli,
+                "memory_mib": t.memory_mib,
+                "num_gpu": t.gpus,
+                "gpu_milli": t.gpu_milli,
+                "gpu_spec": "|".join(sorted(t.models)),
+            }
+            for t in tasks
+        ],
+        [{"task": p.task, "node": p.node, "gpus": "|".join(map(str, p.gpus))} for p in went],
+    )
+    again = checked(*([{name: str(value) for name, value in row.items()} for row in rows] for rows in tables))
+    told = report.json()
+    assert again == {name: told[name] for name in again}
+
+
+def test_placements_that_are_wrong_are_seen() -> None:
+    node = [{"sn": "n", "cpu_milli": "8", "memory_mib": "8", "gpu": "2", "model": "T4"}]
+    task = [{"cpu_milli": "1", "memory_mib": "1", "num_gpu": "1", "gpu_milli": "600", "gpu_spec": ""}]
+    twice = [{"task": "0", "node": "n", "gpus": "0"}] * 2
+    with pytest.raises(AssertionError, match="given twice"):
+        checked(node, task, twice)
+    with pytest.raises(AssertionError, match="would have fitted"):
+        checked(node, task, [{"task": "0", "node": "", "gpus": ""}])
+    with pytest.raises(AssertionError, match="does not fit"):
+        checked(node, [task[0] | {"gpu_spec": "V100"}], twice[:1])
+    with pytest.raises(AssertionError, match="arrives once"):
+        checked(node, task * 2, twice)
 
 
 def test_shares_that_tile_the_gpus_leave_nothing() -> None:
@@ -66,17 +111,16 @@ def test_scarce_cores_leave_gpus_unallocated() -> None:
     report = replay([NodeSpec("n", 2, 10**6, 4, "T4")], [WHOLE] * 4, 0)
 
     assert report.marks[-1].unallocated_percent == 50.0
-    assert (report.placed, report.dropped) == (2, report.pods - 2)
+    assert (report.placed, report.dropped) == (2, report.tasks - 2)
 
 
 def test_arrivals_are_all_pods_shuffled_then_drawn_until_the_requests_suffice() -> None:
     pods = [Shape(i, 0, 1, 1000) for i in range(20)]
     order = arrivals(pods, 40_000, Chance(1))
 
-    assert sorted(pod.cpu_milli for pod in order[:20]) == list(range(20))
-    assert [pod.cpu_milli for pod in order[:20]] != list(range(20))
+    assert sorted(order[:20]) == list(range(20)) != order[:20]
     assert len(order) == 52  # 130 % of 40 GPUs
-    assert all(pod in pods for pod in order)
+    assert all(0 <= number < 20 for number in order)
 
 
 def test_a_trace_that_asks_for_more_than_the_goal_is_shuffled_only() -> None:
@@ -112,7 +156,7 @@ def test_progress_ends_at_the_end() -> None:
 
     report = replay(nodes, pods, 1, on_progress=lambda done, total: said.append((done, total)))
 
-    assert said[-1] == (report.pods, report.pods)
+    assert said[-1] == (report.tasks, report.tasks)
     assert [done for done, _ in said] == sorted({done for done, _ in said})
 
 
@@ -123,12 +167,8 @@ def test_the_table_fits_a_terminal_and_the_json_a_script() -> None:
 
     assert max(len(line) for line in report.table().splitlines()) <= 80
     assert "5.49 %" in report.table()
-    assert json.loads(json.dumps(report.json()))["marks"][1] == {
-        "arrived_percent": 130,
-        "unallocated_percent": 5.486,
-        "placed": 8309,
-        "dropped": 2453,
-    }
+    told = json.loads(json.dumps(report.json(20_000)))
+    assert told["unallocated_gpu_percent"] == {"92": 8.0, "130": 5.486} and told["decisions_per_s"] == 20_000
 
 
 def test_chance_is_splitmix64() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vidprocme.core.errors import BadWish
-from vidprocme.simulator.trace import NodeSpec, Shape, parse_nodes, parse_pods, synthetic
+from vidprocme.scheduler.nodes import NodeSpec, Shape
+from vidprocme.simulator.trace import parse_nodes, parse_tasks, synthetic
 
 NODES = """sn,cpu_milli,memory_mib,gpu,model
 openb-node-0000,64000,262144,2,P100
@@ -27,7 +28,7 @@ def test_nodes() -> None:
 
 
 def test_pods() -> None:
-    assert parse_pods(PODS.splitlines(keepends=True)) == [
+    assert parse_tasks(PODS.splitlines(keepends=True)) == [
         Shape(12_000, 16_384, 1, 1000),
         Shape(6_000, 12_288, 1, 460, frozenset({"V100M16", "V100M32"})),
         Shape(88_000, 327_680, 8, 1000),
@@ -36,7 +37,7 @@ def test_pods() -> None:
 
 
 def test_lines_without_newlines_and_with_windows_ends_read_the_same() -> None:
-    assert parse_pods(PODS.splitlines()) == parse_pods(line + "\r\n" for line in PODS.splitlines())
+    assert parse_tasks(PODS.splitlines()) == parse_tasks(line + "\r\n" for line in PODS.splitlines())
 
 
 @pytest.mark.parametrize(

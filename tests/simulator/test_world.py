@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidprocme.simulator.trace import NodeSpec, Shape
-from vidprocme.simulator.world import SimNode, World
+from vidprocme.scheduler.nodes import Node, NodeSpec, Shape
+from vidprocme.simulator.world import World
 
 SPEC = NodeSpec("n", 8_000, 1_000, 2, "T4")
 shapes = st.builds(
@@ -20,13 +20,13 @@ shapes = st.builds(
 )
 
 
-def state(node: SimNode) -> tuple[int, int, int, tuple[int, ...]]:
+def state(node: Node) -> tuple[int, int, int, tuple[int, ...]]:
     return node.cpu_milli, node.memory_mib, node.free_gpu_milli, tuple(node.gpu_milli)
 
 
 @given(st.lists(shapes, max_size=30))
 def test_nothing_is_given_twice_and_everything_comes_back(asks: list[Shape]) -> None:
-    node = SimNode(SPEC)
+    node = Node(SPEC)
     taken = []
     for ask in asks:
         if node.holds(ask):
@@ -36,7 +36,7 @@ def test_nothing_is_given_twice_and_everything_comes_back(asks: list[Shape]) -> 
     for ask, used in taken:
         assert len(used) == len(set(used)) == ask.gpus
         node.release(ask, used)
-    assert state(node) == state(SimNode(SPEC))
+    assert state(node) == state(Node(SPEC))
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_nothing_is_given_twice_and_everything_comes_back(asks: list[Shape]) -> 
     ],
 )
 def test_one_axis_too_much_is_too_much(ask: Shape) -> None:
-    node = SimNode(SPEC)
+    node = Node(SPEC)
     assert not node.holds(ask)
     with pytest.raises(ValueError, match="does not hold"):
         node.place(ask)
-    assert state(node) == state(SimNode(SPEC))
+    assert state(node) == state(Node(SPEC))
 
 
 def test_a_share_comes_from_one_gpu_even_when_two_together_would_do() -> None:
-    node = SimNode(SPEC)
+    node = Node(SPEC)
     node.place(Shape(0, 0, 2, 600))
 
     assert node.free_gpu_milli == 800
@@ -66,7 +66,7 @@ def test_a_share_comes_from_one_gpu_even_when_two_together_would_do() -> None:
 
 
 def test_a_share_goes_to_the_fullest_gpu_that_holds_it() -> None:
-    node = SimNode(SPEC)
+    node = Node(SPEC)
     assert node.place(Shape(0, 0, 1, 300)) == (0,)
     assert node.place(Shape(0, 0, 1, 800)) == (1,)
     assert node.place(Shape(0, 0, 1, 200)) == (1,)
@@ -74,7 +74,7 @@ def test_a_share_goes_to_the_fullest_gpu_that_holds_it() -> None:
 
 
 def test_a_gpu_model_does_not_matter_to_a_pod_without_gpu() -> None:
-    assert SimNode(SPEC).holds(Shape(1, 1, 0, 0, frozenset({"V100"})))
+    assert Node(SPEC).holds(Shape(1, 1, 0, 0, frozenset({"V100"})))
 
 
 def test_nodes_stand_in_order_of_their_names() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from vidprocme.core.errors import BadWish
-from vidprocme.simulator.replay import POLICIES, replay
-from vidprocme.simulator.trace import NodeSpec, Shape, parse_nodes, parse_pods, synthetic
+from vidprocme.simulator.replay import POLICIES, Placed, replay
+from vidprocme.simulator.trace import Trace, parse_nodes, parse_tasks, synthetic
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _TRACE_SEED = 7  # the built-in trace is one fixed thing; --seed is the order of arrival, as it is for files
@@ -24,21 +26,41 @@ def sim() -> None:
 
 @sim.command("replay")
 @click.option("--nodes", "nodes_file", type=_FILE, help="Node table of an openb trace (CSV).")
-@click.option("--pods", "pods_file", type=_FILE, help="Pod table of an openb trace (CSV).")
+@click.option("--tasks", "tasks_file", type=_FILE, help="Task (pod) table of an openb trace (CSV).")
 @click.option(
     "--seed", type=int, default=42, show_default=True, help="Order of arrival; the same seed, the same report."
 )
 @click.option("--policy", type=click.Choice(POLICIES), default=POLICIES[0], show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def replay_command(nodes_file: Path | None, pods_file: Path | None, seed: int, policy: str, as_json: bool) -> None:
+@click.option(
+    "--placements",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write where each task went (CSV: task, node, gpus; in order of arrival; node empty: nowhere).",
+)
+def replay_command(
+    nodes_file: Path | None, tasks_file: Path | None, seed: int, policy: str, as_json: bool, placements: Path | None
+) -> None:
     """Replay a GPU trace and show how much of the cluster stays unallocated.
 
-    Without files a small built-in trace is replayed.
+    Without files a small built-in trace is replayed. The policies are those of the FGD study (USENIX ATC 2023), first-fit, and our own.
     """
-    nodes, pods = _trace(nodes_file, pods_file)
+    nodes, tasks = _trace(nodes_file, tasks_file)
+    went: list[Placed] = []
+    began_s = time.process_time()
     with _progress() as on_progress:
-        report = replay(nodes, pods, seed, policy, on_progress)
-    click.echo(json.dumps(report.json()) if as_json else report.table())
+        report = replay(nodes, tasks, seed, policy, on_progress, went.append if placements else None)
+    spent_s = time.process_time() - began_s
+    if placements is not None:
+        _write(placements, went)
+    click.echo(json.dumps(report.json(round(report.tasks / max(spent_s, 1e-6)))) if as_json else report.table())
+
+
+def _write(path: Path, went: Iterable[Placed]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("task", "node", "gpus"))
+        table.writerows((one.task, one.node, "|".join(map(str, one.gpus))) for one in went)
 
 
 @sim.command("live")
@@ -76,16 +98,16 @@ def live_command(
     return run(Plan(nodes, gpus, jobs, share(fail), rate, seed, speed, port, ends), keep and keep.absolute())
 
 
-def _trace(nodes_file: Path | None, pods_file: Path | None) -> tuple[list[NodeSpec], list[Shape]]:
-    if nodes_file is None and pods_file is None:
+def _trace(nodes_file: Path | None, tasks_file: Path | None) -> Trace:
+    if nodes_file is None and tasks_file is None:
         return synthetic(_TRACE_SEED)
-    if nodes_file is None or pods_file is None:
+    if nodes_file is None or tasks_file is None:
         raise BadWish(
             "HALF_A_TRACE",
             "A trace is two tables, and only one was named.",
-            "Give both --nodes FILE and --pods FILE, or neither for the built-in trace.",
+            "Give both --nodes FILE and --tasks FILE, or neither for the built-in trace.",
         )
-    return parse_nodes(_lines(nodes_file)), parse_pods(_lines(pods_file))
+    return parse_nodes(_lines(nodes_file)), parse_tasks(_lines(tasks_file))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -101,7 +123,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("pods"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        row = bar.add_task("pods", total=None)
+        row = bar.add_task("tasks", total=None)
         yield lambda done, total: bar.update(row, completed=done, total=total)

@@ -26,36 +26,35 @@ class Report:
     seed: int
     nodes: int
     gpus: int
-    pods: int  # that arrived
+    tasks: int  # that arrived
     placed: int
     dropped: int
     marks: tuple[Mark, ...]
 
-    def json(self) -> dict[str, Any]:
-        """JSON values; percents to the thousandth."""
+    def json(self, decisions_per_s: int | None = None) -> dict[str, Any]:
+        """JSON values; percents to the thousandth.
+
+        Args:
+            decisions_per_s: of CPU time, as whoever ran it has measured; None: nobody has.
+        """
         return {
             "policy": self.policy,
             "seed": self.seed,
             "nodes": self.nodes,
             "gpus": self.gpus,
-            "pods": self.pods,
+            "tasks": self.tasks,
             "placed": self.placed,
             "dropped": self.dropped,
-            "marks": [
-                {
-                    "arrived_percent": mark.arrived_percent,
-                    "unallocated_percent": round(mark.unallocated_percent, 3),
-                    "placed": mark.placed,
-                    "dropped": mark.dropped,
-                }
-                for mark in self.marks
-            ],
+            "unallocated_gpu_percent": {
+                str(mark.arrived_percent): round(mark.unallocated_percent, 3) for mark in self.marks
+            },
+            "decisions_per_s": decisions_per_s,
         }
 
     def table(self) -> str:
         """Lines of at most 80 columns, without a newline at the end."""
         lines = [
-            f"{self.policy}, seed {self.seed}: {self.nodes} nodes, {self.gpus} GPUs, {self.pods} pods arrived",
+            f"{self.policy}, seed {self.seed}: {self.nodes} nodes, {self.gpus} GPUs, {self.tasks} tasks arrived",
             "",
             "  arrived   unallocated      placed     dropped",
         ]

@@ -4,7 +4,7 @@ openb is Alibaba's GPU cluster trace of 2023 as republished with the FGD study (
 USENIX ATC 2023). Two CSV tables, found by their header:
 
     nodes   sn, cpu_milli, memory_mib, gpu, model
-    pods    name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec, ...   (further columns are not needed)
+    pods    name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec, ...   (without gpu_spec: any model; further columns are not needed)
 """
 
 from __future__ import annotations
@@ -14,39 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vidprocme.core.errors import BadWish
+from vidprocme.scheduler.nodes import NodeSpec, Shape
 from vidprocme.simulator.chance import Chance
 
 NODE_COLUMNS = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
-POD_COLUMNS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec")
+TASK_COLUMNS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")  # gpu_spec too, but some tables have none
 
-
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """A machine: cores, memory and some equal GPUs."""
-
-    name: str
-    cpu_milli: int
-    memory_mib: int
-    gpus: int
-    model: str  # of its GPUs; empty without
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What one task asks for, all of it on one node.
-
-    `gpus` GPUs, of each a share of `gpu_milli` (1000 = whole), of one of `models` (empty = any).
-    """
-
-    cpu_milli: int
-    memory_mib: int
-    gpus: int = 0
-    gpu_milli: int = 0
-    models: frozenset[str] = frozenset()
-
-    @property
-    def total_gpu_milli(self) -> int:
-        return self.gpus * self.gpu_milli
+Trace = tuple[list[NodeSpec], list[Shape]]  # the nodes, and the tasks in the order of their table
 
 
 def parse_nodes(lines: Iterable[str]) -> list[NodeSpec]:
@@ -61,11 +35,11 @@ def parse_nodes(lines: Iterable[str]) -> list[NodeSpec]:
     ]
 
 
-def parse_pods(lines: Iterable[str]) -> list[Shape]:
-    """What the pods of an openb pod table ask for, in the table's order. Raises BadWish like parse_nodes."""
+def parse_tasks(lines: Iterable[str]) -> list[Shape]:
+    """What the tasks of an openb pod table ask for, in the table's order. Raises BadWish like parse_nodes."""
     shapes: dict[Shape, Shape] = {}  # thousands of pods, about 150 shapes: equal ones are the same object
     pods = []
-    for row in _rows(lines, "pod", POD_COLUMNS):
+    for row in _rows(lines, "task", TASK_COLUMNS):
         gpus = row.whole("num_gpu")
         models = frozenset(part for part in row.text("gpu_spec").split("|") if part) if gpus else frozenset[str]()
         milli = row.whole("gpu_milli") if gpus else 0
@@ -143,7 +117,7 @@ _POD_CLASSES = (  # weight, cores, GiB, GPUs, share in milli
 )
 
 
-def synthetic(seed: int, nodes: int = 48, pods: int = 600) -> tuple[list[NodeSpec], list[Shape]]:
+def synthetic(seed: int, nodes: int = 48, pods: int = 600) -> Trace:
     """A small made-up cluster and its pods, the same for the same seed. For a first look without files, and for tests."""
     chance = Chance(seed)
     cluster = []

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vidprocme.core.errors import BadWish
+from vidprocme.scheduler.nodes import Shape
 from vidprocme.simulator.chance import Chance
-from vidprocme.simulator.trace import Shape
 
 INFLATE_PERCENT = 130
 
 
-def arrivals(pods: Sequence[Shape], capacity_milli: int, chance: Chance, percent: int = INFLATE_PERCENT) -> list[Shape]:
-    """The pods in order of arrival: as many as it takes to ask for `percent` of the cluster's GPUs.
+def arrivals(pods: Sequence[Shape], capacity_milli: int, chance: Chance, percent: int = INFLATE_PERCENT) -> list[int]:
+    """The numbers of the pods (from 0) in order of arrival: as many as it takes to ask for `percent` of the cluster's GPUs.
 
     Args:
         capacity_milli: GPUs of the cluster in thousandths.
@@ -28,12 +28,12 @@ def arrivals(pods: Sequence[Shape], capacity_milli: int, chance: Chance, percent
         raise BadWish("BAD_TRACE", "The cluster has no GPU.", "Give a node table with GPUs.")
     if not any(pod.total_gpu_milli for pod in pods):
         raise BadWish("BAD_TRACE", "No pod asks for a GPU.", "Give a pod table with GPU requests.")
-    order = list(pods)
+    order = list(range(len(pods)))
     chance.shuffle(order)
     wanted = capacity_milli * percent // 100
-    asked = sum(pod.total_gpu_milli for pod in order)
+    asked = sum(pod.total_gpu_milli for pod in pods)
     while asked < wanted:
-        pod = pods[chance.below(len(pods))]
-        order.append(pod)
-        asked += pod.total_gpu_milli
+        number = chance.below(len(pods))
+        order.append(number)
+        asked += pods[number].total_gpu_milli
     return order

@@ -1,0 +1,128 @@
+"""Which node: the first that holds a task, the best one by a score, or any. What is known of the others is not looked up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import Protocol
+
+from vidprocme.scheduler.nodes import Node, Shape
+from vidprocme.scheduler.place import FirstFit
+from vidprocme.scheduler.scores import Score
+
+Choice = tuple[
+    int, int | None
+]  # the position of a node, and the GPU that gives a share; None: the fullest that holds it
+LOG_MOST = 8  # changes that are remembered for each node: whoever asks later than that looks at all nodes again
+TRIES = 64
+
+
+class Chooser(Protocol):
+    def find(self, ask: Shape) -> Choice | None:
+        """A node that holds it now; None: there is none."""
+        ...
+
+    def changed(self, position: int) -> None:
+        """Something was placed there."""
+        ...
+
+
+class First:
+    """The first in order. Nodes may only get fuller."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._search: FirstFit[Shape] = FirstFit(nodes)
+
+    def find(self, ask: Shape) -> Choice | None:
+        at = self._search.find(ask)
+        return None if at is None else (at, None)
+
+    def changed(self, position: int) -> None:
+        pass
+
+
+class _Known:
+    """The nodes that hold one shape, best first, as they were when `seen` changes were known. Old entries are dropped as they come up."""
+
+    __slots__ = ("heap", "seen")
+
+    def __init__(self, heap: list[tuple[int, int, int, int | None]], seen: int) -> None:
+        self.heap, self.seen = heap, seen
+
+
+class Best:
+    """The one with the lowest score; of equals the first in order.
+
+    Of a shape that was asked for before only the nodes that have changed since are scored again.
+    """
+
+    def __init__(self, nodes: Sequence[Node], score: Score) -> None:
+        self._nodes, self._score = nodes, score
+        self._versions = [0] * len(nodes)
+        self._changes: list[int] = []  # positions, the newest last
+        self._known: dict[Shape, _Known] = {}
+
+    def find(self, ask: Shape) -> Choice | None:
+        known = self._known.get(ask)
+        if known is None:
+            entries = [entry for at in range(len(self._nodes)) if (entry := self._entry(at, ask)) is not None]
+            heapify(entries)
+            known = self._known[ask] = _Known(entries, len(self._changes))
+        else:
+            for at in set(self._changes[known.seen :]):
+                entry = self._entry(at, ask)
+                if entry is not None:
+                    heappush(known.heap, entry)
+            known.seen = len(self._changes)
+        heap, versions = known.heap, self._versions
+        while heap and heap[0][2] != versions[heap[0][1]]:
+            heappop(heap)
+        return (heap[0][1], heap[0][3]) if heap else None
+
+    def changed(self, position: int) -> None:
+        self._versions[position] += 1
+        self._changes.append(position)
+        if len(self._changes) > LOG_MOST * len(self._nodes):
+            self._changes.clear()
+            self._known.clear()
+
+    def _entry(self, at: int, ask: Shape) -> tuple[int, int, int, int | None] | None:
+        node = self._nodes[at]
+        if not node.holds(ask):
+            return None
+        score, gpu = self._score(node, ask)
+        return score, at, self._versions[at], gpu
+
+
+class Dice(Protocol):
+    def below(self, count: int) -> int:
+        """Uniform in [0, count)."""
+        ...
+
+
+class Anyone:
+    """Any that holds it, each as likely; of its GPUs any that gives the share."""
+
+    def __init__(self, nodes: Sequence[Node], dice: Dice) -> None:
+        self._nodes, self._dice = nodes, dice
+
+    def find(self, ask: Shape) -> Choice | None:
+        nodes, dice = self._nodes, self._dice
+        for _ in range(TRIES):
+            at = dice.below(len(nodes))
+            if nodes[at].holds(ask):
+                return at, self._gpu(nodes[at], ask)
+        able = [at for at, node in enumerate(nodes) if node.holds(ask)]
+        if not able:
+            return None
+        at = able[dice.below(len(able))]
+        return at, self._gpu(nodes[at], ask)
+
+    def changed(self, position: int) -> None:
+        pass
+
+    def _gpu(self, node: Node, ask: Shape) -> int | None:
+        if not ask.is_share:
+            return None
+        able = [gpu for gpu, free in enumerate(node.gpu_milli) if free >= ask.gpu_milli]
+        return able[self._dice.below(len(able))]
