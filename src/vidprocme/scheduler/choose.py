@@ -13,6 +13,7 @@ from vidprocme.scheduler.scores import Score
 Choice = tuple[
     int, int | None
 ]  # the position of a node, and the GPU that gives a share; None: the fullest that holds it
+Entry = tuple[int, int, int, int | None]  # a score, the node's position, its version, the GPU
 LOG_MOST = 8  # changes that are remembered for each node: whoever asks later than that looks at all nodes again
 TRIES = 64
 
@@ -46,7 +47,7 @@ class _Known:
 
     __slots__ = ("heap", "seen")
 
-    def __init__(self, heap: list[tuple[int, int, int, int | None]], seen: int) -> None:
+    def __init__(self, heap: list[Entry], seen: int) -> None:
         self.heap, self.seen = heap, seen
 
 
@@ -59,15 +60,15 @@ class Best:
     def __init__(self, nodes: Sequence[Node], score: Score) -> None:
         self._nodes, self._score = nodes, score
         self._versions = [0] * len(nodes)
+        kinds: dict[object, int] = {}
+        self._alike = [kinds.setdefault(node.state(), len(kinds)) for node in nodes]  # equal while nothing has changed
         self._changes: list[int] = []  # positions, the newest last
         self._known: dict[Shape, _Known] = {}
 
     def find(self, ask: Shape) -> Choice | None:
         known = self._known.get(ask)
         if known is None:
-            entries = [entry for at in range(len(self._nodes)) if (entry := self._entry(at, ask)) is not None]
-            heapify(entries)
-            known = self._known[ask] = _Known(entries, len(self._changes))
+            known = self._known[ask] = _Known(self._entries(ask), len(self._changes))
         else:
             for at in set(self._changes[known.seen :]):
                 entry = self._entry(at, ask)
@@ -86,7 +87,25 @@ class Best:
             self._changes.clear()
             self._known.clear()
 
-    def _entry(self, at: int, ask: Shape) -> tuple[int, int, int, int | None] | None:
+    def _entries(self, ask: Shape) -> list[Entry]:
+        """Of all nodes, as a heap. Of those that have not changed one of each kind is scored."""
+        first: dict[int, Entry | None] = {}
+        found: list[Entry] = []
+        for at, version in enumerate(self._versions):
+            if version:
+                entry = self._entry(at, ask)
+            else:
+                kind = self._alike[at]
+                if kind not in first:
+                    first[kind] = self._entry(at, ask)
+                like = first[kind]
+                entry = None if like is None else (like[0], at, 0, like[3])
+            if entry is not None:
+                found.append(entry)
+        heapify(found)
+        return found
+
+    def _entry(self, at: int, ask: Shape) -> Entry | None:
         node = self._nodes[at]
         if not node.holds(ask):
             return None

@@ -54,6 +54,12 @@ class Node:
         self.free_gpu_milli = WHOLE * spec.gpus  # their sum
         self.kinds: dict[int, int] = {}  # how many tasks run here, by how many GPUs they have; 0: those with a share
 
+    def state(self) -> tuple[object, ...]:
+        """All but its name: equal ones are worth the same to everybody."""
+        spec, kinds = self.spec, tuple(sorted(self.kinds.items()))
+        what = (spec.cpu_milli, spec.memory_mib, spec.gpus, spec.model)
+        return (*what, self.cpu_milli, self.memory_mib, tuple(self.gpu_milli), kinds)
+
     def holds(self, ask: Shape) -> bool:
         """True when cores, memory, GPU model and each GPU share fit now."""
         if ask.cpu_milli > self.cpu_milli or ask.memory_mib > self.memory_mib:

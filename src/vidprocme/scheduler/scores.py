@@ -177,11 +177,12 @@ class Balanced:
             + w.pressed * self._pressure.get(spec.model, 0) // 1_000
         )
         if ask.is_share:
-            left = min(free for free in node.gpu_milli if free >= ask.gpu_milli)
+            asked = ask.gpu_milli
+            left = min([free for free in node.gpu_milli if free >= asked])
             return score + w.left_on_gpu * (left - ask.gpu_milli) // WHOLE, node.gpu_milli.index(left)
         if ask.gpu_milli >= WHOLE:
             score += w.broken * (self._use[whole] - self._use[whole - ask.gpus]) // WHOLE
         if whole == spec.gpus:
             score += w.untouched
-        begun = sum(0 < free < WHOLE for free in node.gpu_milli)
+        begun = spec.gpus - whole - node.gpu_milli.count(0)
         return score + w.begun * begun, None
