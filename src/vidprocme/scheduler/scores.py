@@ -130,19 +130,19 @@ def _after(node: Node, ask: Shape) -> Iterator[tuple[int | None, Sequence[int]]]
 class Weights:
     """What each thing costs, per million of the unit beside it. benchmarks/README.md says how they were found."""
 
-    cores_left: int = 289_300  # 128 cores
-    left_on_gpu: int = 2_694_000  # a GPU, on the one that gives a share
-    stranded_gpus: int = 4_214_000  # of the node's GPUs, the part that is free beyond the part of its cores that is
-    stranded_cores: int = 223_200  # the other way round
-    uneven: int = 84_700  # a GPU, by which what is free is off twelve cores for each
-    large: int = 74_600  # a GPU of the node
-    pressed: int = 3_230_000  # the pressure on its GPU model (demand.pressure_of)
-    broken: int = 1_395_000  # a GPU that tasks with whole ones could have used (demand.use_of_whole)
-    untouched: int = -539_600  # a node all of whose GPUs are whole, for whole ones
-    begun: int = 149_700  # a GPU of which a share is given, for whole ones
-    plain_cores_left: int = -389_100  # as cores_left, for tasks without a GPU
-    plain_gpus_left: int = 51_000  # a free GPU, for tasks without one
-    plain_stranded_gpus: int = 1_334_000  # as stranded_gpus, for tasks without one
+    cores_left: int = 451_700  # 128 cores
+    gpus_left: int = -26_900  # a GPU
+    left_on_gpu: int = 1_561_000  # a GPU, on the one that gives a share
+    stranded_gpus: int = 4_767_000  # of the node's GPUs, the part that is free beyond the part of its cores that is
+    stranded_cores: int = 220_900  # the other way round
+    uneven: int = 41_400  # a GPU, by which what is free is off twelve cores for each
+    large: int = 72_000  # a GPU of the node
+    pressed: int = 3_003_000  # the pressure on its GPU model (demand.pressure_of)
+    broken: int = 1_101_000  # a GPU that tasks with whole ones could have used (demand.use_of_whole)
+    untouched: int = -415_700  # a node all of whose GPUs are whole, for whole ones
+    begun: int = 112_900  # a GPU of which a share is given, for whole ones
+    plain_cores_left: int = -188_500  # as cores_left, for tasks without a GPU
+    plain_gpus_left: int = 34_300  # a free GPU, for tasks without one
 
 
 class Balanced:
@@ -161,16 +161,14 @@ class Balanced:
         w, spec = self._weights, node.spec
         cores = node.cpu_milli - ask.cpu_milli
         gpus = node.free_gpu_milli - ask.gpus * ask.gpu_milli
-        # Parts of a million of what the node has.
-        cores_part = cores * 1_000_000 // spec.cpu_milli if spec.cpu_milli else 0
-        gpus_part = gpus * 1_000 // spec.gpus if spec.gpus else 0
-        stranded = gpus_part - cores_part
         if not ask.gpus:
-            score = w.plain_cores_left * cores // CPU_MOST + w.plain_gpus_left * gpus // WHOLE
-            return score + (w.plain_stranded_gpus * stranded // 1_000_000 if stranded > 0 else 0), None
+            return w.plain_cores_left * cores // CPU_MOST + w.plain_gpus_left * gpus // WHOLE, None
+        # Of a million parts of what the node has.
+        stranded = gpus * 1_000 // spec.gpus - (cores * 1_000_000 // spec.cpu_milli if spec.cpu_milli else 0)
         whole = node.gpu_milli.count(WHOLE)
         score = (
             w.cores_left * cores // CPU_MOST
+            + w.gpus_left * gpus // WHOLE
             + (w.stranded_gpus * stranded if stranded > 0 else -w.stranded_cores * stranded) // 1_000_000
             + w.uneven * abs(cores // CORES_PER_GPU - gpus) // WHOLE
             + w.large * spec.gpus
