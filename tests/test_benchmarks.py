@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import random
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import queue, web
+from benchmarks import placement, queue, web
 from benchmarks.ledger import Ledger
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
+from vidprocme.simulator.replay import POLICIES
+from vidprocme.simulator.report import MARKS
+from vidprocme.simulator.trace import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -228,3 +232,30 @@ def test_the_short_form_of_web_says_what_a_visitor_waited_for() -> None:
     assert told["walk"][-1]["row"] >= 1_999  # the oldest of the 2,000 jobs was reached, newer ones before it
     assert 50_000 < told["script_bytes"] < 200_000
     assert all(len(line) <= 80 for line in web.table(told).splitlines())
+
+
+def test_the_placement_benchmark_holds_every_policy_against_the_study(tmp_path: Path) -> None:
+    nodes, tasks = synthetic(5, nodes=12, pods=120)
+    with (tmp_path / placement.NODES).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("sn", "cpu_milli", "memory_mib", "gpu", "model"))
+        table.writerows((n.name, n.cpu_milli, n.memory_mib, n.gpus, n.model) for n in nodes)
+    with (tmp_path / placement.TASKS.format("small")).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"))  # without gpu_spec, as some are
+        table.writerows((n, t.cpu_milli, t.memory_mib, t.gpus, t.gpu_milli) for n, t in enumerate(tasks))
+    marks = [f"arrived_{mark}" for mark in MARKS]
+    with (tmp_path / placement.PUBLISHED).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("trace", "policy", "seeds", "stat", *marks))
+        table.writerow(("small", "06-FGD", 10, "mean", *[4.25] * len(marks)))
+
+    command = [sys.executable, "-m", "benchmarks", "placement", "--traces", str(tmp_path), "--seeds", "1", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    *lines, last = done.stdout.splitlines()
+    told = json.loads(last)["placement"]
+    assert list(told) == [f"small {policy}" for policy in POLICIES]
+    assert all(0 <= one["130"] <= one["92"] < 100 and one["decisions_per_s"] > 0 for one in told.values())
+    (fgd,) = (line for line in lines if line.startswith("| small | fgd |"))
+    assert fgd.count("(4.25)") == len(marks) and "(" not in lines[2]
