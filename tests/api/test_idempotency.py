@@ -84,8 +84,8 @@ def test_while_the_first_is_in_flight_the_second_is_told_so_and_a_dead_server_bl
 def test_what_takes_longer_than_its_mark_happens_once(
     client: httpx.Client, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue that answers nobody for three seconds, and marks that end after one."""
-    monkeypatch.setattr("vidprocme.api.idempotency.MARK_S", 1)
+    """A verb that takes five seconds, and marks that end after two."""
+    monkeypatch.setattr("vidprocme.api.idempotency.MARK_S", 2)
     monkeypatch.setattr("vidprocme.api.idempotency.RENEW_S", 0.2)
     job = house.control.submit(Source("file:///a.mp4", "a.mp4", "0" * 64, 1), Recipe()).job
     path, answers = f"/v1/jobs/{job}/cancel", list[httpx.Response]()
@@ -101,7 +101,7 @@ def test_what_takes_longer_than_its_mark_happens_once(
     asking = threading.Thread(target=lambda: answers.append(client.post(path, headers=KEY)))
     asking.start()
     assert begun.wait(30)
-    time.sleep(3)  # three marks long
+    time.sleep(5)  # more than two marks long
 
     assert_problem(client.post(path, headers=KEY), 409, "IDEMPOTENCY_IN_FLIGHT")
 
