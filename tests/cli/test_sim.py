@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner
@@ -44,6 +45,13 @@ def test_where_each_task_went_is_written(tmp_path: Path) -> None:
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert list(rows[0]) == ["task", "node", "gpus"] and len(rows) == told["tasks"]
     assert sum(row["node"] != "" for row in rows) == told["placed"]
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_replayed(tmp_path: Path) -> None:
+    words = ["replay", "--placements", str(tmp_path / "none" / "placements.csv")]
+    with pytest.raises(FileNotFoundError), mock.patch("vidprocme.cli.sim.replay") as replayed:
+        CliRunner().invoke(sim, words, catch_exceptions=False)
+    replayed.assert_not_called()
 
 
 def test_files(tmp_path: Path) -> None:

@@ -40,14 +40,15 @@ def row_of(page: Page, job: Job) -> Locator:
     return rows(page).filter(has_text=job.source.name)
 
 
-def to_the_end(page: Page) -> None:
+def to_the_end(page: Page, count: int = COUNT) -> Locator:
+    """The list's last row."""
     page.get_by_role("rowgroup", name="Jobs").focus()
-    last = page.get_by_role("table", name="Jobs").locator(f"[aria-rowindex='{COUNT + 1}']")
-    for _ in range(50):
+    last = page.get_by_role("table", name="Jobs").locator(f"[aria-rowindex='{count + 1}']")
+    for _ in range(100):
         page.keyboard.press("End")
         page.wait_for_timeout(100)
         if last.count():
-            return
+            return last
     raise AssertionError("the list did not come to its end")
 
 
@@ -145,13 +146,7 @@ def test_more_than_can_be_named_are_all_that_match(opens: Opens, house: House) -
     jobs = [new_job(f"{number:064x}", bin=Bin.BULK) for number in range(count)]
     house.queue.submit_many([NewJob(job, first_tasks(job)) for job in jobs])
     page = opens().open("/jobs?state=queued")
-    page.get_by_role("rowgroup", name="Jobs").focus()
-    last = page.get_by_role("table", name="Jobs").locator(f"[aria-rowindex='{count + 1}']")
-    for _ in range(100):
-        page.keyboard.press("End")
-        page.wait_for_timeout(100)
-        if last.count():
-            break
+    last = to_the_end(page, count)
     page.get_by_role("checkbox", name="Select all").check()
     bar = page.get_by_role("region", name="1,100 jobs selected")
     bar.get_by_role("button", name="Cancel jobs").click()

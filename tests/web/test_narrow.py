@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.cli.served import draw
 from tests.simlive import Live
-from tests.web.conftest import PHONE, Opens, Studio, asked, overflow_px
+from tests.web.conftest import PHONE, Opens, Studio, Watched, asked, overflow_px
 from tests.web.test_flows_upload import drop
 
 TABS = {
@@ -41,11 +41,16 @@ def test_no_page_is_wider_than_a_phone(strolls: Opens, town: Live) -> None:
     places += [f"/videos/{job['video']}" for job in jobs]
     watched = strolls(size=PHONE)
     for place in places:
-        page = watched.open(place)
-        expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)
-        page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true })")
-        assert overflow_px(page) <= 0, place
-        assert page.evaluate(ESCAPED) == [], place
+        assert_fits(watched, place)
+
+
+def assert_fits(watched: Watched, place: str) -> None:
+    """With all of its details open nothing of the page is wider than its window, or out of its card."""
+    page = watched.open(place)
+    expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)
+    page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    assert overflow_px(page) <= 0, place
+    assert page.evaluate(ESCAPED) == [], place
 
 
 def test_what_fails_and_what_waits_under_a_long_name(visits: Opens, studio: Studio, tmp_path: Path) -> None:
@@ -69,11 +74,7 @@ def test_what_fails_and_what_waits_under_a_long_name(visits: Opens, studio: Stud
     try:
         watched = visits(size=PHONE)
         for place in places:
-            page = watched.open(place)
-            expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)
-            page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true })")
-            assert overflow_px(page) <= 0, place
-            assert page.evaluate(ESCAPED) == [], place
+            assert_fits(watched, place)
     finally:
         httpx.patch(f"{studio.up.url}/v1/bins/bulk", json={"paused": False}, trust_env=False).raise_for_status()
 

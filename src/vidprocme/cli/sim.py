@@ -46,6 +46,8 @@ def replay_command(
     Without files a small built-in trace is replayed. The policies are those of the FGD study (USENIX ATC 2023), first-fit, and our own.
     """
     nodes, tasks = _trace(nodes_file, tasks_file)
+    if placements is not None:
+        placements.touch()  # whether it can be written is said before the work is done
     went: list[Placed] = []
     began_s = time.process_time()
     with _progress() as on_progress:

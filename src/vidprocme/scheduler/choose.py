@@ -10,9 +10,7 @@ from vidprocme.scheduler.nodes import Node, Shape
 from vidprocme.scheduler.place import FirstFit
 from vidprocme.scheduler.scores import Score
 
-Choice = tuple[
-    int, int | None
-]  # the position of a node, and the GPU that gives a share; None: the fullest that holds it
+Choice = tuple[int, int | None]  # a node's position, and the GPU that gives a share; None: the fullest that holds it
 Entry = tuple[int, int, int, int | None]  # a score, the node's position, its version, the GPU
 LOG_MOST = 8  # changes that are remembered for each node: whoever asks later than that looks at all nodes again
 TRIES = 64
