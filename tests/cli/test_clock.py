@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.serving import serving
 from tests.cli.things import documents, fail, made_house, said, submit
-from tests.dispatch.test_clock import HOUR_S, Clock
+from tests.dispatch.test_clock import HOUR_S, Clock, kill
 from tests.servers import RedisServer
 from vidprocme.api.server import create_app
 from vidprocme.core.errors import Fate
@@ -30,8 +30,7 @@ def far_off(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     try:
         yield from made_house(tmp_path / "data", server.url, monkeypatch)
     finally:
-        server.kill()  # libfaketime under its handler of SIGTERM may wait for a lock of malloc's for ever
-        server.close()
+        kill(server)
 
 
 @pytest.mark.faketime
