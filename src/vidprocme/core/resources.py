@@ -67,18 +67,23 @@ class PlaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One way in which a task can be run: this much, on a place of this kind."""
+    """One way in which a task can be run: this much, on a place of this kind.
+
+    With `gpus` of 2 or more it asks for so many GPUs of one place, of each for `gpu_milli` (0: all of it) and `vram_bytes`.
+    """
 
     kind: PlaceKind
     resources: Resources
+    gpu_types: tuple[str, ...] = ()  # that would do, sorted; empty: any
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Somewhere an attempt can run.
 
-    `slots` bounds the attempts at once (a model place has one); `resources` bounds what they use together. `warm`
-    names the models that are loaded there now, as its resident worker last reported.
+    `slots` bounds the attempts at once (a model place has one); `resources` bounds what they use together, where `gpu_milli`
+    and `vram_bytes` are what each of its `gpus` has. `warm` names the models that are loaded there now, as its resident worker
+    last reported. A slice of a GPU (MIG) is a place of its own, whose `gpu_type` is the slice's.
     """
 
     id: str
@@ -88,6 +93,7 @@ class Place:
     slots: int = 1
     warm: tuple[str, ...] = ()
     draining: bool = False
+    gpu_type: str = ""  # of its GPUs; empty: not told
 
 
 @dataclass(frozen=True, slots=True)

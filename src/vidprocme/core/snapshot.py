@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
@@ -20,6 +21,9 @@ class Head:
     needs: tuple[Need, ...]
     model: str | None = None
     avoid: tuple[str, ...] = ()  # places that failed it: it had better go elsewhere
+    work_ms: int = 0  # how long it will take, as predicted; 0: nobody knows
+    left_ms: int = 0  # what is left of its job, itself included, as predicted
+    since_ms: int = 0  # when its job was submitted; 0: taken to be when it was ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,11 @@ class Snapshot:
     shares: Shares = field(default_factory=Shares)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """This task, on this place, now. `reason` is a code with its terms, for people.
 
-    `counted` is False for what fitted in beside a reservation: that was not the place's turn (PlaceLoad.starts).
+    `counted` is False for what fitted in beside a reservation: that was not the place's turn (PlaceLoad.starts). `gpus` are the place's
+    GPUs that give what it asks of one, by number.
     """
 
     task: TaskId
@@ -59,6 +63,7 @@ class Placement:
     resources: Resources
     reason: str
     counted: bool = True
+    gpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

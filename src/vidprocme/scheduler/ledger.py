@@ -1,45 +1,68 @@
-"""What tenants have used and how many more may start, while a decision is made."""
+"""What tenants have used, and how many more tasks bins and tenants may start."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from vidprocme.core.job import Bin
-from vidprocme.core.resources import Resources
-from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
+from vidprocme.core.shares import BinShare, Shares, TenantShare
 
 SCALE = 1_000_000  # so that dividing a use by a weight loses nothing that matters
 NO_BIN, NO_TENANT = BinShare(), TenantShare()
 
 
 class Ledger:
-    """Begins with what the queue told; `start` moves it forward as the queue will when the claim is granted."""
+    """As the queue last told it, moved forward by what is started, as the queue will when the claim is granted."""
 
-    def __init__(self, shares: Shares) -> None:
-        self._bins, self._tenants = shares.bins, shares.tenants
-        self._free = not shares.bins and all(share.limit is None for share in shares.tenants.values())
-        self._used: dict[str, int] = {}
-        self._started: dict[tuple[str, str], int] = {}  # by this decision
+    def __init__(self) -> None:
+        self._bins: dict[Bin, BinShare] = {}
+        self._tenants: dict[str, TenantShare] = {}
+        self.free = True  # nothing is paused or limited
+        self.weighted: dict[str, int] = {}  # what is compared between tenants: use for weight. Least goes first
+        self._used: Counter[str] = Counter()  # since it was told; 1,000,000 = one core for one second
+        self._started: Counter[str] = Counter()  # since it was told, by tenant
+        self._started_in: Counter[Bin] = Counter()
+
+    def tell(self, shares: Shares) -> None:
+        """The queue's own figures, in place of everything."""
+        self._bins, self._tenants = dict(shares.bins), dict(shares.tenants)
+        self._used.clear()
+        self._started.clear()
+        self._started_in.clear()
+        self.free = not self._bins and all(share.limit is None for share in self._tenants.values())
+        self.weighted = {name: share.used * SCALE // share.weight for name, share in self._tenants.items()}
+
+    def shares(self) -> Shares:
+        """The figures as they are now."""
+        bins = {bin_: BinShare(one.paused, one.limit, self.running(bin_)) for bin_, one in self._bins.items()}
+        for bin_ in self._started_in:
+            bins.setdefault(bin_, BinShare(running=self.running(bin_)))
+        names = {**self._tenants, **dict.fromkeys(self._used), **dict.fromkeys(self._started)}
+        tenants = {}
+        for name in names:
+            told = self.tenant(name)
+            tenants[name] = TenantShare(self.used(name), told.weight, told.limit, self.running_of(name))
+        return Shares(bins, tenants)
 
     def bin(self, bin_: Bin) -> BinShare:
+        """What is set about it; its `running` is as it was told."""
         return self._bins.get(bin_, NO_BIN)
 
     def tenant(self, tenant: str) -> TenantShare:
+        """What is set about it; its figures are as they were told."""
         return self._tenants.get(tenant, NO_TENANT)
 
     def used(self, tenant: str) -> int:
         """What it has used; 1,000,000 = one core for one second."""
-        return self._used.get(tenant, 0) + self.tenant(tenant).used
-
-    def weighted(self, tenant: str) -> int:
-        """What is compared between tenants: use for weight. Least goes first."""
-        return self.used(tenant) * SCALE // self.tenant(tenant).weight
+        return self._used[tenant] + self.tenant(tenant).used
 
     def running(self, bin_: Bin) -> int:
         """Of a bin with a limit."""
-        return self.bin(bin_).running + self._started.get(("bin", bin_), 0)
+        return self.bin(bin_).running + self._started_in[bin_]
 
     def running_of(self, tenant: str) -> int:
         """Of a tenant with a limit."""
-        return self.tenant(tenant).running + self._started.get(("tenant", tenant), 0)
+        return self.tenant(tenant).running + self._started[tenant]
 
     def bin_full(self, bin_: Bin) -> bool:
         limit = self.bin(bin_).limit
@@ -51,9 +74,25 @@ class Ledger:
 
     def allows(self, bin_: Bin, tenant: str) -> bool:
         """May one more task start, wherever there is room?"""
-        return self._free or not (self.bin(bin_).paused or self.bin_full(bin_) or self.tenant_full(tenant))
+        return self.free or not (self.bin(bin_).paused or self.bin_full(bin_) or self.tenant_full(tenant))
 
-    def start(self, bin_: Bin, tenant: str, resources: Resources) -> None:
-        self._used[tenant] = self._used.get(tenant, 0) + start_cost(resources)
-        for key in (("bin", bin_), ("tenant", tenant)):
-            self._started[key] = self._started.get(key, 0) + 1
+    def bin_allows(self, bin_: Bin) -> bool:
+        return self.free or not (self.bin(bin_).paused or self.bin_full(bin_))
+
+    def start(self, bin_: Bin, tenant: str, cost: int) -> None:
+        """A task starts. A negative cost: it did not, after all."""
+        one = 1 if cost >= 0 else -1
+        self._started[tenant] += one
+        self._started_in[bin_] += one
+        self.charge(tenant, cost)
+
+    def ended(self, bin_: Bin, tenant: str) -> None:
+        """A task that was started has ended."""
+        self._started[tenant] -= 1
+        self._started_in[bin_] -= 1
+
+    def charge(self, tenant: str, amount: int) -> None:
+        """It has used so much more."""
+        used = self._used[tenant] = self._used[tenant] + amount
+        told = self._tenants.get(tenant, NO_TENANT)
+        self.weighted[tenant] = (told.used + used) * SCALE // told.weight

@@ -1,229 +1,375 @@
 """The one decision of the house: which waiting tasks start now, where, and why the others do not.
 
-Pure. The live loop calls this function; the simulator's replay shares the search below it (place.FirstFit), not the order.
-Whole numbers only and ties by stable ids, so the same snapshot always gives the same plan, on every machine.
+Pure: the same board, moment and settings give the same plan, on every machine. The live loop and the simulator call this very function.
+Whole numbers only and ties by stable ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
-from vidprocme.core.resources import Need
-from vidprocme.core.snapshot import Head, Placement, Plan, Reason, Snapshot
-from vidprocme.scheduler import order
-from vidprocme.scheduler.explain import Explainer, amount
-from vidprocme.scheduler.ledger import Ledger
-from vidprocme.scheduler.order import Waiter
-from vidprocme.scheduler.place import OpenPlace, OpenPlaces, Spot
+from vidprocme.core.snapshot import Head, Placement, Plan
+from vidprocme.scheduler.beside import backfills, leaves_what_it_lacks
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.explain import amount
+from vidprocme.scheduler.orders import Fair
+from vidprocme.scheduler.places import COLD, WARM, Found, Seat
+from vidprocme.scheduler.reasons import Reasons
+from vidprocme.scheduler.states import Ask
 from vidprocme.scheduler.turns import turn_of
+from vidprocme.scheduler.waiting import Group, Job, Queue, Wants
 
-MINUTE_MS = 60_000
 # How long a task that failed at some places waits for one of the others, from when it was ready again: one of this pool's that
 # could hold it, or else, since the others may have some, of any pool's.
 ELSEWHERE_HERE_MS, ELSEWHERE_MS = 60_000, 10_000
 
 
-def _bounds() -> Mapping[Bin, int]:
-    return {Bin.URGENT: 0, Bin.HIGH: 5 * MINUTE_MS, Bin.NORMAL: 30 * MINUTE_MS, Bin.BULK: 240 * MINUTE_MS}
+def decide(board: Board, now_ms: int, config: PolicyConfig | None = None) -> Plan:
+    """Who starts now and where; a reason for every task that waits.
 
-
-@dataclass(frozen=True, slots=True)
-class PolicyConfig:
-    """What may be set about the policy.
-
-    bins: most urgent first; a line of a bin that is not named waits for ever.
-    max_wait_ms: after so long in line a task is overdue, and its bin's turns are for it (turns.py); a bin without: never.
-    """
-
-    bins: tuple[Bin, ...] = tuple(Bin)
-    max_wait_ms: Mapping[Bin, int] = field(default_factory=_bounds)
-
-
-def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:
-    """Who starts now and where; a reason for every head that does not.
-
-    Order: the turns of what is overdue (turns.py); else bins in order, in them the tenant that has used least, the oldest
-    first. Place: the first alternative of a head's needs that fits; for a model, places that hold it, then places that hold
-    nothing, then places that would have to drop another one; each in the order of their ids.
+    Order: the turns of what is overdue (turns.py); else bins in order, in them as `config.order` says. Place: the first
+    alternative of a head's needs that fits; for a model, places that hold it, then places that hold nothing, then, when it has been patient,
+    places that would have to drop another one; of these the best by `config.score`; of equals the first id.
 
     A place is held for the overdue head whose turn it is and which does not fit, until it does; and one place for the oldest
-    overdue head of the most urgent bin that fits nowhere. Nobody takes what that head lacks there. Work conserving but for
-    that: a head that fits a free place waits only beside a place that is held (Plan.reserved), or because its bin is
-    paused, or its bin or tenant at its limit, or because it failed there (Head.avoid) and another place may come: for a minute
-    at most; meanwhile that place's turns are not for it.
+    overdue head of the most urgent bin that fits nowhere. Nobody takes what that head lacks there, but for tasks that will have ended, as
+    predicted, before it could start. Work conserving but for that: a head that fits a free place waits only beside a place that is
+    held (Plan.reserved), or because its bin is paused, or its bin or tenant at its limit, or for its model, or because it failed there
+    (Head.avoid) and another place may come: for a minute at most; meanwhile that place's turns are not for it.
 
     Args:
-        snapshot: the lines, what is free, who used what. It is not changed; `apply.planned` gives the next one.
+        board: the lines, what is free, who used what. It says afterwards what it said before; `Board.planned` moves it forward.
         now_ms: milliseconds since the epoch, on the clock that the lines' ages are told by.
+        config: the board's own, if it is given.
     """
-    decision = _Decision(snapshot, now_ms, config)
-    decision.keep_reservations(snapshot)
-    while decision.go_round():
-        pass
-    return decision.plan(snapshot)
+    if config is not None and config is not board.config:
+        raise ValueError("a board decides by the settings that it was made with")
+    board.undo()
+    return board.keep(_Decision(board, now_ms).plan())
 
 
 class _Decision:
-    def __init__(self, snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> None:
-        self._now_ms, self._config = now_ms, config
-        self._places = OpenPlaces(snapshot.places.values())
-        self._every_place = [load.place for load in snapshot.places.values()]
-        self._ledger = Ledger(snapshot.shares)
-        self._waiters = order.by_bin(snapshot.lines.values())
-        self._overdue: dict[Bin, list[Waiter]] = {}
-        self._placements: dict[TaskId, Placement] = {}
-        self._held: dict[TaskId, tuple[OpenPlace, Waiter]] = {}
+    def __init__(self, board: Board, now_ms: int) -> None:
+        config = board.config
+        self._board, self._now_ms, self._config = board, now_ms, config
+        self._seats, self._waiting, self._ledger = board.seats, board.waiting, board.ledger
+        self._placements: list[Placement] = []
+        self._full: dict[Wants, bool] = {}  # what found no place; True: not even a place without its model
+        self._cold: set[tuple[Bin, Wants]] = (
+            set()
+        )  # what waits for its model, and nothing of it has been patient for long enough
+        self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
-        self._ways: dict[tuple[int, int], str] = {}  # by identity: the snapshot keeps them alive
+        self._late: dict[Bin, bool] = {}  # is something overdue?
+        self._left = -1 if config.most is None else config.most
+        self._reasons: dict[tuple[int, int, int], str] = {}
 
-    def keep_reservations(self, snapshot: Snapshot) -> None:
-        """What was reserved stays so, unless the task is gone, kept back, or no longer overdue."""
-        wanted = {load.held_for for load in snapshot.places.values()} - {None}
-        if not wanted:
+    def plan(self) -> Plan:
+        board = self._board
+        if self._config.order.fair is Fair.MIXED:
+            for tenant in list(board.waiting.by_tenant):
+                board.waiting.reranked(tenant)
+        self._keep_reservations()
+        while self._left:
+            self._lifted = False
+            self._full.clear()
+            self._cold.clear()
+            for bin_ in self._config.bins:
+                self._serve(bin_)
+                if bin_ is self._config.bins[0]:
+                    self._hold_for_most_urgent(bin_)
+            if not self._lifted:
+                break
+        for queue, head, job in self._aside:
+            self._waiting.add(queue, head, job)
+        reserved = {seat.id: task for task, seat in sorted(board.held.items())}
+        return Plan(tuple(self._placements), Reasons(board, self._now_ms, self._placements, self._cold), reserved)
+
+    # -- in the usual order --------------------------------------------------------------------------------------------
+
+    def _serve(self, bin_: Bin) -> None:
+        """Start what can be started of one bin."""
+        groups = self._waiting.bins.get(bin_)
+        if not groups or not self._left or (self._config.order.strict and not self._ledger.bin_allows(bin_)):
             return
-        known = {w.head.task: w for bin_ in self._config.bins for w in self._late(bin_) if w.head.task in wanted}
-        for place in self._places.all:
-            waiter = known.get(snapshot.places[place.load.place.id].held_for or TaskId(""))
-            if waiter is not None and self._may_start(waiter) and self._suits(place, waiter.head):
-                self._hold(place, waiter)
+        full, ledger, waiting = self._full, self._ledger, self._waiting
+        open_ = [group for wants, group in groups.items() if group.length and wants not in full]
+        parked: list[Queue] = []
+        while open_ and self._left:
+            best = None
+            for group in open_:
+                first = waiting.first(group)
+                if first is not None and (best is None or first[0] < best[0]):
+                    best = first
+            if best is None:
+                break
+            place, queue = best
+            group = queue.group
+            if not ledger.allows(queue.bin, queue.tenant):
+                waiting.hide(queue)
+                parked.append(queue)
+                continue
+            self._try(queue, place.task)
+            if group.wants in full or (group.bin, group.wants) in self._cold:
+                open_.remove(group)
+        for queue in parked:
+            waiting.place(queue)
 
-    def go_round(self) -> bool:
-        """Place what can be placed. True: a reservation was lifted on the way, so there may be more."""
-        self._lifted = False
-        for place in self._places.all:
-            self._take_turns(place)
-        for bin_ in self._config.bins:
-            for waiter in order.rounds(self._waiters.get(bin_, ()), self._ledger.weighted):
-                if waiter.head.task in self._placements or not self._ledger.allows(bin_, waiter.line.tenant):
-                    continue
-                spot = self._find(waiter.head)
-                if spot is not None:
-                    self._start(waiter, spot, self._because(waiter, spot))
-                    self._take_turns(spot.place)
-            if bin_ is self._config.bins[0]:
-                self._hold_for_most_urgent(bin_)
-        return self._lifted
+    def _try(self, queue: Queue, task: TaskId) -> None:
+        """Start a head, if there is room; else note why there is none."""
+        head, group = queue.heads[task], queue.group
+        found = self._find(group, head)
+        if found is not None and found.rank == COLD and not self._patient(queue.bin, head, found.ask):
+            found = None
+            oldest = group.oldest()
+            if oldest is not None and self._patient(oldest[2].bin, old := oldest[2].heads[oldest[1]], group.wants[0]):
+                queue, head = oldest[2], old
+                found = self._find(group, head) if self._ledger.allows(queue.bin, queue.tenant) else None
+            if found is None:
+                self._cold.add((group.bin, group.wants))
+        if found is not None:
+            self._start(queue, head, found)
+        elif head.avoid and group.wants not in self._full and head.task in queue.heads:
+            self._aside.append((queue, head, self._waiting.take(queue, head.task)[1]))
 
-    def _find(self, head: Head) -> Spot | None:
-        spot = self._places.find(head.needs, head.model, head.avoid)
-        if spot is not None or not head.avoid:
-            return spot
+    def _find(self, group: Group, head: Head) -> Found | None:
+        """A place for it; of its alternatives the first that fits somewhere."""
+        if head.avoid:
+            found = self._find_elsewhere(group, head)
+            if found is not None or not self._may_return(head, group.wants):
+                return found
+        cold = None
+        for ask in group.wants:
+            found = self._open(ask, head)
+            if head.task not in self._waiting.tasks:
+                return None  # it was its turn, and it has started
+            if found is not None and found.rank == COLD:
+                cold = cold or found
+            elif found is not None:
+                return found
+            found = self._beside(ask, head) if self._board.held else None
+            if found is not None:
+                return found
+        if cold is None:
+            self._full[group.wants] = True
+        return cold
+
+    def _open(self, ask: Ask, head: Head) -> Found | None:
+        """The best place that is open for it now. What is overdue starts first at places whose turn it is."""
+        while True:
+            found = self._seats.find(ask)
+            if found is None or not self._take_turn(found.seat):
+                return found
+            if not self._left or head.task not in self._waiting.tasks:
+                return None
+
+    def _find_elsewhere(self, group: Group, head: Head) -> Found | None:
+        for ask in group.wants:
+            found = self._seats.find_beside(ask, head.avoid)
+            if found is not None:
+                return found
+        return None
+
+    def _may_return(self, head: Head, wants: Wants) -> bool:
+        """To where it failed: another place has been waited for long enough."""
         others = any(
-            place.id not in head.avoid
-            and not place.draining
-            and need.kind is place.kind
-            and need.resources.fits(place.resources)
-            for place in self._every_place
-            for need in head.needs
+            seat.id not in head.avoid
+            and not seat.place.draining
+            and any(ask.could_be_held(seat.state.spec) for ask in wants)
+            for seat in self._seats.all.values()
         )
-        patience_ms = ELSEWHERE_HERE_MS if others else ELSEWHERE_MS
-        if self._now_ms - head.ready_ms < patience_ms:
-            return None
-        return self._places.find(head.needs, head.model)
+        return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
 
-    def plan(self, snapshot: Snapshot) -> Plan:
-        waiting = [
-            w for bin_ in self._config.bins for w in self._waiters.get(bin_, ()) if w.head.task not in self._placements
+    def _patient(self, bin_: Bin, head: Head, ask: Ask) -> bool:
+        """May it take a place that would have to drop another model?"""
+        patience_ms = self._config.patience_ms.get(bin_, 0)
+        waited_ms = self._now_ms - head.ready_ms
+        return not patience_ms or waited_ms >= patience_ms or not self._seats.having[ask.model or ""]
+
+    def _beside(self, ask: Ask, head: Head) -> Found | None:
+        """A place that is held for another, where it takes nothing that that one lacks, or has ended before that one could start."""
+        for task, seat in sorted(self._board.held.items(), key=lambda item: item[1].id) if self._board.held else ():
+            if task == head.task or not seat.state.holds(ask) or seat.id in head.avoid:
+                continue
+            queue = self._waiting.tasks.get(task)
+            kept = (
+                next((one for one in queue.group.wants if one.could_be_held(seat.state.spec)), None) if queue else None
+            )
+            if kept is None:
+                continue
+            gpu = leaves_what_it_lacks(self._board.states, seat.state, ask, kept)
+            if gpu is None and backfills(self._board.states, seat, kept, head.work_ms, self._now_ms):
+                gpu = (None,)
+            if gpu is not None:
+                return Found(seat, ask, WARM, gpu[0])
+        return None
+
+    def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
+        task, seat = head.task, found.seat
+        if task in self._board.held:
+            self._release(task)
+        counted = seat.held_for is None
+        reason = self._because(queue, found, overdue)
+        placement = self._board.start(seat, found.ask, found.gpu, queue, task, reason, self._now_ms, counted=counted)
+        self._placements.append(placement)
+        self._left -= 1
+        for other in list(self._board.held) if self._board.held else ():
+            line = self._waiting.tasks.get(other)
+            if line is None or not self._ledger.allows(
+                line.bin, line.tenant
+            ):  # this start was the last that its limit allows
+                self._release(other)
+
+    # -- what is overdue -----------------------------------------------------------------------------------------------
+
+    def _take_turn(self, seat: Seat) -> bool:
+        """If the next start here is a bin's in which something is overdue: start that, or hold the place for it. False: it is the
+        usual order's."""
+        bin_ = turn_of(seat.starts + 1, self._config.bins)
+        if bin_ is None or not self._is_late(bin_):
+            return False
+        late = next(self._overdue(bin_, seat), None)
+        if late is None:
+            return False
+        queue, head = late
+        ask = self._ask_that_holds(queue.group.wants, seat)
+        if ask is None:
+            self._hold(seat, head.task)
+            return True
+        self._start(queue, head, Found(seat, ask, self._rank(seat, ask), None), overdue=True)
+        return True
+
+    def _is_late(self, bin_: Bin) -> bool:
+        found = self._late.get(bin_)
+        if found is None:
+            bound = self._config.max_wait_ms.get(bin_)
+            before = None if bound is None else self._now_ms - bound
+            found = self._late[bin_] = before is not None and any(
+                (top := group.oldest()) is not None and top[0] <= before
+                for group in self._waiting.bins.get(bin_, {}).values()
+            )
+        return found
+
+    def _overdue(self, bin_: Bin, seat: Seat) -> Iterator[tuple[Queue, Head]]:
+        """What is overdue in a bin and could be held here, were it empty, the oldest first."""
+        before = self._now_ms - self._config.max_wait_ms[bin_]
+        sort = seat.state.spec
+        groups = [
+            group
+            for wants, group in self._waiting.bins.get(bin_, {}).items()
+            if any(ask.could_be_held(sort) for ask in wants)
         ]
-        reasons: dict[TaskId, Reason] = {}
-        if waiting:
-            explainer = Explainer(snapshot, self._config.bins, self._places.all, self._ledger, self._placements)
-            reasons = {w.head.task: explainer.why(w) for w in waiting}
-        reserved = {place.load.place.id: task for task, (place, _) in self._held.items()}
-        return Plan(tuple(self._placements.values()), reasons, reserved)
+        for _, task, queue in _by_age(groups, before):
+            head = queue.heads[task]
+            if self._may_be_held(queue, head, seat):
+                yield queue, head
 
-    def _take_turns(self, place: OpenPlace) -> None:
-        """While it is a bin's turn here, start what is overdue in it, or hold the place for it."""
-        if place.load.held_for is not None:
-            self._start_or_hold(place, self._held[place.load.held_for][1])
-        while place.load.held_for is None and place.load.free_slots > 0:
-            bin_ = turn_of(place.load.starts + 1, self._config.bins)
-            if bin_ is None:
-                return
-            able = (w for w in self._late(bin_) if self._may_start(w) and self._suits(place, w.head))
-            waiter = next(able, None)
-            if waiter is None:
-                return
-            self._start_or_hold(place, waiter)
+    def _may_be_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
+        """It may start, no place is held for it, and it did not fail here just now."""
+        failed = seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
+        return not failed and head.task not in self._board.held and self._ledger.allows(queue.bin, queue.tenant)
 
-    def _start_or_hold(self, place: OpenPlace, waiter: Waiter) -> None:
-        head = waiter.head
-        need = place.room_for(head.needs)
-        if need is None:
-            self._hold(place, waiter)
-        else:
-            reason = f"OVERDUE in {waiter.line.bin}, {self._way(head, need)}"
-            self._start(waiter, self._places.spot(place, need, head.model), reason)
+    # -- reservations --------------------------------------------------------------------------------------------------
+
+    def _keep_reservations(self) -> None:
+        """What was reserved stays so, unless the task is gone, kept back, or no longer overdue; what fits by now starts."""
+        board = self._board
+        for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
+            queue = self._waiting.tasks.get(task)
+            bound = self._config.max_wait_ms.get(queue.bin) if queue is not None else None
+            keep = False
+            if queue is not None and bound is not None:
+                head = queue.heads[task]
+                failed = seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
+                keep = (
+                    head.ready_ms <= self._now_ms - bound
+                    and not failed
+                    and not seat.place.draining
+                    and seat.state.slots > 0
+                    and self._ledger.allows(queue.bin, queue.tenant)
+                    and any(ask.could_be_held(seat.state.spec) for ask in queue.group.wants)
+                )
+            if not keep:
+                board.release(task)
+        for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
+            queue = self._waiting.tasks.get(task)
+            if queue is None or not self._left or board.held.get(task) is not seat:
+                continue
+            ask = self._ask_that_holds(queue.group.wants, seat)
+            if ask is not None:
+                self._start(queue, queue.heads[task], Found(seat, ask, self._rank(seat, ask), None), overdue=True)
 
     def _hold_for_most_urgent(self, bin_: Bin) -> None:
         """What is less urgent must not slip by for ever because it is smaller."""
-        late = self._late(bin_)
-        if any(w.head.task in self._held for w in late):
+        board = self._board
+        if not self._left or not self._is_late(bin_):
             return
-        for waiter in late:
-            if not self._may_start(waiter):
-                continue
-            for place in self._places.all:
-                if place.load.held_for is None and place.load.free_slots > 0 and self._suits(place, waiter.head):
-                    self._hold(place, waiter)
+        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in board.held):
+            return
+        before = self._now_ms - self._config.max_wait_ms[bin_]
+        groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
+        for _, task, queue in _by_age(groups, before):
+            head = queue.heads[task]
+            while (seat := self._seat_for(queue, head)) is not None and self._take_turn(seat):
+                if not self._left:
                     return
+            if seat is not None:
+                self._hold(seat, task)
+                return
 
-    def _start(self, waiter: Waiter, spot: Spot, reason: str) -> None:
-        head, place = waiter.head, spot.place
-        if head.task in self._held:
-            self._release(head.task)
-        counted = place.load.held_for is None
-        place.take(spot.need, counted=counted)
-        self._ledger.start(waiter.line.bin, waiter.line.tenant, spot.need.resources)
-        self._placements[head.task] = Placement(head.task, place.load.place.id, spot.need.resources, reason, counted)
-        for task, (_, other) in list(self._held.items()) if self._held else ():
-            if not self._ledger.allows(
-                other.line.bin, other.line.tenant
-            ):  # this start was the last that its limit allows
-                self._release(task)
+    def _seat_for(self, queue: Queue, head: Head) -> Seat | None:
+        """The first open place with a free slot that could hold it, were it empty."""
+        tops = [
+            state.top
+            for state in self._seats.live.values()
+            if state.top is not None and any(ask.could_be_held(state.spec) for ask in queue.group.wants)
+        ]
+        seat = self._seats.all[min(tops)] if tops else None
+        return seat if seat is not None and self._may_be_held(queue, head, seat) else None
 
-    def _hold(self, place: OpenPlace, waiter: Waiter) -> None:
-        need = place.could_hold(waiter.head.needs)
-        assert need is not None, "only a place that could hold it is held for it"
-        place.hold(waiter.head.task, need)
-        self._held[waiter.head.task] = place, waiter
+    def _hold(self, seat: Seat, task: TaskId) -> None:
+        self._board.hold(seat, task)
 
     def _release(self, task: TaskId) -> None:
-        place, _ = self._held.pop(task)
-        place.release()
-        self._places.more_is_free()
+        self._board.release(task)
         self._lifted = True
 
-    def _suits(self, place: OpenPlace, head: Head) -> bool:
-        """Could this place take it, were it empty? Not yet, if it failed there just now."""
-        failed = place.load.place.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
-        return not failed and place.could_hold(head.needs) is not None
+    # -- small things --------------------------------------------------------------------------------------------------
 
-    def _may_start(self, waiter: Waiter) -> bool:
-        task = waiter.head.task
-        free = task not in self._placements and task not in self._held
-        return free and self._ledger.allows(waiter.line.bin, waiter.line.tenant)
+    def _ask_that_holds(self, wants: Wants, seat: Seat) -> Ask | None:
+        """The first way in which it can be run here now."""
+        return next((ask for ask in wants if seat.state.holds(ask)), None)
 
-    def _late(self, bin_: Bin) -> list[Waiter]:
-        """What is overdue in a bin, the oldest first."""
-        if bin_ not in self._overdue:
-            bound = self._config.max_wait_ms.get(bin_)
-            waiters = self._waiters.get(bin_, [])
-            self._overdue[bin_] = [] if bound is None else order.overdue(waiters, self._now_ms - bound)
-        return self._overdue[bin_]
+    def _rank(self, seat: Seat, ask: Ask) -> int:
+        return WARM if ask.model is not None and ask.model in seat.state.warm else COLD
 
-    def _because(self, waiter: Waiter, spot: Spot) -> str:
-        way = self._way(waiter.head, spot.need)
-        if spot.warm is None:
-            return f"FIRST_FIT {way}"
-        return f"{'WARM' if spot.warm else 'COLD'} {waiter.head.model}, {way}"
-
-    def _way(self, head: Head, need: Need) -> str:
-        known = self._ways.get((id(head.needs), id(need)))
+    def _because(self, queue: Queue, found: Found, overdue: bool) -> str:
+        ask = found.ask
+        wants = queue.group.wants
+        key = (id(wants), ask.number, -1 - list(Bin).index(queue.bin) if overdue else found.rank)
+        known = self._reasons.get(key)
         if known is None:
-            known = f"alternative {head.needs.index(need) + 1} of {len(head.needs)}: {amount(need.resources)}"
-            self._ways[id(head.needs), id(need)] = known
+            way = f"alternative {wants.index(ask) + 1} of {len(wants)}: {amount(ask.resources)}"
+            if overdue:
+                known = f"OVERDUE in {queue.bin}, {way}"
+            elif ask.model is None:
+                known = f"FIRST_FIT {way}"
+            else:
+                known = f"{'WARM' if found.rank == WARM else 'COLD'} {ask.model}, {way}"
+            self._reasons[key] = known
         return known
+
+
+def _by_age(groups: Sequence[Group], before_ms: int) -> Iterator[tuple[int, TaskId, Queue]]:
+    """The heads of some groups that have been ready since this moment or longer, the oldest first."""
+    tops = [top for group in groups if (top := group.oldest()) is not None and top[0] <= before_ms]
+    if not tops:
+        return
+    first = min(tops)
+    yield first  # nearly always that one will do, and there may be very many
+    for one in sorted(one for group in groups for one in group.by_age(before_ms)):
+        if one != first:
+            yield one

@@ -1,0 +1,369 @@
+"""A snapshot that moves forward: what a pool knows of the lines and its places, kept in the order in which it decides.
+
+It is told what happens, one thing at a time, and never built anew. The queue stays the truth: a line here may name a task that another pool
+has taken meanwhile. Its claim is then simply not granted; the pool says `taken_back` of the placement it had in mind, and the next turn brings
+the line as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.resources import Need, Place, PlaceLoad, Resources
+from vidprocme.core.shares import Shares
+from vidprocme.core.snapshot import Head, Line, Placement, Plan, Snapshot
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.ledger import Ledger
+from vidprocme.scheduler.places import Running, Seat, Seats
+from vidprocme.scheduler.states import Ask, PlaceState, States
+from vidprocme.scheduler.waiting import Job, Queue, Waiting, Wants
+
+
+class _Start(NamedTuple):
+    """What one start changed, so that it can be undone."""
+
+    placement: Placement
+    seat: Seat
+    state: PlaceState
+    starts: int
+    queue: Queue
+    head: Head
+    job: Job
+    cost: int
+
+
+class Board:
+    """Lines, places and shares. `decide` (policy.py) reads it; what it tries on the way is undone, or kept if its plan is `planned` next."""
+
+    def __init__(self, config: PolicyConfig | None = None) -> None:
+        self.config = config or PolicyConfig()
+        order = self.config.order
+        self.states = States()
+        self.seats = Seats(self.states, self.config.score, warmth=self.config.warmth)
+        self.ledger = Ledger()
+        self.waiting = Waiting(lambda queue, key: order.rank(self.ledger, queue, key), order.key, order.level)
+        self.held: dict[TaskId, Seat] = {}  # the places that are held, by the task that each is for
+        self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
+        self.tried: list[_Start] = []  # what the last decision started, while that can be undone
+        self._held_before: dict[TaskId, Seat] | None = None
+        self._plan: Plan | None = None  # that was decided last, and whose starts are tried
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, config: PolicyConfig | None = None) -> Board:
+        """One that knows what the snapshot says."""
+        board = cls(config)
+        board.shares(snapshot.shares)
+        for load in snapshot.places.values():
+            board._load(load)
+        board.lines(snapshot.lines.values(), complete=True)
+        return board
+
+    def snapshot(self) -> Snapshot:
+        """All that it knows, as a value: lines, places and shares by their names."""
+        self.undo()
+        lines = {key: _line(queue) for key, queue in self.waiting.queues.items()}
+        places = {id_: load_of(seat) for id_, seat in self.seats.all.items()}
+        return Snapshot(lines, places, self.ledger.shares())
+
+    # -- what the queue shows ------------------------------------------------------------------------------------------
+
+    def lines(self, lines: Iterable[Line], *, complete: bool) -> None:
+        """The lines that a turn showed, in place of what was known of them.
+
+        Args:
+            lines: as the turn gave them; an empty one is forgotten.
+            complete: these are all there are, so a line that is not among them is gone. Otherwise (a turn shows at most LINES of
+                them, and the next ones others) the others stay as they were last seen.
+        """
+        self.undo()
+        waiting = self.waiting
+        shown: set[str] = set()
+        for line in lines:
+            shown.add(line.key)
+            if line.length > 0:
+                self._line(line)
+            elif line.key in waiting.queues:
+                waiting.drop(waiting.queues[line.key])
+        if complete:
+            for queue in [queue for key, queue in waiting.queues.items() if key not in shown]:
+                waiting.drop(queue)
+
+    def shares(self, shares: Shares) -> None:
+        """What a turn told of bins and tenants; of a tenant that it did not show, what was known, while a line of it is known."""
+        self.undo()
+        known = self.ledger.shares().tenants
+        here = self.waiting.by_tenant
+        self.ledger.tell(Shares(shares.bins, {**{n: s for n, s in known.items() if n in here}, **shares.tenants}))
+        for tenant in list(here):
+            self.waiting.reranked(tenant)
+
+    def arrived(self, line: Line, head: Head) -> None:
+        """One more task of a line, whose heads are not looked at, is ready."""
+        self.undo()
+        waiting = self.waiting
+        waiting.add(waiting.queue_of(line, self.wants(head.needs, head.model), head.model), head)
+
+    def left(self, task: TaskId) -> None:
+        """A task waits no longer: it was cancelled, or somebody else has it. One that is not known changes nothing."""
+        self.undo()
+        queue = self.waiting.tasks.get(task)
+        if queue is not None:
+            self.waiting.take(queue, task)
+
+    def progress(self, job: JobId, left_ms: int) -> None:
+        """So much of a job is left, as predicted."""
+        self.undo()
+        self.waiting.progress(job, left_ms)
+
+    def charge(self, tenant: str, amount: int) -> None:
+        """A tenant has used so much more, beside what its starts cost."""
+        self.undo()
+        self.ledger.charge(tenant, amount)
+        if amount < 0:
+            self.waiting.reranked(tenant)
+
+    # -- what places are like ------------------------------------------------------------------------------------------
+
+    def places(self, places: Iterable[Place]) -> None:
+        """All places as the executor shows them now (new ones, gone ones, other models warm); what runs there still counts.
+
+        A place that is gone while attempts run on it stays, draining, until they have finished: were it forgotten and came
+        back, it would be given away twice.
+        """
+        self.undo()
+        shown: set[str] = set()
+        for place in places:
+            shown.add(place.id)
+            self.place(place)
+        for seat in [seat for id_, seat in self.seats.all.items() if id_ not in shown]:
+            self.gone(seat.id)
+
+    def place(self, place: Place) -> None:
+        """One of them, as it is now."""
+        self.undo()
+        seats = self.seats
+        seat = seats.all.get(place.id)
+        if seat is None:
+            seats.add(Seat(place, self.states.empty(place)))
+            return
+        told = place != seat.place
+        if told or (seat.state.warm != place.warm and seat.state.slots >= place.slots):
+            seats.replace(seat, place, self.states.moved(seat.state, place))
+            if place.draining:
+                self._release(seat)
+
+    def gone(self, id_: str) -> None:
+        """It is not there any more. What ran there, if anything, is over when that is told."""
+        self.undo()
+        seat = self.seats.all.get(id_)
+        if seat is None:
+            return
+        self._release(seat)
+        if seat.state.slots < seat.state.spec.slots:
+            place = replace(seat.place, draining=True, warm=())
+            self.seats.replace(seat, place, self.states.moved(seat.state, place))
+        else:
+            self.seats.remove(seat)
+
+    def finished(self, id_: str, resources: Resources, gpus: tuple[int, ...] = (), task: TaskId | None = None) -> None:
+        """An attempt ended: what it had is free again. An unknown place changes nothing."""
+        self.undo()
+        seat = self.seats.all.get(id_)
+        if seat is not None:
+            if task is not None:
+                seat.running.pop(task, None)
+            self.seats.move(seat, self.states.give(seat.state, resources, gpus))
+
+    # -- what is decided -----------------------------------------------------------------------------------------------
+
+    def planned(self, plan: Plan) -> None:
+        """What was placed is placed, and what was reserved reserved.
+
+        Raises:
+            KeyError: a placement names a place that is not known.
+        """
+        if plan is self._plan:  # it stands as it was tried
+            self.tried, self._held_before, self._plan = [], None, None
+            return
+        self.undo()
+        for placement in plan.placements:
+            self.placed(placement)
+        for seat in list(self.held.values()):
+            if plan.reserved.get(seat.id) != seat.held_for:
+                self._release(seat)
+        for id_, task in plan.reserved.items():
+            self.hold(self.seats.all[id_], task)
+        self._held_before = None
+
+    def placed(self, placement: Placement) -> None:
+        """The task left its line, its place has so much less free, and its tenant has used so much more."""
+        self.undo()
+        seat = self.seats.all[placement.place]
+        queue = self.waiting.tasks.get(placement.task)
+        model = queue.model if queue is not None else None
+        self.seats.move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
+        seat.starts += placement.counted
+        seat.running[placement.task] = Running(placement.resources, placement.gpus, None)
+        self.begun(placement)
+
+    def begun(self, placement: Placement) -> None:
+        """Of what was placed while a turn was on its way, whose lines and shares do not know of it: the places do."""
+        self.undo()
+        queue = self.waiting.tasks.get(placement.task)
+        if queue is None:
+            return
+        self.waiting.take(queue, placement.task)
+        payer = self.config.order.payer(queue.bin, queue.tenant)
+        self.ledger.start(queue.bin, payer, self.states.ask(_need(self.seats, placement), None).cost)
+        if not len(queue):
+            self.waiting.drop(queue)
+
+    def taken_back(self, placement: Placement) -> None:
+        """A claim was not granted: what it was to have is free, and it was nobody's turn. The next turn shows the lines as they are."""
+        self.undo()
+        seat = self.seats.all.get(placement.place)
+        if seat is not None:
+            seat.starts = max(0, seat.starts - placement.counted)
+            self.finished(placement.place, placement.resources, placement.gpus, placement.task)
+
+    # -- for decide ----------------------------------------------------------------------------------------------------
+
+    def wants(self, needs: tuple[Need, ...], model: str | None) -> Wants:
+        """The ways in which such a task can be run. By identity: the heads of a line share their needs, and to look equal ones up would
+        cost more than all the rest."""
+        known = self._wants.get(id(needs))
+        if known is None or known[0] is not needs or known[1] != model:
+            if len(self._wants) > 10_000:
+                self._wants.clear()
+            asks = tuple(self.states.ask(need, model) for need in needs)
+            known = self._wants[id(needs)] = needs, model, asks
+        return known[2]
+
+    def start(
+        self,
+        seat: Seat,
+        ask: Ask,
+        gpu: int | None,
+        queue: Queue,
+        task: TaskId,
+        reason: str,
+        now_ms: int,
+        *,
+        counted: bool,
+    ) -> Placement:
+        """Try: this starts there."""
+        old, starts = seat.state, seat.starts
+        state, gpus = self.states.take(old, ask, gpu)
+        self.seats.move(seat, state)
+        head, job = self.waiting.take(queue, task)
+        placement = Placement(task, seat.id, ask.resources, reason, counted, gpus)
+        seat.starts = starts + counted
+        seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
+        self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
+        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, ask.cost))
+        return placement
+
+    def hold(self, seat: Seat, task: TaskId) -> None:
+        """Try: nothing that this task lacks is given away there."""
+        self._remember_held()
+        self.seats.unlist(seat)
+        seat.held_for = task
+        self.held[task] = seat
+
+    def release(self, task: TaskId) -> None:
+        """Try: its place is not held any more."""
+        self._remember_held()
+        self._release(self.held[task])
+
+    def keep(self, plan: Plan) -> Plan:
+        """What was tried is this plan's."""
+        self._plan = plan
+        return plan
+
+    def undo(self) -> None:
+        """As if nothing had been tried."""
+        self._plan = None
+        if self._held_before is not None:
+            for seat in list(self.held.values()):
+                self._release(seat)
+        for one in reversed(self.tried):
+            seat, task = one.seat, one.placement.task
+            self.seats.move(seat, one.state)
+            seat.starts = one.starts
+            seat.running.pop(task, None)
+            payer = self.config.order.payer(one.queue.bin, one.queue.tenant)
+            self.ledger.start(one.queue.bin, payer, -one.cost)
+            self.waiting.add(one.queue, one.head, one.job)
+        for payer in {one.queue.tenant for one in self.tried}:
+            self.waiting.reranked(payer)
+        self.tried.clear()
+        if self._held_before is not None:
+            for task, seat in self._held_before.items():
+                self.seats.unlist(seat)
+                seat.held_for = task
+                self.held[task] = seat
+            self._held_before = None
+
+    # -- small things --------------------------------------------------------------------------------------------------
+
+    def _remember_held(self) -> None:
+        if self._held_before is None:
+            self._held_before = dict(self.held)
+
+    def _release(self, seat: Seat) -> None:
+        if seat.held_for is not None:
+            del self.held[seat.held_for]
+            seat.held_for = None
+            self.seats.list(seat)
+
+    def _load(self, load: PlaceLoad) -> None:
+        state = self.states.loaded(load.place, load.free, load.free_slots)
+        seat = Seat(load.place, state, load.starts)
+        if load.held_for is not None:
+            seat.held_for = load.held_for
+            self.held[load.held_for] = seat
+        self.seats.add(seat)
+
+    def _line(self, line: Line) -> None:
+        waiting = self.waiting
+        if not line.heads:
+            queue = waiting.queues.get(line.key)
+            if queue is None:
+                queue = waiting.queue_of(line, (), None)
+        else:
+            first = line.heads[0]
+            queue = waiting.queue_of(line, self.wants(first.needs, first.model), first.model)
+        shown: Mapping[TaskId, Head] = {head.task: head for head in line.heads}
+        for task in [task for task, head in queue.heads.items() if shown.get(task) != head]:
+            waiting.take(queue, task)
+        for task, head in shown.items():
+            if task not in queue.heads:
+                other = waiting.tasks.get(task)
+                if other is not None:
+                    waiting.take(other, task)
+                waiting.add(queue, head)
+        waiting.set_more(queue, line.length - len(line.heads))
+        queue.oldest_ms = line.oldest_ms
+
+
+def load_of(seat: Seat) -> PlaceLoad:
+    """A place and what is left of it, as a value. Of several GPUs: what is free on the freest, and how many have it all."""
+    state, spec = seat.state, seat.state.spec
+    whole = sum(free >= spec.gpu_milli for free in state.gpu_milli)
+    gpus = seat.place.resources.gpus if spec.gpus <= 1 else whole
+    free = Resources(
+        state.cpu_milli, state.memory_bytes, max(state.gpu_milli, default=0), max(state.vram_bytes, default=0), gpus
+    )
+    return PlaceLoad(seat.place, free, state.slots, seat.starts, seat.held_for)
+
+
+def _line(queue: Queue) -> Line:
+    heads = tuple(sorted(queue.heads.values(), key=lambda head: (head.ready_ms, head.task)))
+    return Line(queue.bin, queue.tenant, queue.shape, len(queue), queue.oldest_ms, heads)
+
+
+def _need(seats: Seats, placement: Placement) -> Need:
+    return Need(seats.all[placement.place].state.spec.kind, placement.resources)

@@ -1,0 +1,257 @@
+"""Which place: of all that hold an ask, one where its model is warm, then the one with the best score, then the first id.
+
+Places that are alike (states.py) are scored once. For each ask that was ever made there is a heap of states, best first, in which only what
+has changed since is looked at again: states that have come to have a place, or one with an earlier id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple, Protocol
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.resources import Place, Resources
+from vidprocme.scheduler.states import Ask, PlaceState, Sort, States
+
+WARM, EMPTY, COLD = 0, 1, 2  # the ask's model is loaded there; nothing is; another one is, and would have to go
+LOG_MOST = 50_000  # states that are remembered as changed; whoever asks later than that looks at all of them again
+STATES_MOST = 200_000  # then those without a place are forgotten
+
+
+class Score(Protocol):
+    """What a place is worth to an ask that it holds: the lowest wins. And the GPU that would give a share; None: the fullest."""
+
+    def __call__(self, node: PlaceState, ask: Ask) -> tuple[int, int | None]: ...
+
+
+def alike(_node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
+    """Every place is as good as any other: the first id wins."""
+    return 0, None
+
+
+class Running(NamedTuple):
+    """What runs at a place. end_ms: when it will have ended, as predicted; None: nobody knows."""
+
+    resources: Resources
+    gpus: tuple[int, ...]
+    end_ms: int | None
+
+
+class Seat:
+    """A place as it is now."""
+
+    __slots__ = ("held_for", "id", "listed", "place", "running", "starts", "state")
+
+    def __init__(self, place: Place, state: PlaceState, starts: int = 0) -> None:
+        self.id, self.place, self.state, self.starts = place.id, place, state, starts
+        self.held_for: TaskId | None = None
+        self.listed = False  # among the members of its state: it takes tasks, and is held for none
+        self.running: dict[TaskId, Running] = {}
+
+
+class Found(NamedTuple):
+    """A place that holds an ask now. rank: WARM, EMPTY or COLD, 0 for an ask without a model; gpu: that gives a share; None: any."""
+
+    seat: Seat
+    ask: Ask
+    rank: int
+    gpu: int | None
+
+
+Entry = tuple[int, int, str, PlaceState, int | None]  # rank, score, id of a place, its state, GPU
+
+
+class _Known:
+    """The states that hold one ask, best first. `tops`: the place with which each stands in the heap."""
+
+    __slots__ = ("heap", "seen", "tops", "worth")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, int, str, int, PlaceState, int | None]] = []
+        self.seen = -1
+        self.tops: dict[int, str] = {}
+        self.worth: dict[
+            int, tuple[int, int, int | None] | None
+        ] = {}  # by state: rank, score, GPU; None: it does not hold it
+
+
+class Seats:
+    """All places, by what they are like."""
+
+    def __init__(self, states: States, score: Score = alike, *, warmth: bool = True) -> None:
+        """
+        Args:
+            warmth: go by where models are loaded.
+        """
+        self.states, self._score, self._warmth = states, score, warmth
+        self.all: dict[str, Seat] = {}
+        self.sorts: Counter[Sort] = Counter()  # how many open places are of each sort
+        self.draining: Counter[Sort] = Counter()
+        self.having: Counter[str] = Counter()  # places that have a model, by its name
+        self.free_slots = 0  # of the open places
+        self._log: list[PlaceState] = []
+        self._dropped = 0  # entries of the log that were forgotten
+        self._known: dict[int, _Known] = {}
+        self.live: dict[int, PlaceState] = {}  # the states that have a listed place with a free slot
+
+    # -- what places are like --------------------------------------------------------------------------------------------
+
+    def add(self, seat: Seat) -> None:
+        self.all[seat.id] = seat
+        self._count(seat, 1)
+        self.list(seat)
+
+    def remove(self, seat: Seat) -> None:
+        self.unlist(seat)
+        self._count(seat, -1)
+        del self.all[seat.id]
+
+    def replace(self, seat: Seat, place: Place, state: PlaceState) -> None:
+        """It is told anew."""
+        if place == seat.place and state is seat.state:
+            return
+        self.unlist(seat)
+        self._count(seat, -1)
+        seat.place, seat.state = place, state
+        self._count(seat, 1)
+        self.list(seat)
+
+    def move(self, seat: Seat, state: PlaceState) -> None:
+        """Something started or ended there."""
+        old = seat.state
+        seat.state = state
+        if old.warm is not state.warm and old.warm != state.warm:
+            self.having.subtract(old.warm)
+            self.having.update(state.warm)
+        if not seat.place.draining:
+            self.free_slots += state.slots - old.slots
+        if seat.listed:
+            if old.top == seat.id:
+                self._lower(old)
+            self._join(seat, state)
+
+    def list(self, seat: Seat) -> None:
+        """It takes tasks, unless it drains or is held."""
+        if not seat.listed and not seat.place.draining and seat.held_for is None:
+            seat.listed = True
+            self._join(seat, seat.state)
+
+    def unlist(self, seat: Seat) -> None:
+        if seat.listed:
+            seat.listed = False
+            if seat.state.top == seat.id:
+                self._lower(seat.state)
+
+    def _count(self, seat: Seat, by: int) -> None:
+        (self.draining if seat.place.draining else self.sorts)[seat.state.spec] += by
+        for model in seat.state.warm:
+            self.having[model] += by
+        if not seat.place.draining:
+            self.free_slots += by * seat.state.slots
+
+    def _join(self, seat: Seat, state: PlaceState) -> None:
+        if state.slots <= 0:
+            return  # it holds nothing
+        members = state.members
+        heappush(members, seat.id)
+        if len(members) > 2 * len(self.all) + 64:  # most of them have left, or are named twice
+            here = {one.id for one in self.all.values() if one.listed and one.state is state}
+            members[:] = sorted(here)
+        if state.top is None or seat.id < state.top:
+            if state.top is None:
+                self.live[state.number] = state
+            state.top = seat.id
+            self._log.append(state)
+            if len(self._log) > LOG_MOST:
+                self._dropped += len(self._log)
+                self._log.clear()
+
+    def _lower(self, state: PlaceState) -> None:
+        """Its first place has left."""
+        members, seats = state.members, self.all
+        while members:
+            seat = seats.get(members[0])
+            if seat is not None and seat.listed and seat.state is state:
+                state.top = members[0]
+                return
+            heappop(members)
+        state.top = None
+        del self.live[state.number]
+
+    # -- finding one -----------------------------------------------------------------------------------------------------
+
+    def find(self, ask: Ask) -> Found | None:
+        """The best listed place that holds it now."""
+        known = self._known.get(ask.number)
+        if known is None:
+            known = self._known[ask.number] = _Known()
+        end = self._dropped + len(self._log)
+        if known.seen < end:
+            self._catch_up(known, ask, end)
+        heap, tops = known.heap, known.tops
+        while heap:
+            rank, score, top, number, state, gpu = heap[0]
+            now = state.top
+            if now == top:
+                return Found(self.all[top], ask, rank, gpu)
+            if now is None or tops.get(number) != top:
+                heappop(heap)
+                if tops.get(number) == top:
+                    del tops[number]
+            else:
+                tops[number] = now
+                heapreplace(heap, (rank, score, now, number, state, gpu))
+        return None
+
+    def _catch_up(self, known: _Known, ask: Ask, end: int) -> None:
+        start = known.seen - self._dropped
+        if start < 0:  # never asked, or too long ago
+            fresh: Collection[PlaceState] = {
+                seat.state.number: seat.state for seat in self.all.values() if seat.listed
+            }.values()
+        else:
+            fresh = self._log[start:] if start else self._log
+        known.seen = end
+        worth, tops, heap = known.worth, known.tops, known.heap
+        for state in fresh:
+            top = state.top
+            if top is None:
+                continue
+            number = state.number
+            try:
+                value = worth[number]
+            except KeyError:
+                value = worth[number] = self._worth(state, ask)
+            if value is None:
+                continue
+            standing = tops.get(number)
+            if standing is None or top < standing:
+                tops[number] = top
+                heappush(heap, (value[0], value[1], top, number, state, value[2]))
+
+    def _worth(self, state: PlaceState, ask: Ask) -> tuple[int, int, int | None] | None:
+        if not state.holds(ask):
+            return None
+        rank = 0
+        if ask.model is not None and self._warmth:
+            rank = WARM if ask.model in state.warm else COLD if state.warm else EMPTY
+        return rank, *self._score(state, ask)
+
+    def choices(self, ask: Ask) -> Iterator[tuple[int, int, str, int | None]]:
+        """All listed places that hold it, in no order: rank, score, id, GPU."""
+        for seat in self.all.values():
+            if seat.listed:
+                value = self._worth(seat.state, ask)
+                if value is not None:
+                    yield value[0], value[1], seat.id, value[2]
+
+    def find_beside(self, ask: Ask, avoid: Collection[str]) -> Found | None:
+        """As `find`, but at none of these."""
+        best = min((one for one in self.choices(ask) if one[2] not in avoid), default=None)
+        return Found(self.all[best[2]], ask, best[0], best[3]) if best is not None else None
+
+    def can_hold(self, ask: Ask) -> bool:
+        """Is there an open place that would hold it, were it empty?"""
+        return any(count > 0 and ask.could_be_held(sort) for sort, count in self.sorts.items())
