@@ -190,7 +190,7 @@ def test_the_rule_sees_an_arrow_however_it_is_written() -> None:
     assert wrong_arrows("cli.jobs", "from vidprocme.api.server import app")
     assert not wrong_arrows("dispatch.dispatcher", "from vidprocme.queue.base import Queue")
     assert not wrong_arrows("executor.worker", "from vidprocme.stages import table")
-    assert not wrong_arrows("scheduler.policy", "from . import order\nfrom .place import FirstFit")
+    assert not wrong_arrows("scheduler.policy", "from . import turns\nfrom .places import Seats")
     assert not wrong_arrows("cli.up", "from vidprocme.api.server import app")
     assert impurities("planner.graph", "def f():\n    from os import path") == ["os"]
     assert impurities("planner.graph", "import time") == ["time"]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vidprocme.queue.check import Report
     from vidprocme.queue.kept import Journal, Notes, Outbox, RecordStore
     from vidprocme.queue.redis import RedisQueue
-    from vidprocme.scheduler.policy import PolicyConfig
+    from vidprocme.scheduler.config import PolicyConfig
     from vidprocme.stages.context import StageSettings
     from vidprocme.vision.registry import RegisteredModel
 
@@ -323,7 +323,7 @@ class House:
     @property
     def policy(self) -> PolicyConfig:
         """How this house's pools decide who is next."""
-        from vidprocme.scheduler.policy import PolicyConfig
+        from vidprocme.scheduler.config import PolicyConfig
 
         bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
         return PolicyConfig(max_wait_ms=bounds)

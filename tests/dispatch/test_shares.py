@@ -20,7 +20,7 @@ from vidprocme.library.index import SqliteIndex
 from vidprocme.queue.base import NewJob, Queue
 from vidprocme.queue.check import check
 from vidprocme.queue.redis import RedisQueue
-from vidprocme.scheduler.policy import PolicyConfig
+from vidprocme.scheduler.config import PolicyConfig
 
 CLAIMS = 200
 

@@ -33,7 +33,7 @@ from vidprocme.library.base import Blobs
 from vidprocme.library.frames_zip import pack
 from vidprocme.planner.graph import plan_next
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, Queue, Settlement
-from vidprocme.scheduler.policy import PolicyConfig
+from vidprocme.scheduler.config import PolicyConfig
 
 CLOCK = SystemClock()
 FAST = LoopConfig(beat_ms=100, turn_every_s=0.2, pause_s=0.05)

@@ -9,12 +9,8 @@ from hypothesis import given
 
 from tests.scheduler.strategies import snapshots
 from tests.scheduler.test_policy import FEWER
-from vidprocme.core.ids import TaskId
-from vidprocme.core.job import Bin
-from vidprocme.core.resources import Place, PlaceKind, Resources
-from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
-from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
 from tests.scheduler.values import (
+    decide,
     finished,
     placed,
     placed_all,
@@ -24,7 +20,11 @@ from tests.scheduler.values import (
     with_places,
     with_shares,
 )
-from tests.scheduler.values import decide
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Place, PlaceKind, Resources
+from vidprocme.core.shares import BinShare, Shares, TenantShare, start_cost
+from vidprocme.core.snapshot import Head, Line, Placement, Snapshot
 from vidprocme.scheduler.config import PolicyConfig
 
 PLACE = Place("p", "node", PlaceKind.GPU, Resources(cpu_milli=4000, gpu_milli=1000), slots=2)

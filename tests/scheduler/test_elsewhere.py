@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from tests.scheduler.strategies import snapshots
 from tests.scheduler.test_policy import GPU, line, place
+from tests.scheduler.values import decide, with_places
 from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.snapshot import Line, Plan, Snapshot
-from tests.scheduler.values import with_places
-from vidprocme.scheduler.explain import ELSEWHERE
-from tests.scheduler.values import decide
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.explain import ELSEWHERE
 from vidprocme.scheduler.policy import ELSEWHERE_HERE_MS, ELSEWHERE_MS
 
 READY_MS = 1_000_000

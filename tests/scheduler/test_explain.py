@@ -8,12 +8,12 @@ from hypothesis import given
 
 from tests.scheduler.strategies import snapshots
 from tests.scheduler.test_policy import FEWER, moments
+from tests.scheduler.values import decide
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import BinShare, Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan, Reason, Snapshot
-from tests.scheduler.values import decide
 from vidprocme.scheduler.config import PolicyConfig
 
 CONFIG = PolicyConfig()
@@ -171,7 +171,13 @@ def test_without_the_cause_the_decision_is_another(snapshot: Snapshot, now_ms: i
     for one in snapshot.lines.values():
         for head in one.heads:
             reason = plan.reasons.get(head.task)
-            if reason is None or reason.code in ("NO_SUCH_PLACE", "NO_MEMORY", "DRAINING", "BIN_BEHIND", "NO_PLACE_FREE"):
+            if reason is None or reason.code in (
+                "NO_SUCH_PLACE",
+                "NO_MEMORY",
+                "DRAINING",
+                "BIN_BEHIND",
+                "NO_PLACE_FREE",
+            ):
                 continue
             other = decide(without_cause(snapshot, plan, one, reason.code), now_ms, config)
             new = other.reasons.get(head.task)

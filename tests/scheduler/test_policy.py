@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scheduler.strategies import snapshots
+from tests.scheduler.values import decide, placed_all, planned, with_places
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan, Snapshot
-from tests.scheduler.values import placed_all, planned, with_places
-from vidprocme.scheduler.explain import CODES
-from tests.scheduler.values import decide
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.explain import CODES
 from vidprocme.scheduler.turns import turn_of
 
 # Tasks of the strategies are ready from 0 to 20: at these moments some bins have overdue tasks, and others none yet.

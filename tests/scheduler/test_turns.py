@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from tests.scheduler.test_policy import CONFIG, CORE, GPU, line, place, where
+from tests.scheduler.values import decide
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Line, Plan, Reason, Snapshot
-from tests.scheduler.values import decide
 from vidprocme.scheduler.turns import every, turn_of, wait_bound_ms
 
 BINS = tuple(Bin)

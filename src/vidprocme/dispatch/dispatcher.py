@@ -17,7 +17,7 @@ from vidprocme.core.clock import Clock, Rng
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.ids import AttemptId, JobId, TaskId
 from vidprocme.core.job import Lease
-from vidprocme.core.resources import Place, Resources
+from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint
@@ -33,7 +33,7 @@ from vidprocme.dispatch.rest import Rest
 from vidprocme.executor.base import Executor, Finished, Progress
 from vidprocme.library.base import Blobs
 from vidprocme.queue.base import Claim, Claimed, PoolInfo, PoolReport, Queue, Settlement, Turn, Unreadable
-from vidprocme.scheduler.policy import PolicyConfig
+from vidprocme.scheduler.config import PolicyConfig
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
@@ -312,17 +312,17 @@ class Dispatcher:
                 telling.unreadable(error)
                 self._outlook.unread.add(error.claim.task)
                 self._ends.give_back(error.lease, error.info())
-                self._outlook.free([(error.claim.place, error.claim.resources)])
+                self._outlook.free([_had(error.claim)])
 
     def _take_in(self, reports: Sequence[Finished]) -> None:
-        freed: list[tuple[str, Resources]] = []
+        freed: list[Placement] = []
         for report in reports:
             self._rest.ended(report.attempt, report.outcome)
             claimed = self._running.pop(report.attempt, None)
             if claimed is not None:
                 if self._runs.get(claimed.lease.task) == report.attempt:
                     del self._runs[claimed.lease.task]
-                freed.append((claimed.attempt.place, claimed.attempt.resources))
+                freed.append(Placement(claimed.lease.task, claimed.attempt.place, claimed.attempt.resources, ""))
                 self._ends.add(claimed, report.outcome)
         self._outlook.free(freed)
 
@@ -353,3 +353,7 @@ class Dispatcher:
     def _ring(self) -> None:
         self._rung.set()
         self._executor.wake()
+
+
+def _had(claim: Claim) -> Placement:
+    return Placement(claim.task, claim.place, claim.resources, "")

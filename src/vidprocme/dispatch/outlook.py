@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from vidprocme.core.resources import Place, Resources
+from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM
 from vidprocme.dispatch.reporting import Decided
 from vidprocme.dispatch.rest import Rest
 from vidprocme.dispatch.unread import Unread
 from vidprocme.queue.base import Turn
-from vidprocme.scheduler.apply import (
-    finished_all,
-    planned,
-    still_planned,
-    taken_back,
-    with_lines,
-    with_places,
-    with_shares,
-)
-from vidprocme.scheduler.policy import PolicyConfig, decide
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.policy import decide
 
 
 class Outlook:
-    """For one loop's thread; `plan` and `snapshot` are values, replaced as a whole, that any thread may read."""
+    """For one loop's thread; `plan` and `snapshot` are values that any thread may ask for."""
 
     def __init__(self, policy: PolicyConfig, rest: Rest) -> None:
-        self._policy, self._rest = policy, rest
-        self.snapshot = Snapshot()
+        self._rest = rest
+        self._board = Board(policy)
+        self._lock = threading.RLock()  # the board's
         # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
         self.foreseen: tuple[Placement, ...] = ()
         self.unread = Unread()
         self.decided = Decided()
-        self._plan: Plan | None = Plan()  # None: nothing was free, so that nothing had to be decided
+        self._last: tuple[Placement, ...] = ()
+        self._rests = False
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
 
     def see(self, turn: Turn, places: Iterable[Place]) -> None:
         """What a turn showed, and the executor's places as they are."""
-        lines = self.unread.without(turn.lines)
-        after = with_lines(self.snapshot, lines, complete=len(turn.lines) >= turn.lines_total)
-        after = with_places(with_shares(after, turn.shares), places)
-        self.snapshot = still_planned(after, self.foreseen)
-        self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
+        with self._lock:
+            board = self._board
+            board.lines(self.unread.without(turn.lines), complete=len(turn.lines) >= turn.lines_total)
+            board.shares(turn.shares)
+            board.places(places)
+            for placement in self.foreseen:
+                board.begun(placement)
+            self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
     @property
     def is_fresh(self) -> bool:
@@ -53,7 +52,13 @@ class Outlook:
 
     @property
     def slots(self) -> int:
-        return sum(load.place.slots for load in self.snapshot.places.values())
+        with self._lock:
+            return sum(seat.place.slots for seat in self._board.seats.all.values())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            return self._board.snapshot()
 
     def decide(self, granted: int) -> tuple[Placement, ...]:
         """What can start by what is known now; its places are taken.
@@ -62,21 +67,19 @@ class Outlook:
             granted: claims that were granted and are not started yet.
         """
         allowed = self._rest.most(granted)
-        if allowed == 0:
-            self._plan = self._rest.plan(self.snapshot)
-            return ()
-        if not any(load.free_slots > 0 for load in self.snapshot.places.values()):
-            self._plan = None
-            return ()
-        began_s = time.perf_counter()
-        plan = decide(self.snapshot, self._now_ms(), self._policy)
-        self.decided.add(time.perf_counter() - began_s)
-        most = max(HALVES_FROM, -(-self.slots // 2)) if allowed is None else allowed
-        if len(plan.placements) > most:
-            plan = replace(plan, placements=plan.placements[:most])
-        self._plan = plan
-        self.snapshot = planned(self.snapshot, plan)
-        return plan.placements
+        with self._lock:
+            self._last, self._rests = (), allowed == 0
+            if self._rests or self._board.seats.free_slots <= 0:
+                return ()
+            began_s = time.perf_counter()
+            plan = decide(self._board, self._now_ms())
+            self.decided.add(time.perf_counter() - began_s)
+            most = max(HALVES_FROM, -(-self.slots // 2)) if allowed is None else allowed
+            if len(plan.placements) > most:
+                plan = replace(plan, placements=plan.placements[:most])
+            self._board.planned(plan)
+            self._last = plan.placements
+            return plan.placements
 
     def foresee(self, granted: int) -> None:
         """Decide what the next turn is to claim, while this one is on its way."""
@@ -89,20 +92,30 @@ class Outlook:
 
     def take_back(self, claims: Iterable[Placement]) -> None:
         """These claims came to nothing: what they were to have is free again."""
-        for placement in claims:
-            self.snapshot = taken_back(self.snapshot, placement)
+        with self._lock:
+            for placement in claims:
+                self._board.taken_back(placement)
 
-    def free(self, ended: Sequence[tuple[str, Resources]]) -> None:
-        """Attempts ended: where, and what each had."""
-        self.snapshot = finished_all(self.snapshot, ended)
+    def free(self, ended: Sequence[Placement]) -> None:
+        """Attempts ended that had this."""
+        with self._lock:
+            for one in ended:
+                self._board.finished(one.place, one.resources, one.gpus, one.task)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())
 
     @property
     def plan(self) -> Plan:
         """What was decided last, and why what waits does."""
-        plan = self._plan
-        return decide(self.snapshot, self._now_ms(), self._policy) if plan is None else plan
+        with self._lock:
+            if self._rests:
+                return self._rest.plan(self._board.snapshot())
+            if self._seen_s == float("-inf"):
+                return Plan()
+            plan = decide(self._board, self._now_ms())
+            told = Plan(self._last, dict(plan.reasons), plan.reserved)
+            self._board.undo()
+            return told
 
     def _now_ms(self) -> int:
         """On the queue's clock: the lines' ages are told by it, and another machine's may be ahead of ours."""

@@ -23,7 +23,7 @@ STATES_MOST = 200_000  # then those without a place are forgotten
 class Score(Protocol):
     """What a place is worth to an ask that it holds: the lowest wins. And the GPU that would give a share; None: the fullest."""
 
-    def __call__(self, node: PlaceState, ask: Ask) -> tuple[int, int | None]: ...
+    def __call__(self, node: PlaceState, ask: Ask, /) -> tuple[int, int | None]: ...
 
 
 def alike(_node: PlaceState, _ask: Ask) -> tuple[int, int | None]:

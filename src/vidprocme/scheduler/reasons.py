@@ -57,8 +57,8 @@ class Reasons(Mapping[TaskId, Reason]):
         self._weighted = dict(board.ledger.weighted)
         self._able: dict[Wants, _Able] = {}
         self._started = Counter(one.queue.group for one in board.tried) if placements else Counter()
-        self._common: dict[Group, _Common] = {}
-        self._tell()
+        self._groups: dict[Group, _Common] = {}
+        self._known: dict[tuple[int, Bin, str], Reason] = {}
 
     # -- as a mapping --------------------------------------------------------------------------------------------------
 
@@ -73,6 +73,13 @@ class Reasons(Mapping[TaskId, Reason]):
         return len(self._board.waiting.tasks)
 
     # -- what is common ------------------------------------------------------------------------------------------------
+
+    @property
+    def common(self) -> Mapping[Group, _Common]:
+        """By group; worked out when it is first asked for."""
+        if not self._groups:
+            self._tell()
+        return self._groups
 
     def _tell(self) -> None:
         board, config = self._board, self._board.config
@@ -93,7 +100,7 @@ class Reasons(Mapping[TaskId, Reason]):
                 able = self._able_of(group.wants)
                 before = sum(n for sorts, n in ahead.items() if n and not sorts.isdisjoint(able.open))
                 fewest = min((n for sorts, n in least.items() if not sorts.isdisjoint(able.open)), default=0)
-                self._common[group] = _Common(self._forced(group, able), able, before, fewest)
+                self._groups[group] = _Common(self._forced(group, able), able, before, fewest)
             ahead.update(here)
             for group in self._started:
                 if group.bin is bin_:
@@ -127,7 +134,7 @@ class Reasons(Mapping[TaskId, Reason]):
     # -- of one task ---------------------------------------------------------------------------------------------------
 
     def _why(self, queue: Queue, head: Head) -> Reason:
-        board, common = self._board, self._common[queue.group]
+        board, common = self._board, self.common[queue.group]
         seat = board.held.get(head.task)
         if seat is not None:
             return Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}; {seat.id} is held for it.")
@@ -143,6 +150,13 @@ class Reasons(Mapping[TaskId, Reason]):
                 return Reason(explain.ELSEWHERE, text)
         if (queue.group.bin, queue.group.wants) in self._cold:
             return self._wait_warm(queue, head)
+        key = (id(queue.group), queue.bin, queue.tenant)
+        if key not in self._known:
+            self._known[key] = self._others(queue, common)
+        return self._known[key]
+
+    def _others(self, queue: Queue, common: _Common) -> Reason:
+        """What is in its way."""
         reserved = self._reserved(queue.group.wants)
         if reserved is not None:
             return reserved
