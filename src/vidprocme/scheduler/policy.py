@@ -58,9 +58,7 @@ class _Decision:
         self._seats, self._waiting, self._ledger = board.seats, board.waiting, board.ledger
         self._placements: list[Placement] = []
         self._full: dict[Wants, bool] = {}  # what found no place; True: not even a place without its model
-        self._cold: set[tuple[Bin, Wants]] = (
-            set()
-        )  # what waits for its model, and nothing of it has been patient for long enough
+        self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
         self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
         self._late: dict[Bin, bool] = {}  # is something overdue?
@@ -79,6 +77,8 @@ class _Decision:
             self._cold.clear()
             for bin_ in self._config.bins:
                 self._serve(bin_)
+                if self._cold:
+                    self._serve_cold(bin_)
                 if bin_ is self._config.bins[0]:
                     self._hold_for_most_urgent(bin_)
             if not self._lifted:
@@ -113,7 +113,7 @@ class _Decision:
                 parked.append(queue)
                 continue
             self._try(queue, place.task)
-            if group.wants in full or (group.bin, group.wants) in self._cold:
+            if group.wants in full or group in self._cold:
                 open_.remove(group)
         for queue in parked:
             waiting.place(queue)
@@ -122,18 +122,32 @@ class _Decision:
         """Start a head, if there is room; else note why there is none."""
         head, group = queue.heads[task], queue.group
         found = self._find(group, head)
-        if found is not None and found.rank == COLD and not self._patient(queue.bin, head, found.ask):
-            found = None
-            oldest = group.oldest()
-            if oldest is not None and self._patient(oldest[2].bin, old := oldest[2].heads[oldest[1]], group.wants[0]):
-                queue, head = oldest[2], old
-                found = self._find(group, head) if self._ledger.allows(queue.bin, queue.tenant) else None
-            if found is None:
-                self._cold.add((group.bin, group.wants))
-        if found is not None:
+        if found is not None and found.rank == COLD and not self._is_nowhere(found.ask):
+            self._cold[group] = found.ask
+        elif found is not None:
             self._start(queue, head, found)
         elif head.avoid and group.wants not in self._full and head.task in queue.heads:
             self._aside.append((queue, head, self._waiting.take(queue, head.task)[1]))
+
+    def _serve_cold(self, bin_: Bin) -> None:
+        """What waits for its model, and has been patient for long enough, may have what is left."""
+        waits = {group: ask for group, ask in self._cold.items() if group.bin is bin_}
+        while waits and self._left:
+            oldest = [(top, group) for group in waits if (top := group.oldest()) is not None]
+            if not oldest:
+                return
+            (_, task, queue), group = min(oldest, key=lambda one: one[0][:2])
+            head = queue.heads[task]
+            if not self._patient(queue.bin, head) or not self._ledger.allows(queue.bin, queue.tenant):
+                del waits[group]
+                continue
+            found = self._find(group, head)
+            if found is None:
+                if group.wants in self._full:
+                    del self._cold[group]
+                del waits[group]
+            else:
+                self._start(queue, head, found)
 
     def _find(self, group: Group, head: Head) -> Found | None:
         """A place for it; of its alternatives the first that fits somewhere."""
@@ -183,11 +197,14 @@ class _Decision:
         )
         return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
 
-    def _patient(self, bin_: Bin, head: Head, ask: Ask) -> bool:
+    def _patient(self, bin_: Bin, head: Head) -> bool:
         """May it take a place that would have to drop another model?"""
         patience_ms = self._config.patience_ms.get(bin_, 0)
-        waited_ms = self._now_ms - head.ready_ms
-        return not patience_ms or waited_ms >= patience_ms or not self._seats.having[ask.model or ""]
+        return not patience_ms or self._now_ms - head.ready_ms >= patience_ms
+
+    def _is_nowhere(self, ask: Ask) -> bool:
+        """Has no place its model?"""
+        return not self._seats.having[ask.model or ""]
 
     def _beside(self, ask: Ask, head: Head) -> Found | None:
         """A place that is held for another, where it takes nothing that that one lacks, or has ended before that one could start."""

@@ -50,7 +50,7 @@ class Reasons(Mapping[TaskId, Reason]):
         board: Board,
         now_ms: int,
         placements: Sequence[Placement] = (),
-        cold: Collection[tuple[Bin, Wants]] = (),
+        cold: Collection[Group] = (),
     ) -> None:
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
         self._sorts, self._draining = dict(board.seats.sorts), dict(board.seats.draining)
@@ -148,7 +148,7 @@ class Reasons(Mapping[TaskId, Reason]):
             if failed:
                 text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
                 return Reason(explain.ELSEWHERE, text)
-        if (queue.group.bin, queue.group.wants) in self._cold:
+        if queue.group in self._cold:
             return self._wait_warm(queue, head)
         key = (id(queue.group), queue.bin, queue.tenant)
         if key not in self._known:
