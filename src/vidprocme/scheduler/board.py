@@ -32,6 +32,7 @@ class _Start(NamedTuple):
     queue: Queue
     head: Head
     job: Job
+    served_ms: int
     cost: int
 
 
@@ -55,10 +56,10 @@ class Board:
     def of(cls, snapshot: Snapshot, config: PolicyConfig | None = None) -> Board:
         """One that knows what the snapshot says."""
         board = cls(config)
-        board.shares(snapshot.shares)
         for load in snapshot.places.values():
             board._load(load)
         board.lines(snapshot.lines.values(), complete=True)
+        board.shares(snapshot.shares)
         return board
 
     def snapshot(self) -> Snapshot:
@@ -97,6 +98,7 @@ class Board:
         known = self.ledger.shares().tenants
         here = self.waiting.by_tenant
         self.ledger.tell(Shares(shares.bins, {**{n: s for n, s in known.items() if n in here}, **shares.tenants}))
+        self.ledger.compare(here)
         for tenant in list(here):
             self.waiting.reranked(tenant)
 
@@ -263,7 +265,8 @@ class Board:
         seat.starts = starts + counted
         seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
         self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
-        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, ask.cost))
+        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, job.served_ms, ask.cost))
+        job.served_ms = now_ms
         return placement
 
     def hold(self, seat: Seat, task: TaskId) -> None:
@@ -296,6 +299,7 @@ class Board:
             seat.running.pop(task, None)
             payer = self.config.order.payer(one.queue.bin, one.queue.tenant)
             self.ledger.start(one.queue.bin, payer, -one.cost)
+            one.job.served_ms = one.served_ms
             self.waiting.add(one.queue, one.head, one.job)
         for payer in {one.queue.tenant for one in self.tried}:
             self.waiting.reranked(payer)

@@ -26,6 +26,7 @@ class PolicyConfig:
     warmth: go by where models are loaded.
     patience_ms: so long a task waits for a place that has its model, while there is one, instead of taking one that would have to
         drop another; a bin without: not at all.
+    late_patience_ms: so much longer a task that is overdue waits for a turn at a place that has its model, while there is one.
     most: tasks that one decision may start; None: any number.
     """
 
@@ -35,4 +36,5 @@ class PolicyConfig:
     score: Score = alike
     warmth: bool = True
     patience_ms: Mapping[Bin, int] = field(default_factory=dict)
+    late_patience_ms: Mapping[Bin, int] = field(default_factory=dict)
     most: int | None = None

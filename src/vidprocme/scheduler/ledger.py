@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from vidprocme.core.job import Bin
 from vidprocme.core.shares import BinShare, Shares, TenantShare
 
 SCALE = 1_000_000  # so that dividing a use by a weight loses nothing that matters
+LITTLE = 60_000_000 * SCALE  # a core-minute at weight 1: who has used no more is not held to any share
 NO_BIN, NO_TENANT = BinShare(), TenantShare()
 
 
@@ -19,6 +21,8 @@ class Ledger:
         self._tenants: dict[str, TenantShare] = {}
         self.free = True  # nothing is paused or limited
         self.weighted: dict[str, int] = {}  # what is compared between tenants: use for weight. Least goes first
+        self.mean = LITTLE  # of what those that wait had used for their weight when it was told, and at least LITTLE
+        self.others: dict[str, int] = {}  # the same without the one that is named
         self._used: Counter[str] = Counter()  # since it was told; 1,000,000 = one core for one second
         self._started: Counter[str] = Counter()  # since it was told, by tenant
         self._started_in: Counter[Bin] = Counter()
@@ -31,6 +35,13 @@ class Ledger:
         self._started_in.clear()
         self.free = not self._bins and all(share.limit is None for share in self._tenants.values())
         self.weighted = {name: share.used * SCALE // share.weight for name, share in self._tenants.items()}
+
+    def compare(self, tenants: Collection[str]) -> None:
+        """These wait: what each has used is compared with what the others have used now."""
+        known = {name: self.weighted.get(name, 0) for name in tenants}
+        total, n = sum(known.values()), len(known)
+        self.mean = max(LITTLE, total // n) if n else LITTLE
+        self.others = {name: max(LITTLE, (total - used) // (n - 1)) for name, used in known.items()} if n > 1 else {}
 
     def shares(self) -> Shares:
         """The figures as they are now."""

@@ -20,11 +20,12 @@ class Fair(StrEnum):
 
     NOBODY = "nobody"
     TENANTS = "tenants"  # whoever has used least for its weight goes first
-    STEPS = "steps"  # the same, where uses that differ by little count as equal
+    BOUNDED = "bounded"  # the same, but short and old jobs may go before by so much, and no more
     BINS = "bins"  # the bin that has used least for its weight, instead of a strict order
     MIXED = "mixed"  # a tenant's use counts like so much less waiting
 
 
+BEHIND = 1 << 62  # more than any key
 BIN_WEIGHTS = {Bin.URGENT: 8, Bin.HIGH: 4, Bin.NORMAL: 2, Bin.BULK: 1}
 
 
@@ -34,7 +35,8 @@ class Order:
     strict: bins go in order.
     left: how much the predicted remaining work of a job counts, in thousandths.
     age: how much a millisecond that it waits counts against a millisecond of work, in thousandths.
-    steps: into how many steps a doubling of a tenant's use is divided, with Fair.STEPS.
+    bound: with Fair.BOUNDED, a tenant that has used more for its weight than so many times what the others have that wait goes behind them.
+    even_ms: and below that, having used as much as everybody on average counts like so much more work.
     mixed_ms: so much waiting makes up for the whole use of a tenant's fair share, with Fair.MIXED.
     """
 
@@ -42,7 +44,8 @@ class Order:
     fair: Fair = Fair.TENANTS
     left: int = 1000
     age: int = 0
-    steps: int = 1
+    bound: int = 4
+    even_ms: int = 60_000
     mixed_ms: int = 3_600_000
 
     def level(self, bin_: Bin) -> Bin:
@@ -59,8 +62,10 @@ class Order:
         match self.fair:
             case Fair.TENANTS:
                 return ledger.weighted.get(queue.tenant, 0)
-            case Fair.STEPS:
-                return _step(ledger.weighted.get(queue.tenant, 0), self.steps)
+            case Fair.BOUNDED:
+                used = ledger.weighted.get(queue.tenant, 0)
+                even = key + 1000 * self.even_ms * used // ledger.mean
+                return even + BEHIND * _times(used, ledger.others.get(queue.tenant, ledger.mean), self.bound)
             case Fair.BINS:
                 return ledger.used(queue.bin.value) * SCALE // BIN_WEIGHTS[queue.bin]
             case Fair.MIXED:
@@ -70,12 +75,12 @@ class Order:
                 return 0
 
 
-def _step(value: int, steps: int) -> int:
-    """The logarithm of a use, in so many steps for each doubling, by whole numbers."""
-    bits = value.bit_length()
-    if bits <= 8:
-        return 0
-    return bits * steps + ((value >> (bits - 9)) - 256) * steps // 256
+def _times(used: int, others: int, bound: int) -> int:
+    """How often `bound` goes into what has been used beyond what the others have used: 0 within it, 1 up to its square ..."""
+    n, most = 0, others * bound
+    while used > most:
+        n, most = n + 1, most * bound
+    return n
 
 
 FIFO = Order(strict=False, fair=Fair.NOBODY, left=0, age=1000)

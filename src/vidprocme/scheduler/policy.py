@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head, Placement, Plan
 from vidprocme.scheduler.beside import backfills, leaves_what_it_lacks
@@ -200,7 +200,10 @@ class _Decision:
     def _patient(self, bin_: Bin, head: Head) -> bool:
         """May it take a place that would have to drop another model?"""
         patience_ms = self._config.patience_ms.get(bin_, 0)
-        return not patience_ms or self._now_ms - head.ready_ms >= patience_ms
+        if not patience_ms:
+            return True
+        job = self._waiting.jobs[job_of(head.task)]
+        return self._now_ms - max(head.ready_ms, job.served_ms) >= patience_ms
 
     def _is_nowhere(self, ask: Ask) -> bool:
         """Has no place its model?"""
@@ -273,16 +276,24 @@ class _Decision:
     def _overdue(self, bin_: Bin, seat: Seat) -> Iterator[tuple[Queue, Head]]:
         """What is overdue in a bin and could be held here, were it empty, the oldest first."""
         before = self._now_ms - self._config.max_wait_ms[bin_]
+        later = before - self._config.late_patience_ms.get(bin_, 0)
         sort = seat.state.spec
         groups = [
-            group
+            (group, later if all(self._would_drop(seat, ask) for ask in wants) else before)
             for wants, group in self._waiting.bins.get(bin_, {}).items()
             if any(ask.could_be_held(sort) for ask in wants)
         ]
-        for _, task, queue in _by_age(groups, before):
+        for _, task, queue in _by_age(groups):
             head = queue.heads[task]
             if self._may_be_held(queue, head, seat):
                 yield queue, head
+
+    def _would_drop(self, seat: Seat, ask: Ask) -> bool:
+        """Would another model have to go here, while there are places that have this one?"""
+        warm = seat.state.warm
+        return bool(self._config.warmth and warm and ask.model is not None) and (
+            ask.model not in warm and self._seats.having[ask.model or ""] > 0
+        )
 
     def _may_be_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
         """It may start, no place is held for it, and it did not fail here just now."""
@@ -328,7 +339,7 @@ class _Decision:
             return
         before = self._now_ms - self._config.max_wait_ms[bin_]
         groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
-        for _, task, queue in _by_age(groups, before):
+        for _, task, queue in _by_age([(group, before) for group in groups]):
             head = queue.heads[task]
             while (seat := self._seat_for(queue, head)) is not None and self._take_turn(seat):
                 if not self._left:
@@ -380,13 +391,13 @@ class _Decision:
         return known
 
 
-def _by_age(groups: Sequence[Group], before_ms: int) -> Iterator[tuple[int, TaskId, Queue]]:
-    """The heads of some groups that have been ready since this moment or longer, the oldest first."""
-    tops = [top for group in groups if (top := group.oldest()) is not None and top[0] <= before_ms]
+def _by_age(groups: Sequence[tuple[Group, int]]) -> Iterator[tuple[int, TaskId, Queue]]:
+    """The heads of some groups that have been ready since a moment, of each its own, or longer: the oldest first."""
+    tops = [top for group, before_ms in groups if (top := group.oldest()) is not None and top[0] <= before_ms]
     if not tops:
         return
     first = min(tops)
     yield first  # nearly always that one will do, and there may be very many
-    for one in sorted(one for group in groups for one in group.by_age(before_ms)):
+    for one in sorted(one for group, before_ms in groups for one in group.by_age(before_ms)):
         if one != first:
             yield one

@@ -84,7 +84,7 @@ class Reasons(Mapping[TaskId, Reason]):
     def _tell(self) -> None:
         board, config = self._board, self._board.config
         ahead: Counter[frozenset[Sort]] = Counter()
-        fair = config.order.fair in (Fair.TENANTS, Fair.STEPS)
+        fair = config.order.fair in (Fair.TENANTS, Fair.BOUNDED)
         for bin_ in config.bins:
             here: Counter[frozenset[Sort]] = Counter()
             least: dict[frozenset[Sort], int] = {}

@@ -24,10 +24,11 @@ Wants = tuple[Ask, ...]
 class Job:
     """What is known of a job of which something waits, whatever lines its tasks stand in."""
 
-    __slots__ = ("batches", "id", "left_ms", "since_ms")
+    __slots__ = ("batches", "id", "left_ms", "served_ms", "since_ms")
 
     def __init__(self, id_: JobId, since_ms: int, left_ms: int) -> None:
         self.id, self.since_ms, self.left_ms = id_, since_ms, left_ms
+        self.served_ms = 0  # when something of it last started here
         self.batches: list[Batch] = []
 
 

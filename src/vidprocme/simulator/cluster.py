@@ -19,7 +19,7 @@ from vidprocme.core.snapshot import Head, Line, Placement
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.policy import decide
-from vidprocme.simulator.scenario import Film, Scenario, Trouble
+from vidprocme.simulator.scenario import Film, Scenario, Trouble, tenants
 
 LOOK_MS = 1_000  # the live loop's turn_every_s
 TELL_MS = 10_000  # how often the queue's own figures of use are told
@@ -105,7 +105,10 @@ class Cluster:
         self._lines: dict[tuple[Bin, str, str], Line] = {}
         self._running: dict[str, dict[TaskId, Work]] = {}  # by place
         self._used: dict[str, tuple[float, int]] = {}  # what a tenant had used at a moment
-        self._told = 0
+        self._told = -TELL_MS
+        self._weights = {
+            name: max(1, round(100 * part)) if scenario.weighted else 1 for name, part in tenants(scenario).items()
+        }
         self._slow: dict[int, float] = {}
         self._looks_at = -1
         self.result = Run()
@@ -244,8 +247,8 @@ class Cluster:
         board, result = self._board, self.result
         if self._now - self._told >= TELL_MS:
             self._told = self._now
-            tenants = {name: TenantShare(int(self._used_now(name))) for name in self._used}
-            board.shares(Shares(tenants=tenants))
+            shares = {name: TenantShare(int(self._used_now(name)), self._weights[name]) for name in self._weights}
+            board.shares(Shares(tenants=shares))
         if board.seats.free_slots <= 0 or not board.waiting.tasks:
             return
         plan = decide(board, self._now)

@@ -64,6 +64,7 @@ class Scenario:
     longest_ms: int = 4 * HOUR_MS
     tenants: int = 8
     zipf: float = 1.1
+    weighted: bool = True  # tenants have weights, as whoever runs the cluster sets them: each as many as its part of the jobs
     guess_sigma: float = 0.5
     for_ms: int = 6 * HOUR_MS
     burst: int = 5  # times as many
@@ -104,18 +105,18 @@ def films(scenario: Scenario, load_percent: int, seed: int) -> list[Film]:
 
     Arrivals are a Poisson process whose rate is `burst` times as high now and then.
     """
-    when, what = Chance(seed * 7_919 + 1), Chance(seed * 7_919 + 2)
+    when, what, phases = (Chance(seed * 7_919 + n) for n in (1, 2, 3))
     mean_rate = load_percent / 100 * scenario.gpus / _mean_work_ms(scenario)  # jobs in a millisecond
     stretch = (scenario.between_ms + scenario.burst * scenario.burst_ms) / (scenario.between_ms + scenario.burst_ms)
     rate = mean_rate / stretch
     found: list[Film] = []
     now, bursting = 0.0, False
-    change = when.exponential(scenario.between_ms)
+    change = phases.exponential(scenario.between_ms)
     while now < scenario.for_ms:
         step = when.exponential(1 / (rate * (scenario.burst if bursting else 1)))
         if now + step >= change:
             now, bursting = change, not bursting
-            change = now + when.exponential(scenario.burst_ms if bursting else scenario.between_ms)
+            change = now + phases.exponential(scenario.burst_ms if bursting else scenario.between_ms)
             continue
         now += step
         if now < scenario.for_ms:
@@ -155,13 +156,18 @@ def _film(scenario: Scenario, chance: Chance, at_ms: int) -> Film:
     share = _one(chance, [(share, share[1]) for share in scenario.shares])
     long_ms = _long_ms(scenario, chance, share)
     model = _one(chance, list(scenario.models))
-    tenant = _one(chance, [(f"tenant-{n}", (n + 1) ** -scenario.zipf) for n in range(scenario.tenants)])
+    tenant = _one(chance, list(tenants(scenario).items()))
     return Film(0, at_ms, share[0], tenant, model, long_ms, chance.log_normal(1.0, scenario.guess_sigma))
 
 
 def _long_ms(scenario: Scenario, chance: Chance, share: tuple[Bin, int, int, float]) -> int:
     drawn = int(chance.log_normal(share[2], share[3]))
     return max(scenario.shortest_ms, min(drawn, scenario.longest_ms))
+
+
+def tenants(scenario: Scenario) -> dict[str, float]:
+    """Who sends, and how much of all."""
+    return {f"tenant-{n}": (n + 1) ** -scenario.zipf for n in range(scenario.tenants)}
 
 
 @lru_cache(maxsize=16)
