@@ -87,7 +87,7 @@ def test_a_bulk_tasks_wait_keeps_to_the_formula_under_urgent_work_that_never_run
     for job in urgent:
         assert queue.submit(job, waiting(job, 100, 0.003)).created
     assert queue.submit(bulk, [*small, big]).created
-    at_once = PolicyConfig(max_wait_ms={**PolicyConfig().max_wait_ms, Bin.BULK: 0})
+    at_once = PolicyConfig(max_wait_ms={**PolicyConfig().max_wait_ms, Bin.BULK: 0}, pace_ms={})
 
     with started(connect(), blobs, policy=at_once) as pool:
         step_until(pool, lambda: state(queue, bulk) is JobState.SUCCEEDED)

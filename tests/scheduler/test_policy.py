@@ -48,6 +48,13 @@ def may_start(snapshot: Snapshot, line: Line) -> bool:
     return not full and not (its_bin and its_bin.paused)
 
 
+def waits_for_its_model(snapshot: Snapshot, head: Head, there: list[str]) -> bool:
+    """Some place has it loaded; of those where it could start each has another one, or is held."""
+    loads = snapshot.places
+    elsewhere = all(loads[id_].held_for or head.model not in loads[id_].place.warm for id_ in there)
+    return elsewhere and any(head.model in load.place.warm for load in loads.values())
+
+
 @FEWER
 @given(snapshots(), moments)
 def test_never_gives_away_more_than_there_is(snapshot: Snapshot, now_ms: int) -> None:
@@ -81,7 +88,7 @@ def test_every_head_is_placed_once_or_has_one_reason(snapshot: Snapshot, now_ms:
 def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_or_a_rule(
     snapshot: Snapshot, now_ms: int
 ) -> None:
-    """Work conserving as far as reservations, pauses and limits allow: what could start and does not has one of these reasons."""
+    """Work conserving as far as reservations, pauses, limits and patience allow: what could start and does not has one of these reasons."""
     plan = decide(snapshot, now_ms, CONFIG)
 
     after = planned(snapshot, plan)
@@ -90,8 +97,10 @@ def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_o
             there = [id_ for id_, load in after.places.items() if can_start(load, head)]
             if there:
                 code = plan.reasons[head.task].code
-                assert code in ("BIN_PAUSED", "QUOTA") or (code == "RESERVED_FOR" and set(there) <= set(plan.reserved))
-                assert (code != "RESERVED_FOR") == (not may_start(after, line))
+                assert (code in ("BIN_PAUSED", "QUOTA")) == (not may_start(after, line))
+                assert code != "RESERVED_FOR" or set(there) <= set(plan.reserved)
+                assert code != "WAIT_WARM" or waits_for_its_model(after, head, there)
+                assert code in ("BIN_PAUSED", "QUOTA", "RESERVED_FOR", "WAIT_WARM")
 
 
 @FEWER
@@ -294,10 +303,33 @@ def test_a_model_goes_where_it_is_warm_then_where_nothing_is_loaded() -> None:
         place("g3", PlaceKind.GPU, warm=("cat", "ant")),
     ]
 
-    plan = plan_for(gpus, line({"t1": 1, "t2": 2, "t3": 3}, GPU, model="ant"))
+    waits = line({"t1": 1, "t2": 2, "t3": 3}, GPU, model="ant")
+    plan = decide(
+        with_places(Snapshot({waits.key: waits}), gpus), 3, PolicyConfig(patience_ms={}, lag_ms={}, lag_times=0)
+    )
 
     assert where(plan) == [("t1", "g3"), ("t2", "g2"), ("t3", "g1")]
     assert [placement.reason.split()[0] for placement in plan.placements] == ["WARM", "COLD", "COLD"]
+
+
+def test_another_model_is_not_dropped_before_a_task_has_been_patient() -> None:
+    """Nor for less work than keeps the places busy for long that have its model; at once, when none has."""
+    waits = line({f"t{i}": 0 for i in range(40)}, GPU, model="ant")
+    busy = Place("a", "node", PlaceKind.GPU, Resources(gpu_milli=1000), 1, ("ant",))
+    places = {
+        "a": PlaceLoad(busy, Resources(), 0),
+        "c": PlaceLoad(place("c", PlaceKind.GPU, warm=("cat",)), Resources(gpu_milli=1000), 1),
+    }
+    snapshot = Snapshot({waits.key: waits}, places)
+
+    early = decide(snapshot, 119_999, PolicyConfig())
+    assert early.placements == ()
+    assert early.reasons[TaskId("t0")].code == "WAIT_WARM"
+    assert where(decide(snapshot, 120_000, PolicyConfig())) == [("t0", "c")]
+    few = replace(waits, heads=waits.heads[:4], length=4)
+    assert decide(Snapshot({few.key: few}, places), 120_000, PolicyConfig()).placements == ()
+    nowhere = {**places, "a": PlaceLoad(replace(busy, warm=()), Resources(), 0)}
+    assert where(decide(Snapshot({few.key: few}, nowhere), 0, PolicyConfig())) == [("t0", "c")]
 
 
 def test_the_first_alternative_that_fits_is_taken_even_when_a_later_one_is_warm() -> None:

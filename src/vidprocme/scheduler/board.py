@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceLoad, Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line, Placement, Plan, Snapshot
@@ -19,7 +20,7 @@ from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.ledger import Ledger
 from vidprocme.scheduler.places import Running, Seat, Seats
 from vidprocme.scheduler.states import Ask, PlaceState, States
-from vidprocme.scheduler.waiting import Job, Queue, Waiting, Wants
+from vidprocme.scheduler.waiting import Clock, Group, Job, Queue, Waiting, Wants
 
 
 class _Start(NamedTuple):
@@ -45,7 +46,9 @@ class Board:
         self.states = States()
         self.seats = Seats(self.states, self.config.score, warmth=self.config.warmth)
         self.ledger = Ledger()
-        self.waiting = Waiting(lambda queue, key: order.rank(self.ledger, queue, key), order.key, order.level)
+        self.waiting = Waiting(
+            lambda queue, key: order.rank(self.ledger, queue, key), order.key, order.level, self._group
+        )
         self.held: dict[TaskId, Seat] = {}  # the places that are held, by the task that each is for
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[_Start] = []  # what the last decision started, while that can be undone
@@ -179,6 +182,18 @@ class Board:
                 seat.running.pop(task, None)
             self.seats.move(seat, self.states.give(seat.state, resources, gpus))
 
+    def ended(self, bin_: Bin, tenant: str) -> None:
+        """One of its tasks runs no longer: what counts against limits, between two times that the queue tells."""
+        self.undo()
+        self.ledger.ended(bin_, tenant)
+
+    def waiting_in(self, task: TaskId) -> tuple[Bin, str]:
+        """The bin and tenant of a task that waits, or that the last decision starts."""
+        queue = self.waiting.tasks.get(task)
+        if queue is None:
+            queue = next(one.queue for one in self.tried if one.placement.task == task)
+        return queue.bin, queue.tenant
+
     # -- what is decided -----------------------------------------------------------------------------------------------
 
     def planned(self, plan: Plan) -> None:
@@ -265,8 +280,8 @@ class Board:
         seat.starts = starts + counted
         seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
         self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
-        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, job.served_ms, ask.cost))
-        job.served_ms = now_ms
+        served_ms = self.waiting.served(queue, job.id, now_ms)
+        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, served_ms, ask.cost))
         return placement
 
     def hold(self, seat: Seat, task: TaskId) -> None:
@@ -299,8 +314,8 @@ class Board:
             seat.running.pop(task, None)
             payer = self.config.order.payer(one.queue.bin, one.queue.tenant)
             self.ledger.start(one.queue.bin, payer, -one.cost)
-            one.job.served_ms = one.served_ms
             self.waiting.add(one.queue, one.head, one.job)
+            self.waiting.unserved(one.queue, one.job.id, one.served_ms)
         for payer in {one.queue.tenant for one in self.tried}:
             self.waiting.reranked(payer)
         self.tried.clear()
@@ -312,6 +327,11 @@ class Board:
             self._held_before = None
 
     # -- small things --------------------------------------------------------------------------------------------------
+
+    def _group(self, bin_: Bin, wants: Wants) -> Group:
+        config = self.config
+        patience_ms = {bin_: config.patience_ms.get(bin_, 0) for bin_ in Bin}
+        return Group(bin_, wants, Clock(config.max_wait_ms, config.pace_ms), Clock(patience_ms, patience_ms))
 
     def _remember_held(self) -> None:
         if self._held_before is None:

@@ -16,6 +16,14 @@ def _bounds() -> Mapping[Bin, int]:
     return {Bin.URGENT: 0, Bin.HIGH: 5 * MINUTE_MS, Bin.NORMAL: 30 * MINUTE_MS, Bin.BULK: 240 * MINUTE_MS}
 
 
+def _patience() -> Mapping[Bin, int]:
+    return {Bin.URGENT: 6_000, Bin.HIGH: 30_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
+
+
+def _late_patience() -> Mapping[Bin, int]:
+    return dict.fromkeys(Bin, 30 * MINUTE_MS)
+
+
 @dataclass(frozen=True)
 class PolicyConfig:
     """
@@ -26,6 +34,10 @@ class PolicyConfig:
     warmth: go by where models are loaded.
     patience_ms: so long a task waits for a place that has its model, while there is one, instead of taking one that would have to
         drop another; a bin without: not at all.
+    lag_ms: and while the work of its bin and more urgent ones that waits for its model would keep the places that have it busy for less than so
+        long, or for less than `lag_times` as long as that for the model that would be dropped; a bin without: 0.
+    cold_last: it has such a place only when nothing of its bin waits for the model that is there.
+    pace_ms: of a job that has more than one task in line, none is overdue for so long after another has started; a bin without: 0.
     late_patience_ms: so much longer a task that is overdue waits for a turn at a place that has its model, while there is one.
     most: tasks that one decision may start; None: any number.
     """
@@ -35,6 +47,10 @@ class PolicyConfig:
     order: Order = DEFAULT
     score: Score = alike
     warmth: bool = True
-    patience_ms: Mapping[Bin, int] = field(default_factory=dict)
-    late_patience_ms: Mapping[Bin, int] = field(default_factory=dict)
+    patience_ms: Mapping[Bin, int] = field(default_factory=_patience)
+    lag_ms: Mapping[Bin, int] = field(default_factory=_patience)
+    lag_times: int = 2
+    cold_last: bool = False
+    pace_ms: Mapping[Bin, int] = field(default_factory=_patience)
+    late_patience_ms: Mapping[Bin, int] = field(default_factory=_late_patience)
     most: int | None = None

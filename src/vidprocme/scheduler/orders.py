@@ -45,7 +45,7 @@ class Order:
     left: int = 1000
     age: int = 0
     bound: int = 4
-    even_ms: int = 60_000
+    even_ms: int = 20_000
     mixed_ms: int = 3_600_000
 
     def level(self, bin_: Bin) -> Bin:
@@ -88,4 +88,4 @@ STRICT = Order(fair=Fair.NOBODY, left=0, age=1000)
 WEIGHTED_FAIR = Order(strict=False, fair=Fair.BINS, left=0, age=1000)
 AGE_FAIR_SHARE = Order(strict=False, fair=Fair.MIXED, left=0, age=1000)
 SRPT = Order(strict=False, fair=Fair.NOBODY)
-DEFAULT = Order(left=0)
+DEFAULT = Order(fair=Fair.BOUNDED, age=300)

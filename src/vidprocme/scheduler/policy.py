@@ -122,7 +122,7 @@ class _Decision:
         """Start a head, if there is room; else note why there is none."""
         head, group = queue.heads[task], queue.group
         found = self._find(group, head)
-        if found is not None and found.rank == COLD and not self._is_nowhere(found.ask):
+        if found is not None and found.rank == COLD and not self._may_drop(queue, head, found):
             self._cold[group] = found.ask
         elif found is not None:
             self._start(queue, head, found)
@@ -131,23 +131,27 @@ class _Decision:
 
     def _serve_cold(self, bin_: Bin) -> None:
         """What waits for its model, and has been patient for long enough, may have what is left."""
-        waits = {group: ask for group, ask in self._cold.items() if group.bin is bin_}
+        waits = [group for group in self._cold if group.bin is bin_]
         while waits and self._left:
-            oldest = [(top, group) for group in waits if (top := group.oldest()) is not None]
-            if not oldest:
+            first = [(due, group) for group in waits if (due := group.patience.first()) is not None]
+            if not first:
                 return
-            (_, task, queue), group = min(oldest, key=lambda one: one[0][:2])
-            head = queue.heads[task]
-            if not self._patient(queue.bin, head) or not self._ledger.allows(queue.bin, queue.tenant):
-                del waits[group]
+            (due_ms, task, batch), group = min(first, key=lambda one: one[0][:2])
+            queue = batch.queue
+            waits_on = due_ms > self._now_ms and self._config.patience_ms.get(queue.bin, 0) > 0
+            if waits_on or not self._ledger.allows(queue.bin, queue.tenant):
+                waits.remove(group)
                 continue
+            head = queue.heads[task]
             found = self._find(group, head)
-            if found is None:
+            if found is not None and found.rank == COLD and not self._lags(queue, found):
+                waits.remove(group)
+            elif found is not None:
+                self._start(queue, head, found)
+            elif task in self._waiting.tasks:
+                waits.remove(group)
                 if group.wants in self._full:
                     del self._cold[group]
-                del waits[group]
-            else:
-                self._start(queue, head, found)
 
     def _find(self, group: Group, head: Head) -> Found | None:
         """A place for it; of its alternatives the first that fits somewhere."""
@@ -197,13 +201,35 @@ class _Decision:
         )
         return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
 
-    def _patient(self, bin_: Bin, head: Head) -> bool:
-        """May it take a place that would have to drop another model?"""
-        patience_ms = self._config.patience_ms.get(bin_, 0)
-        if not patience_ms:
+    def _may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
+        """May it have the place at once, and another model go?"""
+        if self._is_nowhere(found.ask):
             return True
-        job = self._waiting.jobs[job_of(head.task)]
-        return self._now_ms - max(head.ready_ms, job.served_ms) >= patience_ms
+        if self._config.cold_last:
+            return False
+        patience_ms = self._config.patience_ms.get(queue.bin, 0)
+        served_ms = queue.batches[job_of(head.task)].served_ms
+        return self._now_ms - max(head.ready_ms, served_ms) >= patience_ms and self._lags(queue, found)
+
+    def _lags(self, queue: Queue, found: Found) -> bool:
+        """Is there so much work for its model, that one place more is worth the loading?"""
+        config = self._config
+        if not config.lag_ms and not config.lag_times:
+            return True
+        mine = self._busy_ms(queue.bin, found.ask.model or "")
+        theirs = max((self._busy_ms(queue.bin, model) for model in found.seat.state.warm), default=0)
+        return mine >= config.lag_ms.get(queue.bin, 0) and mine >= config.lag_times * theirs
+
+    def _busy_ms(self, bin_: Bin, model: str) -> int:
+        """How long the work that waits for a model, in this bin and more urgent ones, would keep the places busy that have it."""
+        work_ms = 0
+        for more_urgent in self._config.bins:
+            for group in self._waiting.bins.get(more_urgent, {}).values():
+                if group.wants and group.wants[0].model == model:
+                    work_ms += group.work_ms
+            if more_urgent is bin_:
+                break
+        return work_ms // max(1, self._seats.having[model])
 
     def _is_nowhere(self, ask: Ask) -> bool:
         """Has no place its model?"""
@@ -265,26 +291,22 @@ class _Decision:
     def _is_late(self, bin_: Bin) -> bool:
         found = self._late.get(bin_)
         if found is None:
-            bound = self._config.max_wait_ms.get(bin_)
-            before = None if bound is None else self._now_ms - bound
-            found = self._late[bin_] = before is not None and any(
-                (top := group.oldest()) is not None and top[0] <= before
+            found = self._late[bin_] = any(
+                (due := group.late.first()) is not None and due[0] <= self._now_ms
                 for group in self._waiting.bins.get(bin_, {}).values()
             )
         return found
 
     def _overdue(self, bin_: Bin, seat: Seat) -> Iterator[tuple[Queue, Head]]:
-        """What is overdue in a bin and could be held here, were it empty, the oldest first."""
-        before = self._now_ms - self._config.max_wait_ms[bin_]
-        later = before - self._config.late_patience_ms.get(bin_, 0)
+        """What is overdue in a bin and could be held here, were it empty: what fell due first comes first."""
+        later = self._now_ms - self._config.late_patience_ms.get(bin_, 0)
         sort = seat.state.spec
         groups = [
-            (group, later if all(self._would_drop(seat, ask) for ask in wants) else before)
+            (group, later if all(self._would_drop(seat, ask) for ask in wants) else self._now_ms)
             for wants, group in self._waiting.bins.get(bin_, {}).items()
             if any(ask.could_be_held(sort) for ask in wants)
         ]
-        for _, task, queue in _by_age(groups):
-            head = queue.heads[task]
+        for queue, head in _by_age(groups):
             if self._may_be_held(queue, head, seat):
                 yield queue, head
 
@@ -313,7 +335,7 @@ class _Decision:
                 head = queue.heads[task]
                 failed = seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
                 keep = (
-                    head.ready_ms <= self._now_ms - bound
+                    head.ready_ms + bound <= self._now_ms
                     and not failed
                     and not seat.place.draining
                     and seat.state.slots > 0
@@ -337,10 +359,9 @@ class _Decision:
             return
         if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in board.held):
             return
-        before = self._now_ms - self._config.max_wait_ms[bin_]
         groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
-        for _, task, queue in _by_age([(group, before) for group in groups]):
-            head = queue.heads[task]
+        for queue, head in _by_age([(group, self._now_ms) for group in groups]):
+            task = head.task
             while (seat := self._seat_for(queue, head)) is not None and self._take_turn(seat):
                 if not self._left:
                     return
@@ -391,13 +412,22 @@ class _Decision:
         return known
 
 
-def _by_age(groups: Sequence[tuple[Group, int]]) -> Iterator[tuple[int, TaskId, Queue]]:
-    """The heads of some groups that have been ready since a moment, of each its own, or longer: the oldest first."""
-    tops = [top for group, before_ms in groups if (top := group.oldest()) is not None and top[0] <= before_ms]
-    if not tops:
+def _by_age(groups: Sequence[tuple[Group, int]]) -> Iterator[tuple[Queue, Head]]:
+    """The heads of some groups that have fallen due by a moment, of each its own, the first to do so first."""
+    firsts = [due for group, until_ms in groups if (due := group.late.first()) is not None and due[0] <= until_ms]
+    if not firsts:
         return
-    first = min(tops)
-    yield first  # nearly always that one will do, and there may be very many
-    for one in sorted(one for group, before_ms in groups for one in group.by_age(before_ms)):
-        if one != first:
-            yield one
+    _, task, batch = min(firsts, key=lambda due: due[:2])
+    yield batch.queue, batch.queue.heads[task]  # nearly always that one will do, and there may be very many
+    heads = []
+    for group, until_ms in groups:
+        for due_ms, _, one in group.late.all(until_ms):
+            bound_ms = group.late.bound_ms[one.queue.bin]
+            known = [head for _, other in one.heap if (head := one.queue.heads.get(other)) is not None]
+            for head in known:
+                since_ms = max(due_ms, head.ready_ms + bound_ms)
+                if since_ms <= until_ms:
+                    heads.append((since_ms, head.task, one.queue, head))
+    for _, other, queue, head in sorted(heads, key=lambda one: one[:2]):
+        if other != task:
+            yield queue, head

@@ -72,6 +72,14 @@ class Reasons(Mapping[TaskId, Reason]):
     def __len__(self) -> int:
         return len(self._board.waiting.tasks)
 
+    def by_group(self) -> Iterator[tuple[Group, str]]:
+        """Of each group that waits, the code of the head that goes first."""
+        for group in self.common:
+            first = self._board.waiting.first(group)
+            if first is not None:
+                queue = first[1]
+                yield group, self._why(queue, queue.heads[first[0].task]).code
+
     # -- what is common ------------------------------------------------------------------------------------------------
 
     @property

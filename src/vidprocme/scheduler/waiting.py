@@ -8,8 +8,8 @@ true: they are found out when they come up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple
 
 from vidprocme.core.ids import JobId, TaskId, job_of
@@ -18,29 +18,38 @@ from vidprocme.core.snapshot import Head, Line
 from vidprocme.scheduler.states import Ask
 
 STAGES = {stage.value: number for number, stage in enumerate(Stage)}
+NEVER_MS = -(10**15)
+WORK_MS = 5_000  # of a task of which nothing was predicted
 Wants = tuple[Ask, ...]
 
 
 class Job:
     """What is known of a job of which something waits, whatever lines its tasks stand in."""
 
-    __slots__ = ("batches", "id", "left_ms", "served_ms", "since_ms")
+    __slots__ = ("batches", "id", "left_ms", "since_ms")
 
     def __init__(self, id_: JobId, since_ms: int, left_ms: int) -> None:
         self.id, self.since_ms, self.left_ms = id_, since_ms, left_ms
-        self.served_ms = 0  # when something of it last started here
         self.batches: list[Batch] = []
 
 
 class Batch:
     """The tasks of one job that wait in one line, the oldest first."""
 
-    __slots__ = ("count", "heap", "job", "key", "queue")
+    __slots__ = ("count", "heap", "job", "key", "queue", "served_ms")
 
     def __init__(self, job: Job, queue: Queue, key: int) -> None:
         self.job, self.queue, self.key = job, queue, key
         self.count = 0
+        self.served_ms = NEVER_MS  # when one of them last started here
         self.heap: list[tuple[int, TaskId]] = []
+
+    def oldest(self) -> tuple[int, TaskId]:
+        """Since when the one is ready that has been so for longest, and its id."""
+        heads, tasks = self.queue.heads, self.heap
+        while tasks[0][1] not in heads:
+            heappop(tasks)
+        return tasks[0]
 
     def __lt__(self, _: Batch) -> bool:
         return False  # in a heap beside its like: either may come first
@@ -108,54 +117,95 @@ class Queue:
         return None
 
 
+Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
+
+
+class Clock:
+    """The batches of a group by when they fall due: so long after their oldest task was ready, and so long after one of them started."""
+
+    __slots__ = ("_heap", "bound_ms", "pace_ms")
+
+    def __init__(self, bound_ms: Mapping[Bin, int], pace_ms: Mapping[Bin, int]) -> None:
+        """
+        Args:
+            bound_ms, pace_ms: of each bin; a batch of one without a bound is not for this clock.
+        """
+        self.bound_ms, self.pace_ms = bound_ms, pace_ms
+        self._heap: list[Due] = []
+
+    def of(self, batch: Batch) -> Due:
+        ready_ms, task = batch.oldest()
+        bin_ = batch.queue.bin
+        return max(ready_ms + self.bound_ms[bin_], batch.served_ms + self.pace_ms.get(bin_, 0)), task, batch
+
+    def push(self, batch: Batch) -> None:
+        """It is new here, or due earlier than it was."""
+        if batch.queue.bin in self.bound_ms:
+            heappush(self._heap, self.of(batch))
+
+    def first(self) -> Due | None:
+        """The one that falls due first."""
+        heap = self._heap
+        while heap:
+            batch = heap[0][2]
+            if not batch.count:
+                heappop(heap)
+                continue
+            now = self.of(batch)
+            if now[:2] == heap[0][:2]:
+                return now
+            heapreplace(heap, now)
+        return None
+
+    def all(self, until_ms: int) -> list[Due]:
+        """Those that have fallen due by then, in no order."""
+        live = {id(batch): batch for _, _, batch in self._heap if batch.count}
+        found = [self.of(batch) for batch in live.values()]
+        self._heap = sorted(found)
+        return [one for one in found if one[0] <= until_ms]
+
+    def tidy(self, most: int) -> None:
+        """Forget what is said twice."""
+        if len(self._heap) > most:
+            self.all(0)
+
+
 class Group:
     """The lines of one bin that ask for the same: when one of them finds no place, none does."""
 
-    __slots__ = ("bin", "heap", "late", "length", "queues", "wants")
+    __slots__ = ("bin", "heap", "late", "length", "patience", "queues", "wants", "work_ms")
 
-    def __init__(self, bin_: Bin, wants: Wants) -> None:
-        self.bin, self.wants = bin_, wants
+    def __init__(self, bin_: Bin, wants: Wants, late: Clock, patience: Clock) -> None:
+        """
+        Args:
+            late: tells what is overdue.
+            patience: tells what has waited for its model for long enough.
+        """
+        self.bin, self.wants, self.late, self.patience = bin_, wants, late, patience
         self.queues: dict[str, Queue] = {}
         self.heap: list[tuple[Place, Queue]] = []
-        self.late: list[tuple[int, TaskId, Queue]] = []  # all heads by age
         self.length = 0  # tasks of its lines, those behind the heads included
-
-    def oldest(self) -> tuple[int, TaskId, Queue] | None:
-        """The head that has been ready for longest."""
-        late = self.late
-        while late:
-            top = late[0]
-            head = top[2].heads.get(top[1])
-            if head is not None and head.ready_ms == top[0]:
-                return top
-            heappop(late)
-        return None
-
-    def by_age(self, before_ms: int) -> Iterator[tuple[int, TaskId, Queue]]:
-        """The heads that have been ready since this moment or longer, the oldest first. Nothing may be changed meanwhile."""
-        if self.oldest() is None:
-            return
-        yield from sorted(
-            (head.ready_ms, head.task, queue)
-            for queue in self.queues.values()
-            for head in queue.heads.values()
-            if head.ready_ms <= before_ms
-        )
+        self.work_ms = 0  # of the heads, as predicted
 
 
 class Waiting:
     """All lines, by bin and by what they ask for."""
 
     def __init__(
-        self, rank_of: Callable[[Queue, int], int], key_of: Callable[[Job], int], level_of: Callable[[Bin], Bin]
+        self,
+        rank_of: Callable[[Queue, int], int],
+        key_of: Callable[[Job], int],
+        level_of: Callable[[Bin], Bin],
+        new_group: Callable[[Bin, Wants], Group],
     ) -> None:
         """
         Args:
+            new_group: makes one.
             rank_of: of a line whose first job has this key, the lowest first; may grow between two calls.
             key_of: of a job, the lowest first.
             level_of: the bin in whose place a bin's tasks stand; itself, unless bins make no difference.
         """
-        self._rank_of, self._key_of, self._level_of = rank_of, key_of, level_of
+        self._rank_of, self._key_of, self._level_of, self._new_group = rank_of, key_of, level_of, new_group
         self.bins: dict[Bin, dict[Wants, Group]] = {}
         self.queues: dict[str, Queue] = {}
         self.by_tenant: dict[str, dict[str, Queue]] = {}
@@ -172,7 +222,7 @@ class Waiting:
             groups = self.bins.setdefault(self._level_of(line.bin), {})
             group = groups.get(wants)
             if group is None:
-                group = groups[wants] = Group(line.bin, wants)
+                group = groups[wants] = self._new_group(line.bin, wants)
             queue = self.queues[line.key] = group.queues[line.key] = Queue(line, group, model)
             self.by_tenant.setdefault(line.tenant, {})[line.key] = queue
         return queue
@@ -197,6 +247,7 @@ class Waiting:
         queue.heads[task] = head
         self.tasks[task] = queue
         queue.group.length += 1
+        queue.group.work_ms += head.work_ms or WORK_MS
         id_ = job_of(task)
         batch = queue.batches.get(id_)
         if batch is None:
@@ -209,10 +260,10 @@ class Waiting:
         batch.count += 1
         heappush(batch.heap, (head.ready_ms, task))
         group = queue.group
-        heappush(group.late, (head.ready_ms, task, queue))
-        if len(group.late) > 4 * group.length + 64:
-            group.late = [(one.ready_ms, one.task, q) for q in group.queues.values() for one in q.heads.values()]
-            heapify(group.late)
+        if batch.count == 1 or batch.heap[0][1] == task:
+            for clock in (group.late, group.patience):
+                clock.push(batch)
+                clock.tidy(4 * group.length + 64)
         self.place(queue)
 
     def take(self, queue: Queue, task: TaskId) -> tuple[Head, Job]:
@@ -220,6 +271,7 @@ class Waiting:
         head = queue.heads.pop(task)
         del self.tasks[task]
         queue.group.length -= 1
+        queue.group.work_ms -= head.work_ms or WORK_MS
         id_ = job_of(task)
         batch = queue.batches[id_]
         job = batch.job
@@ -266,6 +318,21 @@ class Waiting:
             queue.entry = entry = entry._replace(rank=rank)
             heappush(heap, (entry, queue))
         return None
+
+    def served(self, queue: Queue, job: JobId, now_ms: int) -> int:
+        """One of the job's tasks in this line starts. Returns when one last did."""
+        batch = queue.batches.get(job)
+        if batch is None:
+            return NEVER_MS
+        before, batch.served_ms = batch.served_ms, now_ms
+        return before
+
+    def unserved(self, queue: Queue, job: JobId, before_ms: int) -> None:
+        """It did not, after all: the last was then."""
+        batch = queue.batches[job]
+        batch.served_ms = before_ms
+        queue.group.late.push(batch)
+        queue.group.patience.push(batch)
 
     def hide(self, queue: Queue) -> None:
         """Leave the line out until `place` is called again."""

@@ -42,7 +42,7 @@ class Work:
     end_ms: int = -1
     place: str = ""
     load_ms: int = 0
-    run: int = 0  # how often it has started
+    run: int = -1  # the number of the event that ends it
 
 
 @dataclass(slots=True)
@@ -125,19 +125,22 @@ class Cluster:
         while self._events and done < left:
             self._now = self._events[0][0]
             while self._events and self._events[0][0] == self._now:
-                _, kind, _, what = heappop(self._events)
+                _, kind, number, what = heappop(self._events)
                 if kind == ARRIVES:
-                    self._arrive(what)  # type: ignore[arg-type]
+                    assert isinstance(what, Film)
+                    self._arrive(what)
                 elif kind == ENDS:
-                    work, run = what  # type: ignore[misc]
-                    if work.run == run and work.start_ms >= 0 and work.end_ms < 0:
-                        done += self._end(work)
+                    assert isinstance(what, Work)
+                    if self._runs(what, number):
+                        done += self._end(what)
                         if self._on_progress and done % 50 == 0:
                             self._on_progress(done, left)
                 elif kind == TROUBLE:
-                    self._break(what)  # type: ignore[arg-type]
+                    assert isinstance(what, Trouble)
+                    self._break(what)
                 elif kind == OVER:
-                    self._mend(what)  # type: ignore[arg-type]
+                    assert isinstance(what, Trouble)
+                    self._mend(what)
             self._decide()
         self.result.end_ms = self._now
         self.result.videos = list(self._videos.values())
@@ -156,7 +159,9 @@ class Cluster:
             self._work(id_, "transcode", n, film, CPU_NEEDS, max(1, long * scenario.core_permille // 1000), None)
             for n, long in enumerate(lengths)
         ]
-        frames, chunks, waits = scenario.frames(film.long_ms), [], []
+        frames = scenario.frames(film.long_ms)
+        chunks: list[Work] = []
+        waits: list[int] = []
         for first in range(0, frames, scenario.chunk_frames):
             count = min(scenario.chunk_frames, frames - first)
             long = scenario.chunk_ms(count)
@@ -269,7 +274,6 @@ class Cluster:
         if waited > result.waits.get(film.bin, -1):
             result.waits[film.bin] = waited
         work.start_ms, work.place, work.load_ms = self._now, placement.place, 0
-        work.run += 1
         result.placed += 1
         slow = self._slow.get(self._node_of(placement.place), 1.0)
         long_ms = int(work.long_ms * slow)
@@ -283,7 +287,7 @@ class Cluster:
                 place = self._board.seats.all[placement.place].place
                 self._board.place(replace(place, warm=(work.model,)))
         self._running[placement.place][work.id] = work
-        self._at(self._now + long_ms + work.load_ms, ENDS, (work, work.run))
+        work.run = self._at(self._now + long_ms + work.load_ms, ENDS, work)
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
 
@@ -295,9 +299,7 @@ class Cluster:
             cores = scenario.cores_per_node
             found.append(Place(f"{name}/cpu", name, PlaceKind.CPU, Resources(cpu_milli=1000 * cores), cores))
             whole = Resources(gpu_milli=1000, gpus=1)
-            found += [
-                Place(f"{name}/gpu:{gpu}", name, PlaceKind.GPU, whole) for gpu in range(scenario.gpus_per_node)
-            ]
+            found += [Place(f"{name}/gpu:{gpu}", name, PlaceKind.GPU, whole) for gpu in range(scenario.gpus_per_node)]
         return found
 
     def _node_of(self, place: str) -> int:
@@ -313,7 +315,7 @@ class Cluster:
                 self.result.lost_ms += self._now - work.start_ms
                 del self._running[place.id][work.id]
                 self._board.finished(place.id, work.needs[0].resources, task=work.id)
-                work.run += 1
+                work.run = -1
                 self._ready(work, work.ready_ms)
             self._board.gone(place.id)
 
@@ -327,9 +329,15 @@ class Cluster:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
-    def _at(self, at_ms: int, kind: int, what: object) -> None:
+    def _at(self, at_ms: int, kind: int, what: object) -> int:
+        """Something is to happen; returns its number."""
         self._number += 1
         heappush(self._events, (at_ms, kind, self._number, what))
+        return self._number
+
+    def _runs(self, work: Work, event: int) -> bool:
+        """Is this the event that ends it, and not of an attempt that was lost?"""
+        return work.run == event
 
     @staticmethod
     def _job(film: Film) -> JobId:

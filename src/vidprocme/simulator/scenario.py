@@ -64,7 +64,9 @@ class Scenario:
     longest_ms: int = 4 * HOUR_MS
     tenants: int = 8
     zipf: float = 1.1
-    weighted: bool = True  # tenants have weights, as whoever runs the cluster sets them: each as many as its part of the jobs
+    weighted: bool = (
+        True  # tenants have weights, as whoever runs the cluster sets them: each as many as its part of the jobs
+    )
     guess_sigma: float = 0.5
     for_ms: int = 6 * HOUR_MS
     burst: int = 5  # times as many
@@ -97,7 +99,10 @@ class Scenario:
 
 
 VP1 = Scenario()
-SCENARIOS = {"vp1": VP1, "vp1-failures": Scenario(name="vp1-failures", fails_every_ms=2 * HOUR_MS, slow_every_ms=3 * HOUR_MS)}
+SCENARIOS = {
+    "vp1": VP1,
+    "vp1-failures": Scenario(name="vp1-failures", fails_every_ms=2 * HOUR_MS, slow_every_ms=3 * HOUR_MS),
+}
 
 
 def films(scenario: Scenario, load_percent: int, seed: int) -> list[Film]:

@@ -1,0 +1,178 @@
+"""`python -m benchmarks decide`: how many placements one core decides in a second of CPU time, in a large cluster that is full.
+
+10,000 GPUs of three types on 1,250 machines with 16 cores each (8 places with a GPU, or 2 with four for tasks that need several), and 100,000
+tasks that wait: four bins, 50 tenants with weights, one of them at its limit, six models, whole GPUs, halves and gangs, and tasks of the CPU. Each
+call: the attempts that have ended are told (as many as ran to their end since), as many tasks arrive, `decide` starts at most 64, the reasons of what waits
+are worked out, and the board takes the plan on. All of that is timed, and calls that start nothing are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from vidprocme.core.ids import JobId, TaskId, task_id
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.shares import Shares, TenantShare
+from vidprocme.core.snapshot import Head, Line
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.policy import decide
+from vidprocme.scheduler.reasons import Reasons
+from vidprocme.simulator.chance import Chance
+
+MODELS = (("A", 40), ("B", 20), ("C", 15), ("D", 10), ("E", 10), ("F", 5))
+TYPES = ("L4", "A100", "H100")
+BINS = ((Bin.URGENT, 10), (Bin.HIGH, 30), (Bin.NORMAL, 40), (Bin.BULK, 20))
+WHOLE = (Need(PlaceKind.GPU, Resources(gpu_milli=1000)),)
+HALF = (Need(PlaceKind.GPU, Resources(gpu_milli=500)),)
+TYPED = (Need(PlaceKind.GPU, Resources(gpu_milli=1000), ("A100", "H100")),)
+TWO = (Need(PlaceKind.GPU, Resources(gpu_milli=1000, gpus=2)),)
+CORE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
+KINDS = ((WHOLE, 50), (HALF, 20), (TYPED, 10), (TWO, 5), (CORE, 15))
+MOST = 64
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks decide", description=__doc__)
+    parser.add_argument("--machines", type=int, default=1_250, help="of eight GPUs each")
+    parser.add_argument("--waiting", type=int, default=100_000)
+    parser.add_argument("--calls", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    world = World(options.machines, options.waiting, options.seed)
+    print(f"  {world.gpus:,} GPUs, {len(world.board.waiting.tasks):,} tasks wait; settling", file=sys.stderr)
+    world.run(max(10, options.calls // 10))
+    found = world.run(options.calls)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(f"{name:>24} {value:>14,}" for name, value in found.items() if not isinstance(value, dict)))
+    return 0
+
+
+class World:
+    """A full cluster; time goes on by what ends."""
+
+    def __init__(self, machines: int, waiting: int, seed: int) -> None:
+        self._chance = Chance(seed)
+        self._now, self._number = 1_700_000_000_000, 0
+        self.board = Board(PolicyConfig(most=MOST))
+        self.gpus = 0
+        for number in range(machines):
+            self._add(number)
+        self._tenants = {f"tenant-{n:02d}": TenantShare(0, 1 + n % 5, 1_000 if n == 7 else None) for n in range(50)}
+        self.board.shares(Shares(tenants=self._tenants))
+        self._lines: dict[tuple[Bin, str, int, str], Line] = {}
+        self._running: list[tuple[int, str, str, Resources, tuple[int, ...], Bin, str]] = []
+        for _ in range(waiting):
+            line, head = self._task(ready_ms=self._now - self._chance.below(7_200_000))
+            self.board.arrived(line, head)
+        self._fill()
+
+    def run(self, calls: int) -> dict[str, Any]:
+        """So many calls that start something."""
+        board, placed, counted, cpu_s = self.board, 0, 0, 0.0
+        codes: Counter[str] = Counter()
+        while counted < calls:
+            ended = self._ended()
+            arrived = [self._task(self._now) for _ in ended]
+            began = time.process_time()
+            for _, task, place, resources, gpus, bin_, tenant in ended:
+                board.finished(place, resources, gpus, TaskId(task))
+                board.ended(bin_, tenant)
+            for line, head in arrived:
+                board.arrived(line, head)
+            plan = decide(board, self._now)
+            assert isinstance(plan.reasons, Reasons)
+            codes.update(code for _, code in plan.reasons.by_group())
+            queues = [board.waiting_in(one.task) for one in plan.placements]
+            board.planned(plan)
+            took = time.process_time() - began
+            for one, (bin_, tenant) in zip(plan.placements, queues, strict=True):
+                self._started(one.task, one.place, one.resources, one.gpus, bin_, tenant)
+            if plan.placements:
+                counted, placed, cpu_s = counted + 1, placed + len(plan.placements), cpu_s + took
+        whole = sum(codes.values())
+        return {
+            "calls": counted,
+            "placements": placed,
+            "placements_per_cpu_s": round(placed / cpu_s),
+            "cpu_us_per_placement": round(1e6 * cpu_s / placed, 2),
+            "waiting": len(board.waiting.tasks),
+            "held": len(board.held),
+            "reasons_percent": {code: round(100 * n / whole, 2) for code, n in codes.most_common()},
+        }
+
+    def _add(self, number: int) -> None:
+        name, type_ = f"node-{number:05d}", TYPES[number % 3]
+        cores = Resources(cpu_milli=16_000)
+        self.board.place(Place(f"{name}/cpu", name, PlaceKind.CPU, cores, 16))
+        if number % 10:
+            places = [(f"{name}/gpu:{n}", Resources(gpu_milli=1000, gpus=1), 2) for n in range(8)]
+        else:
+            places = [(f"{name}/gpus:{n}", Resources(gpu_milli=1000, gpus=4), 8) for n in range(2)]
+        for id_, has, slots in places:
+            model = self._one(MODELS)
+            self.board.place(Place(id_, name, PlaceKind.GPU, has, slots, (model,), gpu_type=type_))
+            self.gpus += has.gpus
+
+    def _task(self, ready_ms: int) -> tuple[Line, Head]:
+        self._number += 1
+        needs = self._one(KINDS)
+        model = None if needs is CORE else self._one(MODELS)
+        bin_, tenant = self._one(BINS), f"tenant-{self._chance.below(50):02d}"
+        key = (bin_, tenant, id(needs), model or "-")
+        line = self._lines.get(key)
+        if line is None:
+            stage = "transcode" if needs is CORE else "describe"
+            line = self._lines[key] = Line(bin_, tenant, f"{stage}/{key[3]}/{id(needs)}", 1, ready_ms, ())
+        job = JobId(f"job_{self._number // 4:012d}")
+        left_ms = int(self._chance.log_normal(60_000, 1.0))
+        id_ = task_id(job, "describe", self._number)
+        return line, Head(id_, ready_ms, needs, model, work_ms=5_600, left_ms=left_ms, since_ms=ready_ms)
+
+    def _fill(self) -> None:
+        """Until every place is busy."""
+        while True:
+            plan = decide(self.board, self._now)
+            if not plan.placements:
+                break
+            queues = [self.board.waiting_in(one.task) for one in plan.placements]
+            self.board.planned(plan)
+            for one, (bin_, tenant) in zip(plan.placements, queues, strict=True):
+                self._started(one.task, one.place, one.resources, one.gpus, bin_, tenant)
+                self.board.arrived(*self._task(self._now))
+        heapify(self._running)
+
+    def _started(
+        self, task: str, place: str, resources: Resources, gpus: tuple[int, ...], bin_: Bin, tenant: str
+    ) -> None:
+        end_ms = self._now + 1 + int(self._chance.log_normal(5_600, 0.3))
+        heappush(self._running, (end_ms, task, place, resources, gpus, bin_, tenant))
+
+    def _ended(self) -> list[tuple[int, str, str, Resources, tuple[int, ...], Bin, str]]:
+        """What ended next: as many as one decision may start."""
+        found = [heappop(self._running) for _ in range(min(MOST, len(self._running)))]
+        self._now = max(self._now, found[-1][0])
+        return found
+
+    def _one(self, choices: Sequence[tuple[Any, int]]) -> Any:
+        at = self._chance.below(sum(weight for _, weight in choices))
+        for what, weight in choices:
+            at -= weight
+            if at < 0:
+                return what
+        raise AssertionError("weights add up")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
