@@ -22,6 +22,7 @@ from vidprocme.scheduler.apply import (
     with_places,
     with_shares,
 )
+from vidprocme.scheduler.durations import Durations, foretold, with_work
 from vidprocme.scheduler.policy import PolicyConfig, decide
 
 
@@ -35,12 +36,15 @@ class Outlook:
         self.foreseen: tuple[Placement, ...] = ()
         self.unread = Unread()
         self.decided = Decided()
+        self._durations = Durations()
         self._plan: Plan | None = Plan()  # None: nothing was free, so that nothing had to be decided
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
 
     def see(self, turn: Turn, places: Iterable[Place]) -> None:
         """What a turn showed, and the executor's places as they are."""
-        lines = self.unread.without(turn.lines)
+        if turn.sums is not None:
+            self._durations = Durations(turn.sums)
+        lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         after = with_lines(self.snapshot, lines, complete=len(turn.lines) >= turn.lines_total)
         after = with_places(with_shares(after, turn.shares), places)
         self.snapshot = still_planned(after, self.foreseen)
@@ -74,6 +78,7 @@ class Outlook:
         most = max(HALVES_FROM, -(-self.slots // 2)) if allowed is None else allowed
         if len(plan.placements) > most:
             plan = replace(plan, placements=plan.placements[:most])
+        plan = foretold(self.snapshot, plan)
         self._plan = plan
         self.snapshot = planned(self.snapshot, plan)
         return plan.placements
