@@ -154,6 +154,18 @@ def test_a_task_of_before_is_in_no_sum(queue: RedisQueue) -> None:
     assert queue.durations() == {} and states(queue, job) == {"probe:0": "succeeded"}
 
 
+def test_what_a_vidprocme_of_before_left_behind_goes_with_its_job(queue: RedisQueue) -> None:
+    """It ends tasks and does not know of these sums: they stay, which the checker says, until the job is forgotten."""
+    job, task = submitted(queue, size=9)
+    run(queue, task)
+    queue.command("HSET", queue.keys.of("left"), job.id, '5 {"probe|":[1,9]}')
+    queue.command("HSET", queue.keys.of("sizes"), task.id, 9)
+    assert [finding.partition(":")[0] for finding in check(queue)] == ["task", "job"]
+
+    queue.forget(job.id)
+    assert check(queue) == [] and not queue.command("EXISTS", queue.keys.of("left"), queue.keys.of("sizes"))
+
+
 # -- how long it takes -------------------------------------------------------------------------------------------------
 
 
