@@ -182,7 +182,8 @@ def _task(
     job: Job, index: int, bin_: Bin = Bin.NORMAL, after: Sequence[Task] = (), stage: Stage = Stage.TRANSCODE
 ) -> Task:
     ids = tuple(task.id for task in after)
-    return Task(task_id(job.id, stage, index), job.id, stage, index, {}, NEEDS, ids, bin=bin_, tenant=job.tenant)
+    id_ = task_id(job.id, stage, index)
+    return Task(id_, job.id, stage, index, {}, NEEDS, ids, bin=bin_, tenant=job.tenant, size=20_000)
 
 
 def _claim(task: Task) -> Claim:

@@ -204,6 +204,15 @@ ROWS: tuple[tuple[str, tuple[Drawn, ...]], ...] = (
                 "s",
                 quantiles("vidprocme_attempt_duration_seconds", "stage"),
             ),
+            Drawn(
+                "Predictions",
+                "Of the last 256 to 512 attempts of each kind: what they took of what was predicted, and how far off that was either way. 100 % is exact.",
+                "percentunit",
+                (
+                    Query("max by (stage, model) (vidprocme_predicted_bias_ratio)", "{{stage}} {{model}} took"),
+                    Query("max by (stage, model) (vidprocme_predicted_error_ratio)", "{{stage}} {{model}} off"),
+                ),
+            ),
         ),
     ),
     (

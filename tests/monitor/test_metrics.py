@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vidprocme.core import work
 from vidprocme.core.counts import DECIDE, TOOK, WAIT
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
 from vidprocme.core.resources import PlaceKind
@@ -55,7 +56,12 @@ def view(name: str, *places: PlaceReport, **more: Any) -> PoolView:
 GPU = PlaceReport("node-a/gpu:0", "node-a", PlaceKind.GPU, 1, 1, warm=(WARM,))
 CPU = PlaceReport("node-a/cpu", "node-a", PlaceKind.CPU, 4, 2)
 POOLS = (view("pool-1", GPU, CPU), view("pool-2", CPU), view("pool-3", draining=True), view("mine", own_jobs_only=True))
-QUEUE = QueueFacts(DEPTH, COUNTERS, POOLS, SERVER, now_ms=10_000)
+DURATIONS = {
+    work.Kind(Stage.DESCRIBE, WARM): work.Sums(9, 9_000, 9_000, 0, 0, predicted=4, off_milli=4_000, bias_milli=-4_000),
+    work.Kind(Stage.JOIN): work.Sums(9, 9_000, 9_000, 0, 0, predicted=2),
+    work.Kind(Stage.PROBE): work.Sums(3, 0, 300),  # nothing was predicted of these
+}
+QUEUE = QueueFacts(DEPTH, COUNTERS, POOLS, SERVER, now_ms=10_000, durations=DURATIONS)
 OWN = OwnFacts(
     version="0.1.0",
     disks={"/data": (5, 10)},
@@ -111,6 +117,9 @@ def test_every_fact_arrives() -> None:
         key("vidprocme_attempt_errors_total", stage="describe", code="MODEL_SERVER_DOWN"): 2,
         key("vidprocme_retries_total", stage="describe"): 1,
         key("vidprocme_retries_total", stage="probe"): 0,
+        key("vidprocme_predicted_error_ratio", stage="describe", model=WARM): 2,
+        key("vidprocme_predicted_bias_ratio", stage="describe", model=WARM): 0.5,
+        key("vidprocme_predicted_error_ratio", stage="join", model=""): 1,
         key("vidprocme_waiting_reasons", pool="pool-1", code="NO_PLACE_FREE"): 3,
         key("vidprocme_waiting_reasons", pool="pool-1", code="DRAINING"): 0,
         key("vidprocme_decision_duration_seconds_bucket", le="0.0001"): 10,
@@ -130,6 +139,7 @@ def test_every_fact_arrives() -> None:
         key("vidprocme_http_requests_total", method="GET", route="/v1/jobs", status="200"): 12,
         key("vidprocme_http_request_duration_seconds_count", method="GET", route="/v1/jobs"): 12,
     }
+    assert not any(name.startswith("vidprocme_predicted") and ("stage", "probe") in labels for name, labels in values)
     assert expected.items() <= values.items(), {
         k: (v, values.get(k)) for k, v in expected.items() if values.get(k) != v
     }
@@ -181,7 +191,8 @@ def test_names_keep_the_rules_of_prometheus() -> None:
         assert entry.help.endswith(".") and len(entry.help) > 10
         assert entry.name.endswith("_total") == (entry.kind is Kind.COUNTER), entry.name
         assert entry.name.removesuffix("_total").endswith(entry.unit), entry.name
-        assert entry.unit in ("", "seconds", "bytes") and (entry.unit or not re.search(r"_(seconds|bytes)", entry.name))
+        assert entry.unit in ("", "seconds", "bytes", "ratio")
+        assert entry.unit or not re.search(r"_(seconds|bytes|ratio)", entry.name)
         assert not entry.name.endswith(("_count", "_sum", "_bucket", "_created"))
         assert not re.search(r"_(ms|milliseconds|minutes|mb|kb|gauge|counter|summary|histogram)(_|$)", entry.name)
         if entry.kind in (Kind.SUMMARY, Kind.HISTOGRAM):

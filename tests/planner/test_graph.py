@@ -156,3 +156,34 @@ def test_kept_frames_are_described_without_the_video() -> None:
     assert [task.id for task in tasks] == ["job_1:describe:0", "job_1:describe:2", "job_1:index:0"]
     assert [task.payload.get("frames") for task in tasks] == [chunks[0], chunks[2], None]
     assert tasks[2].after == (tasks[0].id, tasks[1].id) and tasks[2].after_rule is AfterRule.SETTLED
+
+
+@given(recipes, indexes(), st.booleans())
+def test_every_planned_task_says_how_much_work_it_is(recipe: Recipe, index: FrameIndex, exact: bool) -> None:
+    """In milliseconds of video, or thousandths of frames; pieces add up to the whole."""
+    tasks = planned(job(recipe), index, exact=exact)
+    pieces = by_stage(tasks, Stage.TRANSCODE) + by_stage(tasks, Stage.FRAMES)
+    length_s = float((index.end_pts - index.pts[0]) * media(index, exact=exact).video.time_base)
+    frames = {piece.index: len(from_wire(Chunk, piece.payload["chunk"]).samples) for piece in pieces}
+
+    assert all(piece.size >= 1 for piece in pieces)
+    assert sum(piece.size for piece in pieces) <= 1000 * length_s + len(pieces)
+    for piece in pieces:
+        chunk = from_wire(Chunk, piece.payload["chunk"])
+        assert piece.size <= max(1, 1 + 200 * chunk.frames)  # a jump in the timestamps is no work
+    for join in by_stage(tasks, Stage.JOIN):
+        assert join.size == sum(piece.size for piece in pieces)
+    for describe in by_stage(tasks, Stage.DESCRIBE):
+        assert describe.size == 1000 * max(1, frames[describe.index])
+    (last,) = by_stage(tasks, Stage.INDEX)
+    assert last.size == 1000 * sum(frames.values())
+
+
+def test_of_a_new_job_nobody_knows_how_long_its_video_is() -> None:
+    assert [task.size for task in first_tasks(job())] == [0]
+
+
+def test_kept_frames_say_how_much_work_they_are() -> None:
+    frames = [{"zip": "a", "frames": [["0", "x"], ["1", "y"]]}, {"zip": "b", "frames": [["2", "z"]]}]
+
+    assert [task.size for task in describe_tasks(job(), frames)] == [2000, 1000, 3000]

@@ -95,6 +95,10 @@ def _give_token(busy: Busy, token: int) -> object:
     return busy.field(busy.planner, "lease", f"{token}|{lease.partition('|')[2]}")
 
 
+def _many_kinds() -> list[str]:
+    return [word for n in range(200) for word in (f"describe|m{n}", "1 1 1 1 1 0 0 0")]
+
+
 DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     # kind -> (what the finding's key must hold, the damage)
     "unknown-key": ("nobody", lambda b: b.do("SET", "@nobody:knows", "x")),
@@ -134,6 +138,14 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "job-ended": ("job:", lambda b: b.do("HDEL", f"@job:{b.done.job}", "ended")),
     "job-trim": ("job:", lambda b: b.do("ZREM", "@ended:succeeded", b.done.job)),
     "job-stuck": ("job:", _release_wrongly),
+    "task-size": ("task:", lambda b: b.field(b.ready, "size", "large")),
+    "size-told": ("task:", lambda b: b.do("HSET", "@sizes", b.ready.id, 5)),
+    "left-text": ("job:", lambda b: b.do("HSET", "@left", b.ready.job, "5 {")),
+    "left-count": ("job:", lambda b: b.do("HDEL", "@left", b.planner.job)),
+    "left-since": ("job:", lambda b: b.do("HSET", "@left", b.ready.job, '5 {"probe|":[1,10]}')),
+    "durations": ("durations", lambda b: b.do("HSET", "@durations", "probe|", "1 2 3")),
+    "durations-many": ("durations", lambda b: b.do("HSET", "@durations", *_many_kinds())),
+    "work-of-nothing": ("left", lambda b: b.do("HSET", "@left", "job_gone", "5 {}")),
     "stray-nothing": ("leases", lambda b: b.do("ZADD", "@leases", 1, "nothing")),
     "stray-task": (
         "line:other",

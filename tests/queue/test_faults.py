@@ -328,7 +328,7 @@ def test_something_that_is_no_server_is_an_error() -> None:
 def test_a_turn_whose_answer_was_lost_gives_its_claims_again(queue: RedisQueue) -> None:
     """The client repeats a call after a dropped connection with the same name: same lease, no second one."""
     _, probe = submitted(queue)
-    args = ("pool", LEASE_MS, 0, 8, 8, "the-name", 0, 1, -1, probe.id, "place", 1000)
+    args = ("pool", LEASE_MS, 0, 8, 8, "the-name", 0, 1, -1, probe.id, "place", 1000, 0)
     first = queue.run("turn", *args)[1]
     again = queue.run("turn", *args)[1]
     other = queue.run("turn", *(*args[:5], "another", *args[6:]))[1]

@@ -31,7 +31,7 @@ def new_job(**more: Any) -> Job:
 
 
 def new_task(job: Job, stage: Stage, index: int = 0, after: Sequence[Task] = (), **more: Any) -> Task:
-    given: dict[str, Any] = {"payload": {"n": index}, "needs": NEEDS, **more}
+    given: dict[str, Any] = {"payload": {"n": index}, "needs": NEEDS, "size": 10 + index, **more}
     after_ids = tuple(task.id for task in after)
     return Task(
         task_id(job.id, stage, index), job.id, stage, index, after=after_ids, bin=job.bin, tenant=job.tenant, **given

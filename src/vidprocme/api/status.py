@@ -71,7 +71,8 @@ def _seen(desk: Desk) -> metrics.QueueFacts:
         VidprocmeError: it cannot be reached, or refuses.
     """
     queue = desk.queue
-    return metrics.QueueFacts(queue.depth(), queue.counters(), queue.fleet(), queue.server(), queue.now_ms())
+    depth, counters, fleet = queue.depth(), queue.counters(), queue.fleet()
+    return metrics.QueueFacts(depth, counters, fleet, queue.server(), queue.now_ms(), queue.durations())
 
 
 def _checks(desk: Desk) -> list[Check]:

@@ -179,7 +179,8 @@ class Task:
 
     `payload` is JSON for the stage's body. `needs` are alternatives in order of preference. `shape` groups tasks that
     can stand for each other in a line: stage, model and needs. `fatal_to_job`: when this one fails or dies, the job's
-    other waiting tasks are cancelled.
+    other waiting tasks are cancelled. `size`: how much work it is, by which its duration is predicted: milliseconds of video (probe,
+    transcode, frames, join) or thousandths of a frame (describe, index); 0: not known when it was planned.
     """
 
     id: TaskId
@@ -195,6 +196,7 @@ class Task:
     model: str | None = None
     bin: Bin = Bin.NORMAL
     tenant: str = DEFAULT_TENANT
+    size: int = 0
 
     @property
     def shape(self) -> str:

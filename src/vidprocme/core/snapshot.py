@@ -21,9 +21,9 @@ class Head:
     needs: tuple[Need, ...]
     model: str | None = None
     avoid: tuple[str, ...] = ()  # places that failed it: it had better go elsewhere
-    work_ms: int = 0  # how long it will take, as predicted; 0: nobody knows
-    left_ms: int = 0  # what is left of its job, itself included, as predicted
-    since_ms: int = 0  # when its job was submitted; 0: taken to be when it was ready
+    work_ms: int = 0  # how long it will take, as is predicted; 0: nobody has
+    left_ms: int = 0  # so of all of its job that is planned and has not ended, this task too, one after another
+    since_ms: int = 0  # when its job was submitted; 0: not known, taken to be when it was ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Placement(NamedTuple):
     reason: str
     counted: bool = True
     gpus: tuple[int, ...] = ()
+    work_ms: int = 0  # Head.work_ms, for whoever compares it with what it took
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ class Dispatcher:
         elif not claims:
             claims = self._decide()
         while True:
-            asked = [Claim(p.task, p.place, p.resources) for p in claims]
+            asked = [Claim(p.task, p.place, p.resources, p.work_ms) for p in claims]
             try:
                 turn = self._turn(settlements, asked)
             except Fatal:

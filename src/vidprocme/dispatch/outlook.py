@@ -16,6 +16,7 @@ from vidprocme.dispatch.unread import Unread
 from vidprocme.queue.base import Turn
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.durations import Durations, with_work
 from vidprocme.scheduler.policy import decide
 
 
@@ -32,13 +33,17 @@ class Outlook:
         self.decided = Decided()
         self._last: tuple[Placement, ...] = ()
         self._rests = False
+        self._durations = Durations()
         self._seen_s, self._seen_ms = float("-inf"), 0  # when lines were last shown: on our clock, and the queue's
 
     def see(self, turn: Turn, places: Iterable[Place]) -> None:
         """What a turn showed, and the executor's places as they are."""
+        if turn.sums is not None:
+            self._durations = Durations(turn.sums)
+        lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         with self._lock:
             board = self._board
-            board.lines(self.unread.without(turn.lines), complete=len(turn.lines) >= turn.lines_total)
+            board.lines(lines, complete=len(turn.lines) >= turn.lines_total)
             board.shares(turn.shares)
             board.places(places)
             for placement in self.foreseen:

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from vidprocme.core import work
 from vidprocme.core.counts import DECIDE, TOOK, WAIT, Histogram
 from vidprocme.core.job import Bin, JobState, OutcomeKind, Stage, TaskState
 from vidprocme.monitor.health import standing
@@ -105,13 +106,15 @@ class PoolFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """What was read of the queue. `counters`: totals by the names of core.counts. `now_ms`: when the depth was read."""
+    """What was read of the queue. `counters`: totals by the names of core.counts. `now_ms`: when the depth was read.
+    `durations`: what attempts took lately, and how far off predictions were."""
 
     depth: DepthFacts
     counters: Mapping[str, int]
     pools: Sequence[PoolFacts]
     server: ServerFacts
     now_ms: int
+    durations: Mapping[work.Kind, work.Sums] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def samples(queue: QueueFacts | None, own: OwnFacts) -> Iterator[Sample]:
         yield from _of_server(queue.server)
         yield from _of_depth(queue.depth, queue.now_ms)
         yield from _of_counters(queue.counters)
+        yield from _of_durations(queue.durations)
         yield from _of_pools(queue.pools)
         yield from _of_places([pool.report for pool in queue.pools if pool.report is not None])
     yield from _of_process(own)
@@ -194,6 +198,13 @@ def _of_counters(counters: Mapping[str, int]) -> Iterator[Sample]:
         if name.startswith("error."):
             _, stage_name, code = name.split(".", 2)
             yield "vidprocme_attempt_errors_total", (stage_name, code), n
+
+
+def _of_durations(durations: Mapping[work.Kind, work.Sums]) -> Iterator[Sample]:
+    for (stage, model), sums in sorted(durations.items(), key=lambda one: one[0].text):
+        if sums.error is not None and sums.bias is not None:
+            yield "vidprocme_predicted_error_ratio", (stage, model or ""), sums.error
+            yield "vidprocme_predicted_bias_ratio", (stage, model or ""), sums.bias
 
 
 def _of_pools(pools: Sequence[PoolFacts]) -> Iterator[Sample]:

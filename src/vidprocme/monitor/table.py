@@ -94,6 +94,20 @@ TABLE: tuple[Entry, ...] = (
         "Attempts that ended with an error, by its code; lost ones too. Only codes that were seen.",
     ),
     Entry("vidprocme_retries_total", _C, "", ("stage",), "Attempts that failed and are tried again."),
+    Entry(
+        "vidprocme_predicted_error_ratio",
+        _G,
+        "ratio",
+        ("stage", "model"),
+        "How far off predicted durations were for the last 256 to 512 attempts that ended well: the geometric mean of the ratio, either way; 2: twice or half as long.",
+    ),
+    Entry(
+        "vidprocme_predicted_bias_ratio",
+        _G,
+        "ratio",
+        ("stage", "model"),
+        "What the same attempts took to what was predicted, the geometric mean; over 1: they took longer.",
+    ),
     # scheduler
     Entry(
         "vidprocme_waiting_reasons",

@@ -43,10 +43,12 @@ def describe_tasks(job: Job, frames: Sequence[dict[str, Any]]) -> tuple[Task, ..
         frames: for each chunk `{"zip": sha256, "frames": [[time, name], ...]}`, as transcode results name them.
     """
     describes = [
-        _describe(job, number, {"frames": chunk}, ()) for number, chunk in enumerate(frames) if chunk["frames"]
+        _describe(job, number, {"frames": chunk}, (), len(chunk["frames"]))
+        for number, chunk in enumerate(frames)
+        if chunk["frames"]
     ]
-    ends = tuple(task.id for task in describes)
-    return (*describes, _task(job, Stage.INDEX, 0, {}, CPU_ONE, after=ends, rule=AfterRule.SETTLED))
+    ends, size = tuple(task.id for task in describes), sum(task.size for task in describes)
+    return (*describes, _task(job, Stage.INDEX, 0, {}, CPU_ONE, after=ends, rule=AfterRule.SETTLED, size=size))
 
 
 def plan_next(job: Job, task: Task, outcome: Outcome, index: FrameIndex | None) -> tuple[Task, ...]:
@@ -78,32 +80,43 @@ def plan_after_probe(job: Job, probe: TaskId, media: MediaInfo, index: FrameInde
         stage = Stage.FRAMES
     needs = CPU_MANY if len(chunks) == 1 and renditions else CPU_ONE
     pieces = [
-        _task(job, stage, c.index, {**shared, "chunk": to_wire(c)}, needs, after=(probe,), limits=_limits(c, media))
+        _task(
+            job,
+            stage,
+            c.index,
+            {**shared, "chunk": to_wire(c)},
+            needs,
+            after=(probe,),
+            limits=Limits(wall_s=WALL_BASE_S + WALL_PER_S * _seen_s(c, media)),
+            size=max(1, round(1000 * _seen_s(c, media))),
+        )
         for c in chunks
     ]
     tasks += pieces
     if renditions:
         ends = tuple(piece.id for piece in pieces)
-        tasks.append(_task(job, Stage.JOIN, 0, {"renditions": shared["renditions"]}, CPU_ONE, after=(probe, *ends)))
+        payload, whole_ms = {"renditions": shared["renditions"]}, sum(piece.size for piece in pieces)
+        tasks.append(_task(job, Stage.JOIN, 0, payload, CPU_ONE, after=(probe, *ends), size=whole_ms))
     describes = []
     if recipe.model is not None:
         for piece, chunk in zip(pieces, chunks, strict=True):
             if chunk.samples or not media.exact:
-                describes.append(_describe(job, chunk.index, {}, (piece.id,)))
+                describes.append(_describe(job, chunk.index, {}, (piece.id,), max(1, len(chunk.samples))))
     tasks += describes
     before_index = tuple(task.id for task in describes) or (tasks[-1].id,)
-    tasks.append(_task(job, Stage.INDEX, 0, {}, CPU_ONE, after=(probe, *before_index), rule=AfterRule.SETTLED))
+    after = (probe, *before_index)
+    frames = 1000 * len(samples)
+    tasks.append(_task(job, Stage.INDEX, 0, {}, CPU_ONE, after=after, rule=AfterRule.SETTLED, size=frames))
     return tuple(tasks)
 
 
-def _limits(chunk: Chunk, media: MediaInfo) -> Limits:
+def _seen_s(chunk: Chunk, media: MediaInfo) -> float:
+    """Seconds of video that are decoded. A jump in the timestamps makes a long chunk of few pictures: what is decoded counts."""
     length_s = float((chunk.end_pts - chunk.start_pts) * media.video.time_base)
-    # A jump in the timestamps makes a long chunk of few pictures: what is decoded counts.
-    seen_s = min(length_s, chunk.frames / 5)
-    return Limits(wall_s=WALL_BASE_S + WALL_PER_S * seen_s)
+    return min(length_s, chunk.frames / 5)
 
 
-def _describe(job: Job, index: int, payload: dict[str, Any], after: tuple[TaskId, ...]) -> Task:
+def _describe(job: Job, index: int, payload: dict[str, Any], after: tuple[TaskId, ...], frames: int) -> Task:
     model = job.recipe.model
     kinds = (PlaceKind.SERVER,) if job.recipe.model_on_server else (PlaceKind.GPU, PlaceKind.CPU_MODEL)
     needs = tuple(Need(kind, _model_share(kind)) for kind in kinds)
@@ -118,6 +131,7 @@ def _describe(job: Job, index: int, payload: dict[str, Any], after: tuple[TaskId
         limits=limits,
         fatal=False,
         model=model,
+        size=1000 * frames,
     )
 
 
@@ -137,6 +151,7 @@ def _task(
     limits: Limits | None = None,
     fatal: bool = True,
     model: str | None = None,
+    size: int = 0,
 ) -> Task:
     return Task(
         task_id(job.id, stage, index),
@@ -152,4 +167,5 @@ def _task(
         model,
         job.bin,
         job.tenant,
+        size,
     )

@@ -17,6 +17,7 @@ from typing import Protocol
 from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
+from vidprocme.core.work import Kind, Sums
 from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Turn, Unreadable
 from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
@@ -366,6 +367,10 @@ class Queue(Rules, Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Totals since the data folder began, by the names of core.counts."""
+        ...
+
+    def durations(self) -> Mapping[Kind, Sums]:
+        """How long attempts that ended well took lately, and how far off the predictions were."""
         ...
 
     def now_ms(self) -> int:

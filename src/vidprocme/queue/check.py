@@ -19,6 +19,7 @@ from vidprocme.core.job import TaskState
 from vidprocme.queue.check_job import LISTS, Finding, judge, judge_task, look, moved_since, read_job, together
 from vidprocme.queue.check_keys import judge_keys, judge_lists, scan
 from vidprocme.queue.check_text import whole
+from vidprocme.queue.check_work import judge_sums, judge_work
 from vidprocme.queue.keys import split_line
 from vidprocme.queue.redis import RedisQueue
 
@@ -68,6 +69,7 @@ def walk(queue: RedisQueue) -> Report:
         ("the places", lambda: _strays(queue)),
         ("the keys", lambda: _keys(queue, listed, report)),
         ("the lists", lambda: judge_lists(queue)),
+        ("sizes and durations", lambda: judge_sums(queue)),
         ("the counter of tokens, and the doorbell", lambda: _whole(queue, max(map(int, tokens), default=0))),
         ("what is put off", lambda: _put_off(queue, resting, report)),
         ("what bins and tenants run", lambda: _running(queue, report)),
@@ -97,6 +99,7 @@ def _jobs(
         report.jobs += 1
         report.tasks += len(seen.tasks)
         yield from judge(seen)
+        yield from judge_work(seen)
         listed.update(seen.listed)
         if (seen.number("rest") or "again" in seen.row) and "going" not in seen.row:
             resting.append(job)

@@ -47,19 +47,8 @@ NUMBERS = (
 STATES = frozenset(state.value for state in TaskState)
 BINS = frozenset(bin_.value for bin_ in Bin)
 FIELDS = (
-    "state",
-    "job",
-    "sort",
-    "line",
-    "after",
-    "missing",
-    "lease",
-    "due",
-    "score",
-    "used",
-    "last",
-    "payload",
-    "rebin",
+    *("state", "job", "sort", "line", "after", "missing", "lease", "due", "score"),
+    *("used", "last", "payload", "rebin", "size"),
 )
 
 
@@ -89,6 +78,7 @@ class Seen:
     held: bool = False  # by the holder that it names
     attempts: int = 0
     asked: float | None = None  # in the set that was asked about
+    size: str | None = None  # as `sizes` has it
 
     @property
     def state(self) -> str | None:
@@ -142,6 +132,7 @@ class JobSeen:
     tasks: Mapping[str, Seen]
     kids: Mapping[str, frozenset[str]] = field(default_factory=dict)
     others: Mapping[str, str | None] = field(default_factory=dict)
+    left: str | None = None  # as `left` has it
 
     def number(self, name: str) -> int:
         return whole(self.row.get(name)) or 0
@@ -158,7 +149,7 @@ def look(queue: RedisQueue, ids: Sequence[str], asked: str = "") -> Iterator[See
             )
             exists = row if row["payload"] is not None or row["state"] is not None else {}
             held, attempts = bool(reply[6]), int(reply[7])
-            yield Seen(TaskId(id_), exists, line, ready, delayed, leases, dead, held, attempts, asked_about)
+            yield Seen(TaskId(id_), exists, line, ready, delayed, leases, dead, held, attempts, asked_about, reply[9])
 
 
 def read_job(queue: RedisQueue, job: JobId) -> JobSeen | None:
@@ -191,11 +182,12 @@ def moved_since(queue: RedisQueue, mark: str, job: JobId | None = None) -> bool:
 
 def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
     keys = queue.keys
-    row, listed, ready, *scores = together(
+    row, listed, ready, left, *scores = together(
         queue,
         ("HGETALL", f"job:{job}"),
         ("LRANGE", f"tasks:{job}", 0, -1),
         ("ZRANGE", f"ready:{job}", 0, -1),
+        ("HGET", "left", job),
         *(("ZSCORE", name, job) for name in LISTS),
     )
     tasks = {seen.id: seen for seen in look(queue, list(dict.fromkeys(listed)))}
@@ -213,6 +205,7 @@ def _walk(queue: RedisQueue, job: JobId) -> JobSeen:
         {str(id_): seen for id_, seen in tasks.items()},
         {id_: frozenset(of_it) for id_, of_it in zip(before, kids, strict=True)},
         dict(zip(strangers, states, strict=True)),
+        left,
     )
 
 

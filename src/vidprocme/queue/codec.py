@@ -29,7 +29,21 @@ from vidprocme.queue.keys import split_line
 from vidprocme.queue.tasktext import sort_from, task_from, task_of, text_of
 from vidprocme.queue.unreadable import reads
 
-TASK_FIELDS = ("payload", "job", "sort", "after", "state", "used", "lease", "line", "due", "ended", "last", "progress")
+TASK_FIELDS = (
+    "payload",
+    "job",
+    "sort",
+    "after",
+    "state",
+    "used",
+    "lease",
+    "line",
+    "due",
+    "ended",
+    "last",
+    "progress",
+    "size",
+)
 JOB_FIELDS = (
     "job",
     "submitted",
@@ -105,8 +119,8 @@ def claimed_from(reply: Sequence[Any], claims: Sequence[Claim], holder: str, job
 
 @reads("claimed task")
 def _claimed_from(reply: Sequence[Any], claim: Claim, lease: Lease, job_of: Callable[[str], Job]) -> Claimed:
-    _, _, _, number, lost, payload, job_id, inputs, line, smaller, sort = reply
-    task, job = task_from(claim.task, job_id, payload, sort, inputs[::3], line), job_of(job_id)
+    _, _, _, number, lost, payload, job_id, inputs, line, smaller, sort, size = reply
+    task, job = task_from(claim.task, job_id, payload, sort, inputs[::3], line, size), job_of(job_id)
     attempt = Attempt(
         id=lease.attempt,
         task=task,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidprocme.core.errors import Fatal
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Attempt, Lease, Next, Outcome
 from vidprocme.core.resources import Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line
+from vidprocme.core.work import Kind, Left, Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Claim:
     task: TaskId
     place: str
     resources: Resources
+    predicted_ms: int = (
+        0  # how long it will take, as was predicted; what it does take is compared with that. 0: nothing was
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Turn:
     lines_total: how many lines hold tasks, but for those shown just now whose tasks cannot be read, which are left out; when more than len(lines), the next turns bring the others.
     next_due_ms: when the earliest delayed task is due; None: none is, or this turn did not look (`looked`).
     shares: what may start at all, and who used how much.
+    sizes, left: the size of each task that is shown (core.job.Task), and what its job has still to do.
+    sums: what attempts took so far, by kind; None: this turn did not look.
     now_ms: the queue's clock, which all ages in the lines are told by.
     """
 
@@ -81,6 +87,9 @@ class Turn:
     next_due_ms: int | None = None
     looked: bool = True
     shares: Shares = field(default_factory=Shares)
+    sizes: Mapping[TaskId, int] = field(default_factory=dict)
+    left: Mapping[JobId, Left] = field(default_factory=dict)
+    sums: Mapping[Kind, Sums] | None = None
     now_ms: int = 0
 
 

@@ -16,7 +16,8 @@ from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, OutcomeKind, Stage, TaskState
 from vidprocme.core.resources import PlaceKind
 from vidprocme.core.shares import BinShare, TenantShare
-from vidprocme.queue import codec, connect, series, terms, unreadable
+from vidprocme.core.work import Kind, Sums
+from vidprocme.queue import codec, connect, series, terms, unreadable, work
 from vidprocme.queue.base import (
     HEADS,
     AttemptRecord,
@@ -319,6 +320,9 @@ class QueueReader:
     def counters(self) -> Mapping[str, int]:
         found = _pairs(self.command("HGETALL", self._keys.of("stat")))
         return {name: int(n) for name, n in sorted(found.items())}
+
+    def durations(self) -> Mapping[Kind, Sums]:
+        return work.sums_from(self.command("HGETALL", self._keys.of("durations")))
 
     def now_ms(self) -> int:
         seconds, micros = self.command("TIME")

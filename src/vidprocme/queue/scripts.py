@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from vidprocme.core import counts, shares, wire
+from vidprocme.core import counts, shares, wire, work
 from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.job import TERMINAL, TRANSITIONS, Bin, Outcome, OutcomeKind, TaskState
 
@@ -31,7 +31,7 @@ PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 STEPS_MOST = 128  # tasks one script looks at to let them go or cancel them; the rest comes with the next turns
 
 JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", "rest", *(f"n.{state}" for state in TaskState))
-PRELUDE = ("_lib.lua", "_writes.lua", "_moves.lua", "_steps.lua", "_shares.lua")
+PRELUDE = ("_lib.lua", "_writes.lua", "_work.lua", "_moves.lua", "_steps.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,
@@ -125,6 +125,8 @@ def _marks() -> dict[str, str]:
         "CODE_LENGTH": str(counts.CODE_LENGTH_MOST),
         "OTHER": _quote(counts.OTHER),
         "ERRORS": str(counts.ERRORS_MOST),
+        "KINDS": str(work.KINDS_MOST),
+        "LEARNED": str(work.ATTEMPTS_MOST),
     }
 
 

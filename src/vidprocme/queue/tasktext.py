@@ -18,10 +18,11 @@ from vidprocme.core.ids import JobId, TaskId, task_id
 from vidprocme.core.job import AfterRule, Bin, Limits, Stage, Task
 from vidprocme.core.resources import Need
 from vidprocme.core.shape import shape_of
+from vidprocme.core.work import SIZE_MOST
 from vidprocme.queue.base import TEXT_MOST
 from vidprocme.queue.keys import split_line
 
-TASK_WORDS = 4  # arguments of a task, as the scripts' `task_at` reads them
+TASK_WORDS = 5  # arguments of a task, as the scripts' `task_at` reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Sort:
 
 
 def task_args(tasks: Sequence[Task]) -> list[str]:
-    """Four arguments a task: id, payload, what it comes after, and its sort.
+    """Five arguments a task: id, payload, what it comes after, its sort, and its size.
 
     Raises:
         Fatal: QUEUE_BAD_TASK, the same id twice, an id that is not made of job, stage and index, or a name that a line cannot
@@ -50,7 +51,8 @@ def task_args(tasks: Sequence[Task]) -> list[str]:
     for task in tasks:
         if task.id != task_id(task.job, task.stage, task.index) or '"' in task.id:
             raise Fatal("QUEUE_BAD_TASK", f"The id of a task is its job, stage and index, and not {task.id!r}.")
-        args += [task.id, text_of(task.payload, "task"), _list(task.after), sort_text(task)]
+        size = str(min(max(0, task.size), SIZE_MOST))
+        args += [task.id, text_of(task.payload, "task"), _list(task.after), sort_text(task), size]
     return args
 
 
@@ -106,11 +108,13 @@ def _names(line: str) -> tuple[Bin, str]:
     return Bin(bin_), tenant
 
 
-def task_from(id_: TaskId, job: JobId, payload: str, sort: str, after: Sequence[TaskId], line: str | None) -> Task:
+def task_from(
+    id_: TaskId, job: JobId, payload: str, sort: str, after: Sequence[TaskId], line: str | None, size: str | None
+) -> Task:
     """The task, in the bin where it is now.
 
     Args:
-        payload, sort, line: fields of its hash; `line` is None where it is its sort's.
+        payload, sort, line, size: fields of its hash; `line` is None where it is its sort's, `size` where nobody said.
     """
     its = sort_from(sort)
     bin_, tenant = _names(line or its.line)
@@ -128,15 +132,16 @@ def task_from(id_: TaskId, job: JobId, payload: str, sort: str, after: Sequence[
         its.model,
         bin_,
         tenant,
+        int(size or 0),
     )
 
 
 def task_of(id_: TaskId, row: Mapping[str, str | None]) -> Task | None:
-    """The task from fields of its hash: payload, job, sort, after, line. None when there is none."""
+    """The task from fields of its hash: payload, job, sort, after, line, size. None when there is none."""
     payload, job, sort = row["payload"], row["job"], row["sort"]
     if payload is None or job is None or sort is None:
         return None
-    return task_from(id_, JobId(job), payload, sort, json.loads(row["after"] or "[]"), row["line"])
+    return task_from(id_, JobId(job), payload, sort, json.loads(row["after"] or "[]"), row["line"], row["size"])
 
 
 def line_of(sort: str, line: str | None) -> str:

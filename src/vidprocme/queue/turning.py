@@ -10,7 +10,7 @@ import redis
 
 from vidprocme.core.ids import JobId
 from vidprocme.core.shares import cost_milli
-from vidprocme.queue import codec, connect, terms, unreadable
+from vidprocme.queue import codec, connect, terms, unreadable, work
 from vidprocme.queue.base import LINES, Claim, Claimed, Settlement, Turn
 from vidprocme.queue.link import Sent
 
@@ -34,7 +34,7 @@ def words(
     for settlement in settle:
         args += codec.settlement_args(settlement)
     for claim in claims:
-        args += [claim.task, claim.place, cost_milli(claim.resources)]
+        args += [claim.task, claim.place, cost_milli(claim.resources), claim.predicted_ms]
     return args
 
 
@@ -83,7 +83,7 @@ class Begun:
 
     def answer(self) -> Turn:
         try:
-            stale, claimed, lines, total, due, cursor, shares, jobs = self._sent.answer()
+            stale, claimed, lines, total, due, cursor, shares, jobs, sizes, owners, left, sums = self._sent.answer()
         except redis.RedisError as error:
             self._unheard()
             raise connect.translate(error, self._where) from error
@@ -99,6 +99,9 @@ class Begun:
             looked=due != "-",
             next_due_ms=int(float(due)) if due not in ("", "-") else None,
             shares=terms.shares_from(shares),
+            sizes=work.sizes_from(lines, sizes),
+            left=work.lefts_from(owners, left),
+            sums=None if sums is None else work.sums_from(sums),
             now_ms=int(shares[0]),
         )
 

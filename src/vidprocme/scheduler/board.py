@@ -276,7 +276,7 @@ class Board:
         state, gpus = self.states.take(old, ask, gpu)
         self.seats.move(seat, state)
         head, job = self.waiting.take(queue, task)
-        placement = Placement(task, seat.id, ask.resources, reason, counted, gpus)
+        placement = Placement(task, seat.id, ask.resources, reason, counted, gpus, head.work_ms)
         seat.starts = starts + counted
         seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
         self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
@@ -361,8 +361,12 @@ class Board:
             first = line.heads[0]
             queue = waiting.queue_of(line, self.wants(first.needs, first.model), first.model)
         shown: Mapping[TaskId, Head] = {head.task: head for head in line.heads}
-        for task in [task for task, head in queue.heads.items() if shown.get(task) != head]:
-            waiting.take(queue, task)
+        for task, old in list(queue.heads.items()):
+            head = shown.get(task)
+            if head is None or not _stands_alike(head, old):
+                waiting.take(queue, task)
+            elif head != old:
+                waiting.retold(queue, head)
         for task, head in shown.items():
             if task not in queue.heads:
                 other = waiting.tasks.get(task)
@@ -382,6 +386,11 @@ def load_of(seat: Seat) -> PlaceLoad:
         state.cpu_milli, state.memory_bytes, max(state.gpu_milli, default=0), max(state.vram_bytes, default=0), gpus
     )
     return PlaceLoad(seat.place, free, state.slots, seat.starts, seat.held_for)
+
+
+def _stands_alike(head: Head, old: Head) -> bool:
+    """But for what is predicted of it."""
+    return (head.ready_ms, head.needs, head.model, head.avoid) == (old.ready_ms, old.needs, old.model, old.avoid)
 
 
 def _line(queue: Queue) -> Line:

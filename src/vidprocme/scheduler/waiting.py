@@ -266,6 +266,13 @@ class Waiting:
                 clock.tidy(4 * group.length + 64)
         self.place(queue)
 
+    def retold(self, queue: Queue, head: Head) -> None:
+        """The same head, of which something else is predicted."""
+        old = queue.heads[head.task]
+        queue.heads[head.task] = head
+        queue.group.work_ms += (head.work_ms or WORK_MS) - (old.work_ms or WORK_MS)
+        self.progress(job_of(head.task), head.left_ms)
+
     def take(self, queue: Queue, task: TaskId) -> tuple[Head, Job]:
         """It waits no longer, or not for now."""
         head = queue.heads.pop(task)

@@ -17,6 +17,7 @@ local function begin_to_forget(job, why)
   local got = call('HMGET', key, 'key', 'job')
   if got[1] and call('HGET', P .. 'keys', got[1]) == job then call('HDEL', P .. 'keys', got[1]) end
   for _, list in ipairs({'jobs', 'active', 'deadlines', 'ended:succeeded', 'ended:failed'}) do call('ZREM', P .. list, job) end
+  call('HDEL', P .. 'left', job) -- of an ended job there is nothing, unless a vidprocme that knew of none ended it
   call('HSET', key, 'going', NOW)
   call('ZADD', P .. 'going', NOW, job)
   local base = reused(got[2])
@@ -37,6 +38,7 @@ local function forget_some(job, most)
     went[state] = (went[state] or 0) + 1
     call('UNLINK', P .. 'task:' .. id, P .. 'kids:' .. id, P .. 'att:' .. id)
   end
+  send('HDEL', P .. 'sizes', ids) -- as with `left`
   for state, n in pairs(went) do
     gain('states', state, -n)
     call('HINCRBY', key, 'n.' .. state, -n)

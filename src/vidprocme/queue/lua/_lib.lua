@@ -13,7 +13,7 @@
 --   <p>task:<task>    hash    payload, job, sort (wire JSON of tasktext.Sort: what it has in common with many), state,
 --                             line (where it is not its sort's: it was moved, or avoids places), after (JSON list; not there: nothing),
 --                             missing (predecessors still to come; below 0: a retry holds it), used ("<tries> <lost> <crashes> <smaller>": of its own making; that ran out
---                             of memory; not there: none), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
+--                             of memory; not there: none), size (how much work: core.job.Task), predicted (ms, of the last claim; 0: nothing was), avoid (places that failed it, JSON list), score (us: its place in the line), due (ms),
 --                             since (ms: when it became ready or delayed last),
 --                             lease (of the attempt that runs or ran last: token|started ms|milli-cores it costs|name of the turn that claimed|holder|place),
 --                             last (the attempt that ended last, JSON: token, next, number, holder, place, started, ended, outcome),
@@ -48,6 +48,7 @@
 --   <p>drained        hash    node -> who drained it
 --   <p>rec:<kind>  hash, <p>versions  string  see put.lua;  <p>due:<kind>, <p>due:<kind>:<line>  zset  see _due.lua
 --   <p>note:<kind>:<id>  string  with EX: see kept.py;  <p>log:<kind>  stream  lines, each one field `d` (wire JSON), MAXLEN ~
+--   <p>left, <p>sizes, <p>durations  hash  what work is left, and how long it takes: see _work.lua
 --   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 -- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a
 -- table. A number that goes to `call` is printed with 17 digits, which is slow: words go there.
@@ -84,6 +85,7 @@ local function sort_of(text)
     local said = cjson.decode(text).d
     sort = {stage = said.stage, line = said.line, bin = string.match(said.line, '^[^|]*'), rule = said.after_rule, fatal = said.fatal_to_job,
       tries = said.limits.tries, lost = said.limits.lost, model = type(said.model) == 'string' and said.model}
+    sort.kind = sort.stage .. '|' .. (sort.model or '')
     SORTS[text] = sort
   end
   return sort
@@ -101,16 +103,17 @@ local function load(id, wanted)
   local key = P .. 'task:' .. id
   local got
   if wanted then
-    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'since', 'after', 'payload')
+    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'size', 'predicted', 'since', 'after', 'payload')
   else
-    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last')
+    got = call('HMGET', key, 'job', 'sort', 'state', 'used', 'lease', 'line', 'score', 'rebin', 'missing', 'last', 'size', 'predicted')
   end
   if not got[1] then return nil end
   local sort, line = sort_of(got[2]), got[6]
   task = {id = id, key = key, job = got[1], sort = sort, stage = sort.stage, bin = line and string.match(line, '^[^|]*') or sort.bin,
     line = line or sort.line, state = got[3], tries = 0, lost = 0, crashes = 0, smaller = 0, score = tonumber(got[7]) or 0,
     rebin = got[8], max_tries = sort.tries, max_lost = sort.lost, fatal = sort.fatal, rule = sort.rule,
-    missing = tonumber(got[9]) or 0, last = got[10], since = got[11], after = wanted and (got[12] or '[]'), payload = got[13], sort_text = got[2]}
+    missing = tonumber(got[9]) or 0, last = got[10], size = tonumber(got[11]), predicted = tonumber(got[12]), since = got[13],
+    after = wanted and (got[14] or '[]'), payload = got[15], sort_text = got[2]}
   if got[4] then
     local tries, lost, crashes, smaller = string.match(got[4], '^(%d+) (%d+) (%d+) (%d+)$')
     task.tries, task.lost, task.crashes, task.smaller = tonumber(tries), tonumber(lost), tonumber(crashes), tonumber(smaller)
@@ -148,7 +151,7 @@ end
 -- A job that is not there yet. `sets`: fields and values of its hash, written with its counts.
 local function new_job(id, text, sets)
   JOBS[id] = {id = id, key = P .. 'job:' .. id, stop = false, ended = false, text = text, counts = {live = 0},
-    changed = {live = true}, sets = sets, touched = true}
+    changed = {live = true}, sets = sets, touched = true, submitted = NOW_WORD}
 end
 
 local function bump(job, field, by)

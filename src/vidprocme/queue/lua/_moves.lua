@@ -31,6 +31,7 @@ local function leave(task)
   if state == 'ready' then
     place(P .. 'line:' .. task.line, task.id)
     place(P .. 'ready:' .. task.job, task.id)
+    SIZES[task.id] = false
     LINES[task.line] = true
   elseif state == 'delayed' then
     place(P .. 'delayed', task.id)
@@ -54,6 +55,7 @@ local function enter(task, state, info, sets)
     local score = whole(task.score)
     place(P .. 'line:' .. task.line, task.id, score)
     place(P .. 'ready:' .. task.job, task.id, score)
+    if (task.size or 0) > 0 then SIZES[task.id] = task.size end
     LINES[task.line] = true
     task.since = NOW_WORD
     sets[n + 1] = 'score' sets[n + 2] = score sets[n + 3] = 'since' sets[n + 4] = NOW_WORD
@@ -105,7 +107,10 @@ local function move(task, to, info, sets)
   gain('states', from, -1)
   gain('states', to, 1)
   local change = (TERMINAL[from] and 1 or 0) - (TERMINAL[to] and 1 or 0)
-  if change ~= 0 then bump(job, 'live', change) end
+  if change ~= 0 then
+    bump(job, 'live', change)
+    owe(task, change)
+  end
   job.touched = true
   if info.silent then return end
   write_event('task.' .. to, task.job, ',"task":"' .. task.id .. '","stage":"' .. task.stage .. '"'
@@ -129,12 +134,12 @@ local function met(rule, state)
   return 'never'
 end
 
--- The task that begins at this position of ARGV: id, payload, what it comes after (JSON list, or '' for nothing), and what tasks of
--- its sort have in common (JSON, made by codec.py). Many tasks of one script are of one sort.
-local TASK_WORDS = 4
+-- The task that begins at this position of ARGV: id, payload, what it comes after (JSON list, or '' for nothing), what tasks of
+-- its sort have in common (JSON, made by tasktext.py), and its size. Many tasks of one script are of one sort.
+local TASK_WORDS = 5
 local function task_at(at)
   local after = ARGV[at + 2]
-  return {id = ARGV[at], payload = ARGV[at + 1], sort = sort_of(ARGV[at + 3]), sort_text = ARGV[at + 3],
+  return {id = ARGV[at], payload = ARGV[at + 1], sort = sort_of(ARGV[at + 3]), sort_text = ARGV[at + 3], size = ARGV[at + 4],
     after = after == '' and {} or cjson.decode(after), after_text = after}
 end
 
@@ -159,9 +164,10 @@ local function insert(new, job)
   local state = hopeless and 'cancelled' or (missing == 0 and 'ready' or 'blocked')
   local task = {id = id, key = key, job = job, sort = sort, stage = sort.stage, bin = bin, line = line, rule = sort.rule,
     fatal = sort.fatal, max_tries = sort.tries, max_lost = sort.lost, missing = missing, state = state,
-    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text == '' and '[]' or new.after_text, payload = new.payload, sort_text = new.sort_text}
-  local sets = {'payload', new.payload, 'job', job, 'sort', new.sort_text, 'state', state}
-  if line ~= sort.line then sets[9] = 'line' sets[10] = line end
+    tries = 0, lost = 0, crashes = 0, smaller = 0, score = 0, after = new.after_text == '' and '[]' or new.after_text, payload = new.payload, sort_text = new.sort_text,
+    size = tonumber(new.size)}
+  local sets = {'payload', new.payload, 'job', job, 'sort', new.sort_text, 'state', state, 'size', new.size}
+  if line ~= sort.line then sets[11] = 'line' sets[12] = line end
   if #new.after > 0 then
     local n = #sets
     sets[n + 1] = 'after' sets[n + 2] = new.after_text sets[n + 3] = 'missing' sets[n + 4] = missing
@@ -172,7 +178,10 @@ local function insert(new, job)
   append(P .. 'tasks:' .. job, id)
   bump(owner, 'n.' .. state, 1)
   gain('states', state, 1)
-  if not TERMINAL[state] then bump(owner, 'live', 1) end
+  if not TERMINAL[state] then
+    bump(owner, 'live', 1)
+    owe(task, 1)
+  end
   owner.touched = true
   write_event('task.' .. state, job, ',"task":"' .. id .. '","stage":"' .. task.stage .. '"')
   return true
@@ -271,6 +280,7 @@ local function finish(task, next, outcome, kind, code, delay, marks)
   if next == 'retry' then task.score = 0 end
   -- What was handed back ended by nobody's fault but its pool's, which was told to stop: it counts as nothing.
   if next ~= 'hand_back' then count(task, kind, code, next == 'retry' and to ~= 'dead' and to ~= 'cancelled') end
+  if next == 'succeed' then learn(task) end
   if next == 'succeed' and task.stage == 'describe' then
     gain(MINUTE, task.bin .. '|describe|frames|', tonumber(string.match(outcome, '"captions":(%d+)')) or 0)
   end
@@ -286,7 +296,10 @@ end
 local function cast_out(from, id)
   local family, owner = string.match(from, '^(%a+):?(.*)$')
   if family == 'held' then belong(P .. from, id, false) HOLDERS[owner] = true else place(P .. from, id) end
-  if family == 'line' then LINES[owner] = true end
+  if family == 'line' then
+    LINES[owner] = true
+    SIZES[id] = false
+  end
   add(TOTALS, 'stray', 1)
   emit('stray.removed', '', id, {place = from})
 end

@@ -141,7 +141,7 @@ local function refresh_some(job, from)
         if call('RPUSH', P .. 'att:' .. id, task.last) >= ATTEMPTS then call('LTRIM', P .. 'att:' .. id, 1 - ATTEMPTS, -1) end
         task.last = nil
       end
-      call('HDEL', task.key, 'used', 'last', 'lease', 'ended', 'score')
+      call('HDEL', task.key, 'used', 'last', 'lease', 'predicted', 'ended', 'score')
       avoid(task)
       move(task, 'blocked', {silent = true}, {'missing', FRESH})
       task.missing = FRESH

@@ -157,12 +157,15 @@ local function write_jobs()
   end
 end
 
+local write_work -- in _work.lua
+
 -- Write what was gathered.
 local function flush()
   write_jobs()
   flush_places()
   flush_counts()
   write_errors()
+  write_work()
   MINUTE = nil
   -- After every TRIM_AFTER events or so, by the clock: to look at the stream's end costs as much as to write an event.
   if EMITTED > 0 and NOW_US % TRIM_AFTER < EMITTED then call('XTRIM', P .. 'ev', 'MAXLEN', '~', EVENTS) end

@@ -2,7 +2,7 @@
 -- ARGV: 1 a set or sorted set that is asked about too (name without the prefix) or '', 2 number of fields, then the fields,
 --   then the tasks (check_job.py asks for at most 100).
 -- Reply: per task {fields {value or nil ...}, score in its line, in ready:<job>, in delayed, in leases, in dead,
---   1 if its holder's set has it or 0, length of att, score (1 for a set) in the set asked about}; a score that is not there is nil.
+--   1 if its holder's set has it or 0, length of att, score (1 for a set) in the set asked about}; what `sizes` has; what is not there is nil.
 local asked, count = ARGV[1], tonumber(ARGV[2])
 local fields = {}
 for i = 1, count do fields[i] = ARGV[2 + i] end
@@ -34,6 +34,7 @@ for i = 3 + count, #ARGV do
     holder and call('SISMEMBER', P .. 'held:' .. holder, id) or 0,
     call('LLEN', P .. 'att:' .. id),
     within(id),
+    call('HGET', P .. 'sizes', id),
   }
 end
 return seen

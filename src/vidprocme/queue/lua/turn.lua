@@ -3,11 +3,13 @@
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines as the turn before replied it, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
 --   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, then per settlement: task, token, next, outcome (wire JSON),
---   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores).
+--   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores), predicted ms (0: not).
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, payload, job, {task, state, last attempt or ''
---   ...}, line, smaller, sort} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
+--   ...}, line, smaller, sort, size} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
 --   '-' when this turn did not look,
---   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...}}.
+--   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...},
+--   size or nil of each shown task in their order {...}, their jobs {job ...}, and of each what `left` says or nil {...},
+--   `durations` flat (see _work.lua), nil when this turn did not look}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -94,7 +96,7 @@ if looks then
 end
 
 -- Tokens of the fence are taken for all claims at once; those of claims that are not granted are never used.
-local claims, claimed, fence = (#ARGV - at + 1) / 3, {}, nil
+local claims, claimed, fence = (#ARGV - at + 1) / 4, {}, nil
 local claimed_jobs, told, until_word = {}, {}, whole(NOW + lease_ms)
 local function grant(position, task)
   local job = job_of(task.job, true)
@@ -116,10 +118,10 @@ local function grant(position, task)
     end
   end
   claimed[#claimed + 1] = {position, task.token, task.ends, task.tries + 1, task.lost, task.payload, task.job, inputs,
-    task.line, task.smaller, task.sort_text}
+    task.line, task.smaller, task.sort_text, task.size or 0}
 end
 for position = 1, claims do
-  local i = at + 3 * (position - 1)
+  local i = at + 4 * (position - 1)
   local task = load(ARGV[i], true)
   if task and task.state == 'ready' and allowed(task) and not job_of(task.job, true).stop then
     WAIT = WAIT or @WAIT@
@@ -129,7 +131,8 @@ for position = 1, claims do
     task.token, task.holder, task.place = whole(fence + position), holder, ARGV[i + 1]
     task.started, task.call, task.rate, task.ends = NOW_WORD, name, ARGV[i + 2], until_word
     move(task, 'running', {['until'] = until_word, holder = holder, token = task.token, place = task.place, model = task.sort.model},
-      {'lease', task.token .. '|' .. NOW_WORD .. '|' .. task.rate .. '|' .. name .. '|' .. holder .. '|' .. task.place})
+      {'lease', task.token .. '|' .. NOW_WORD .. '|' .. task.rate .. '|' .. name .. '|' .. holder .. '|' .. task.place,
+        'predicted', ARGV[i + 3]})
     grant(position, task)
   elseif task and task.state == 'running' and task.holder == holder and task.call == name then
     task.ends = task.ends or call('ZSCORE', P .. 'leases', task.id)
@@ -260,6 +263,24 @@ local function show_all()
   end
 end
 
+-- The sizes of the tasks that are shown, their jobs, and what these have still to do: each is read at once.
+local function work_shown()
+  local tasks, jobs, seen = {}, {}, {}
+  for _, line in ipairs(lines) do
+    for i = 1, #line[3], 2 do
+      local task = line[3][i]
+      local job = string.match(task, '^(.*):[^:]*:[^:]*$') or ''
+      tasks[#tasks + 1] = task
+      if not seen[job] then
+        seen[job] = true
+        jobs[#jobs + 1] = job
+      end
+    end
+  end
+  if #tasks == 0 then return {}, {}, {} end
+  return call('HMGET', P .. 'sizes', unpack(tasks)), jobs, call('HMGET', P .. 'left', unpack(jobs))
+end
+
 if some_jobs then show_jobs(most_lines * math.min(most_heads, 8)) else show_all() end
 if EMITTED > 0 then flush() end -- strays were cast out of the lines
 
@@ -270,4 +291,6 @@ if looks or PUT_OFF then
   due = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2] or ''
   if call('EXISTS', P .. 'rest') == 1 then due = NOW_WORD end -- to go on with
 end
-return {stale, claimed, lines, total, due, cursor, terms(lines), claimed_jobs}
+local sizes, shown_jobs, left = work_shown()
+return {stale, claimed, lines, total, due, cursor, terms(lines), claimed_jobs, sizes, shown_jobs, left,
+  looks and call('HGETALL', P .. 'durations')}
