@@ -16,7 +16,8 @@ from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import ELSEWHERE
-from vidprocme.scheduler.policy import ELSEWHERE_HERE_MS, ELSEWHERE_MS
+from vidprocme.scheduler.late import ELSEWHERE_HERE_MS
+from vidprocme.scheduler.policy import ELSEWHERE_MS
 
 READY_MS = 1_000_000
 CONFIG = PolicyConfig()

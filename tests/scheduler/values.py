@@ -10,18 +10,19 @@ from vidprocme.core.snapshot import Line, Placement, Plan, Snapshot
 from vidprocme.scheduler import policy
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.facts import board_of, snapshot_of
 
 
 def decide(snapshot: Snapshot, now_ms: int, config: PolicyConfig) -> Plan:
     """With the reasons as they are at once."""
-    plan = policy.decide(Board.of(snapshot, config), now_ms)
+    plan = policy.decide(board_of(snapshot, config), now_ms)
     return Plan(plan.placements, dict(plan.reasons), plan.reserved)
 
 
 def _moved(snapshot: Snapshot, move: Callable[[Board], None]) -> Snapshot:
-    board = Board.of(snapshot)
+    board = board_of(snapshot)
     move(board)
-    return board.snapshot()
+    return snapshot_of(board)
 
 
 def planned(snapshot: Snapshot, plan: Plan) -> Snapshot:

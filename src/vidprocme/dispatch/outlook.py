@@ -17,6 +17,7 @@ from vidprocme.queue.base import Turn
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
+from vidprocme.scheduler.facts import snapshot_of
 from vidprocme.scheduler.policy import decide
 
 
@@ -63,7 +64,7 @@ class Outlook:
     @property
     def snapshot(self) -> Snapshot:
         with self._lock:
-            return self._board.snapshot()
+            return snapshot_of(self._board)
 
     def decide(self, granted: int) -> tuple[Placement, ...]:
         """What can start by what is known now; its places are taken.
@@ -114,7 +115,7 @@ class Outlook:
         """What was decided last, and why what waits does."""
         with self._lock:
             if self._rests:
-                return self._rest.plan(self._board.snapshot())
+                return self._rest.plan(snapshot_of(self._board))
             if self._seen_s == float("-inf"):
                 return Plan()
             plan = decide(self._board, self._now_ms())

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
-from vidprocme.core.resources import Need, Place, PlaceLoad, Resources
+from vidprocme.core.resources import Need, Place, Resources
 from vidprocme.core.shares import Shares
-from vidprocme.core.snapshot import Head, Line, Placement, Plan, Snapshot
+from vidprocme.core.snapshot import Head, Line, Placement, Plan
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.ledger import Ledger
 from vidprocme.scheduler.places import Running, Seat, Seats
@@ -54,23 +54,7 @@ class Board:
         self.tried: list[_Start] = []  # what the last decision started, while that can be undone
         self._held_before: dict[TaskId, Seat] | None = None
         self._plan: Plan | None = None  # that was decided last, and whose starts are tried
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, config: PolicyConfig | None = None) -> Board:
-        """One that knows what the snapshot says."""
-        board = cls(config)
-        for load in snapshot.places.values():
-            board._load(load)
-        board.lines(snapshot.lines.values(), complete=True)
-        board.shares(snapshot.shares)
-        return board
-
-    def snapshot(self) -> Snapshot:
-        """All that it knows, as a value: lines, places and shares by their names."""
-        self.undo()
-        lines = {key: _line(queue) for key, queue in self.waiting.queues.items()}
-        places = {id_: load_of(seat) for id_, seat in self.seats.all.items()}
-        return Snapshot(lines, places, self.ledger.shares())
+        self.filled = False  # the last start was the last that a limit allows
 
     # -- what the queue shows ------------------------------------------------------------------------------------------
 
@@ -279,7 +263,7 @@ class Board:
         placement = Placement(task, seat.id, ask.resources, reason, counted, gpus, head.work_ms)
         seat.starts = starts + counted
         seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
-        self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
+        self.filled = self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
         served_ms = self.waiting.served(queue, job.id, now_ms)
         self.tried.append(_Start(placement, seat, old, starts, queue, head, job, served_ms, ask.cost))
         return placement
@@ -343,14 +327,6 @@ class Board:
             seat.held_for = None
             self.seats.list(seat)
 
-    def _load(self, load: PlaceLoad) -> None:
-        state = self.states.loaded(load.place, load.free, load.free_slots)
-        seat = Seat(load.place, state, load.starts)
-        if load.held_for is not None:
-            seat.held_for = load.held_for
-            self.held[load.held_for] = seat
-        self.seats.add(seat)
-
     def _line(self, line: Line) -> None:
         waiting = self.waiting
         if not line.heads:
@@ -377,25 +353,9 @@ class Board:
         queue.oldest_ms = line.oldest_ms
 
 
-def load_of(seat: Seat) -> PlaceLoad:
-    """A place and what is left of it, as a value. Of several GPUs: what is free on the freest, and how many have it all."""
-    state, spec = seat.state, seat.state.spec
-    whole = sum(free >= spec.gpu_milli for free in state.gpu_milli)
-    gpus = seat.place.resources.gpus if spec.gpus <= 1 else whole
-    free = Resources(
-        state.cpu_milli, state.memory_bytes, max(state.gpu_milli, default=0), max(state.vram_bytes, default=0), gpus
-    )
-    return PlaceLoad(seat.place, free, state.slots, seat.starts, seat.held_for)
-
-
 def _stands_alike(head: Head, old: Head) -> bool:
     """But for what is predicted of it."""
     return (head.ready_ms, head.needs, head.model, head.avoid) == (old.ready_ms, old.needs, old.model, old.avoid)
-
-
-def _line(queue: Queue) -> Line:
-    heads = tuple(sorted(queue.heads.values(), key=lambda head: (head.ready_ms, head.task)))
-    return Line(queue.bin, queue.tenant, queue.shape, len(queue), queue.oldest_ms, heads)
 
 
 def _need(seats: Seats, placement: Placement) -> Need:

@@ -19,7 +19,8 @@ class Ledger:
     def __init__(self) -> None:
         self._bins: dict[Bin, BinShare] = {}
         self._tenants: dict[str, TenantShare] = {}
-        self.free = True  # nothing is paused or limited
+        self.shut: set[Bin] = set()  # bins that are paused or run as many tasks as they may
+        self.full: set[str] = set()  # tenants that run as many tasks as they may
         self.weighted: dict[str, int] = {}  # what is compared between tenants: use for weight. Least goes first
         self.mean = LITTLE  # of what those that wait had used for their weight when it was told, and at least LITTLE
         self.others: dict[str, int] = {}  # the same without the one that is named
@@ -33,7 +34,8 @@ class Ledger:
         self._used.clear()
         self._started.clear()
         self._started_in.clear()
-        self.free = not self._bins and all(share.limit is None for share in self._tenants.values())
+        self.shut = {bin_ for bin_, share in self._bins.items() if share.paused or self.bin_full(bin_)}
+        self.full = {name for name in self._tenants if self.tenant_full(name)}
         self.weighted = {name: share.used * SCALE // share.weight for name, share in self._tenants.items()}
 
     def compare(self, tenants: Collection[str]) -> None:
@@ -85,22 +87,30 @@ class Ledger:
 
     def allows(self, bin_: Bin, tenant: str) -> bool:
         """May one more task start, wherever there is room?"""
-        return self.free or not (self.bin(bin_).paused or self.bin_full(bin_) or self.tenant_full(tenant))
+        return bin_ not in self.shut and tenant not in self.full
 
-    def bin_allows(self, bin_: Bin) -> bool:
-        return self.free or not (self.bin(bin_).paused or self.bin_full(bin_))
-
-    def start(self, bin_: Bin, tenant: str, cost: int) -> None:
-        """A task starts. A negative cost: it did not, after all."""
-        one = 1 if cost >= 0 else -1
-        self._started[tenant] += one
-        self._started_in[bin_] += one
+    def start(self, bin_: Bin, tenant: str, cost: int) -> bool:
+        """A task starts. A negative cost: it did not, after all. True: no more may start of its bin, or of its tenant."""
         self.charge(tenant, cost)
+        return self._count(bin_, tenant, 1 if cost >= 0 else -1)
 
     def ended(self, bin_: Bin, tenant: str) -> None:
         """A task that was started has ended."""
-        self._started[tenant] -= 1
-        self._started_in[bin_] -= 1
+        self._count(bin_, tenant, -1)
+
+    def _count(self, bin_: Bin, tenant: str, by: int) -> bool:
+        self._started[tenant] += by
+        self._started_in[bin_] += by
+        filled = False
+        if bin_ in self._bins:
+            shut = self.bin(bin_).paused or self.bin_full(bin_)
+            filled = shut and bin_ not in self.shut
+            (self.shut.add if shut else self.shut.discard)(bin_)
+        if self.tenant(tenant).limit is not None:
+            full = self.tenant_full(tenant)
+            filled = filled or (full and tenant not in self.full)
+            (self.full.add if full else self.full.discard)(tenant)
+        return filled
 
     def charge(self, tenant: str, amount: int) -> None:
         """It has used so much more."""

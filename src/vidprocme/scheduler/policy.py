@@ -6,8 +6,6 @@ Whole numbers only and ties by stable ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from vidprocme.core.ids import TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head, Placement, Plan
@@ -15,6 +13,7 @@ from vidprocme.scheduler.beside import backfills, leaves_what_it_lacks
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import amount
+from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
 from vidprocme.scheduler.reasons import Reasons
@@ -22,9 +21,8 @@ from vidprocme.scheduler.states import Ask
 from vidprocme.scheduler.turns import turn_of
 from vidprocme.scheduler.waiting import Group, Job, Queue, Wants
 
-# How long a task that failed at some places waits for one of the others, from when it was ready again: one of this pool's that
-# could hold it, or else, since the others may have some, of any pool's.
-ELSEWHERE_HERE_MS, ELSEWHERE_MS = 60_000, 10_000
+# The same as ELSEWHERE_HERE_MS where this pool has no other place that could hold it: others may have some.
+ELSEWHERE_MS = 10_000
 
 
 def decide(board: Board, now_ms: int, config: PolicyConfig | None = None) -> Plan:
@@ -61,7 +59,7 @@ class _Decision:
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
         self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
-        self._late: dict[Bin, bool] = {}  # is something overdue?
+        self._late = Late(board, now_ms)
         self._left = -1 if config.most is None else config.most
         self._reasons: dict[tuple[int, int, int], str] = {}
 
@@ -75,6 +73,7 @@ class _Decision:
             self._lifted = False
             self._full.clear()
             self._cold.clear()
+            self._late.restore()
             for bin_ in self._config.bins:
                 self._serve(bin_)
                 if self._cold:
@@ -83,6 +82,7 @@ class _Decision:
                     self._hold_for_most_urgent(bin_)
             if not self._lifted:
                 break
+        self._late.restore()
         for queue, head, job in self._aside:
             self._waiting.add(queue, head, job)
         reserved = {seat.id: task for task, seat in sorted(board.held.items())}
@@ -93,7 +93,7 @@ class _Decision:
     def _serve(self, bin_: Bin) -> None:
         """Start what can be started of one bin."""
         groups = self._waiting.bins.get(bin_)
-        if not groups or not self._left or (self._config.order.strict and not self._ledger.bin_allows(bin_)):
+        if not groups or not self._left or (self._config.order.strict and bin_ in self._ledger.shut):
             return
         full, ledger, waiting = self._full, self._ledger, self._waiting
         open_ = [group for wants, group in groups.items() if group.length and wants not in full]
@@ -262,7 +262,7 @@ class _Decision:
         placement = self._board.start(seat, found.ask, found.gpu, queue, task, reason, self._now_ms, counted=counted)
         self._placements.append(placement)
         self._left -= 1
-        for other in list(self._board.held) if self._board.held else ():
+        for other in list(self._board.held) if self._board.filled else ():
             line = self._waiting.tasks.get(other)
             if line is None or not self._ledger.allows(
                 line.bin, line.tenant
@@ -275,52 +275,18 @@ class _Decision:
         """If the next start here is a bin's in which something is overdue: start that, or hold the place for it. False: it is the
         usual order's."""
         bin_ = turn_of(seat.starts + 1, self._config.bins)
-        if bin_ is None or not self._is_late(bin_):
+        if bin_ is None or not self._late.any(bin_):
             return False
-        late = next(self._overdue(bin_, seat), None)
+        late = self._late.first(bin_, seat)
         if late is None:
             return False
         queue, head = late
         ask = self._ask_that_holds(queue.group.wants, seat)
         if ask is None:
-            self._hold(seat, head.task)
+            self._board.hold(seat, head.task)
             return True
         self._start(queue, head, Found(seat, ask, self._rank(seat, ask), None), overdue=True)
         return True
-
-    def _is_late(self, bin_: Bin) -> bool:
-        found = self._late.get(bin_)
-        if found is None:
-            found = self._late[bin_] = any(
-                (due := group.late.first()) is not None and due[0] <= self._now_ms
-                for group in self._waiting.bins.get(bin_, {}).values()
-            )
-        return found
-
-    def _overdue(self, bin_: Bin, seat: Seat) -> Iterator[tuple[Queue, Head]]:
-        """What is overdue in a bin and could be held here, were it empty: what fell due first comes first."""
-        later = self._now_ms - self._config.late_patience_ms.get(bin_, 0)
-        sort = seat.state.spec
-        groups = [
-            (group, later if all(self._would_drop(seat, ask) for ask in wants) else self._now_ms)
-            for wants, group in self._waiting.bins.get(bin_, {}).items()
-            if any(ask.could_be_held(sort) for ask in wants)
-        ]
-        for queue, head in _by_age(groups):
-            if self._may_be_held(queue, head, seat):
-                yield queue, head
-
-    def _would_drop(self, seat: Seat, ask: Ask) -> bool:
-        """Would another model have to go here, while there are places that have this one?"""
-        warm = seat.state.warm
-        return bool(self._config.warmth and warm and ask.model is not None) and (
-            ask.model not in warm and self._seats.having[ask.model or ""] > 0
-        )
-
-    def _may_be_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
-        """It may start, no place is held for it, and it did not fail here just now."""
-        failed = seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
-        return not failed and head.task not in self._board.held and self._ledger.allows(queue.bin, queue.tenant)
 
     # -- reservations --------------------------------------------------------------------------------------------------
 
@@ -329,20 +295,7 @@ class _Decision:
         board = self._board
         for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
             queue = self._waiting.tasks.get(task)
-            bound = self._config.max_wait_ms.get(queue.bin) if queue is not None else None
-            keep = False
-            if queue is not None and bound is not None:
-                head = queue.heads[task]
-                failed = seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
-                keep = (
-                    head.ready_ms + bound <= self._now_ms
-                    and not failed
-                    and not seat.place.draining
-                    and seat.state.slots > 0
-                    and self._ledger.allows(queue.bin, queue.tenant)
-                    and any(ask.could_be_held(seat.state.spec) for ask in queue.group.wants)
-                )
-            if not keep:
+            if queue is None or not self._stays_held(queue, queue.heads[task], seat):
                 board.release(task)
         for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
             queue = self._waiting.tasks.get(task)
@@ -352,35 +305,51 @@ class _Decision:
             if ask is not None:
                 self._start(queue, queue.heads[task], Found(seat, ask, self._rank(seat, ask), None), overdue=True)
 
+    def _stays_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
+        bound_ms = self._config.max_wait_ms.get(queue.bin)
+        return (
+            bound_ms is not None
+            and head.ready_ms + bound_ms <= self._now_ms
+            and not self._late.failed_here(head, seat)
+            and not seat.place.draining
+            and seat.state.slots > 0
+            and self._ledger.allows(queue.bin, queue.tenant)
+            and any(ask.could_be_held(seat.state.spec) for ask in queue.group.wants)
+        )
+
     def _hold_for_most_urgent(self, bin_: Bin) -> None:
         """What is less urgent must not slip by for ever because it is smaller."""
-        board = self._board
-        if not self._left or not self._is_late(bin_):
+        if not self._left or not self._seats.live or not self._late.any(bin_):
             return
-        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in board.held):
+        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in self._board.held):
             return
         groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
-        for queue, head in _by_age([(group, self._now_ms) for group in groups]):
-            task = head.task
-            while (seat := self._seat_for(queue, head)) is not None and self._take_turn(seat):
-                if not self._left:
-                    return
-            if seat is not None:
-                self._hold(seat, task)
+        first = self._late.first_of(groups)
+        if first is None or self._hold_somewhere(*first):
+            return
+        for queue, head in self._late.all_of(groups):
+            if not self._left or self._hold_somewhere(queue, head):
                 return
 
+    def _hold_somewhere(self, queue: Queue, head: Head) -> bool:
+        """Hold the first open place that could hold it, were it empty, and whose turn is nobody else's."""
+        while self._left:
+            seat = self._seat_for(queue, head)
+            if seat is None:
+                return False
+            if not self._take_turn(seat):
+                self._board.hold(seat, head.task)
+                return True
+        return True
+
     def _seat_for(self, queue: Queue, head: Head) -> Seat | None:
-        """The first open place with a free slot that could hold it, were it empty."""
         tops = [
             state.top
             for state in self._seats.live.values()
             if state.top is not None and any(ask.could_be_held(state.spec) for ask in queue.group.wants)
         ]
         seat = self._seats.all[min(tops)] if tops else None
-        return seat if seat is not None and self._may_be_held(queue, head, seat) else None
-
-    def _hold(self, seat: Seat, task: TaskId) -> None:
-        self._board.hold(seat, task)
+        return None if seat is None or self._late.failed_here(head, seat) else seat
 
     def _release(self, task: TaskId) -> None:
         self._board.release(task)
@@ -410,24 +379,3 @@ class _Decision:
                 known = f"{'WARM' if found.rank == WARM else 'COLD'} {ask.model}, {way}"
             self._reasons[key] = known
         return known
-
-
-def _by_age(groups: Sequence[tuple[Group, int]]) -> Iterator[tuple[Queue, Head]]:
-    """The heads of some groups that have fallen due by a moment, of each its own, the first to do so first."""
-    firsts = [due for group, until_ms in groups if (due := group.late.first()) is not None and due[0] <= until_ms]
-    if not firsts:
-        return
-    _, task, batch = min(firsts, key=lambda due: due[:2])
-    yield batch.queue, batch.queue.heads[task]  # nearly always that one will do, and there may be very many
-    heads = []
-    for group, until_ms in groups:
-        for due_ms, _, one in group.late.all(until_ms):
-            bound_ms = group.late.bound_ms[one.queue.bin]
-            known = [head for _, other in one.heap if (head := one.queue.heads.get(other)) is not None]
-            for head in known:
-                since_ms = max(due_ms, head.ready_ms + bound_ms)
-                if since_ms <= until_ms:
-                    heads.append((since_ms, head.task, one.queue, head))
-    for _, other, queue, head in sorted(heads, key=lambda one: one[:2]):
-        if other != task:
-            yield queue, head

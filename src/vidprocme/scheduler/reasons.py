@@ -91,6 +91,7 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def _tell(self) -> None:
         board, config = self._board, self._board.config
+        kept = self._kept()
         ahead: Counter[frozenset[Sort]] = Counter()
         fair = config.order.fair in (Fair.TENANTS, Fair.BOUNDED)
         for bin_ in config.bins:
@@ -99,7 +100,7 @@ class Reasons(Mapping[TaskId, Reason]):
             groups = [group for group in board.waiting.bins.get(bin_, {}).values() if group.length]
             for group in groups:
                 able = self._able_of(group.wants)
-                here[able.open] += self._may_start(group)
+                here[able.open] += group.length - kept[group]
                 first = board.waiting.first(group) if fair else None
                 if first is not None:
                     used = self._weighted.get(first[1].tenant, 0)
@@ -114,12 +115,18 @@ class Reasons(Mapping[TaskId, Reason]):
                 if group.bin is bin_:
                     ahead[self._able_of(group.wants).open] += self._started[group]
 
-    def _may_start(self, group: Group) -> int:
-        """How many of its tasks no rule keeps back: those are in the way of others."""
-        ledger = self._board.ledger
-        if ledger.free:
-            return group.length
-        return sum(len(queue) for queue in group.queues.values() if ledger.allows(queue.bin, queue.tenant))
+    def _kept(self) -> Counter[Group]:
+        """Of each group, how many tasks a rule keeps back: those are in nobody's way."""
+        ledger, waiting = self._board.ledger, self._board.waiting
+        kept: Counter[Group] = Counter()
+        for tenant in ledger.full:
+            for queue in waiting.by_tenant.get(tenant, {}).values():
+                kept[queue.group] += len(queue)
+        if ledger.shut:
+            for queue in waiting.queues.values():
+                if queue.bin in ledger.shut and queue.tenant not in ledger.full:
+                    kept[queue.group] += len(queue)
+        return kept
 
     def _able_of(self, wants: Wants) -> _Able:
         known = self._able.get(wants)
@@ -196,7 +203,7 @@ class Reasons(Mapping[TaskId, Reason]):
     def _kept_back(self, queue: Queue) -> Reason | None:
         """A rule that a person made keeps it back, whatever is free."""
         bin_, tenant, ledger = queue.bin, queue.tenant, self._board.ledger
-        if ledger.free:
+        if ledger.allows(bin_, tenant):
             return None
         if ledger.bin(bin_).paused:
             text = f"The {bin_} bin is paused: none of its tasks starts before it is resumed."

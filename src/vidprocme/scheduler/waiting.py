@@ -123,7 +123,7 @@ Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
 class Clock:
     """The batches of a group by when they fall due: so long after their oldest task was ready, and so long after one of them started."""
 
-    __slots__ = ("_heap", "bound_ms", "pace_ms")
+    __slots__ = ("_first", "_heap", "bound_ms", "moved", "pace_ms")
 
     def __init__(self, bound_ms: Mapping[Bin, int], pace_ms: Mapping[Bin, int]) -> None:
         """
@@ -132,6 +132,8 @@ class Clock:
         """
         self.bound_ms, self.pace_ms = bound_ms, pace_ms
         self._heap: list[Due] = []
+        self._first: Due | None = None
+        self.moved = True  # something of the group has changed since `first` looked
 
     def of(self, batch: Batch) -> Due:
         ready_ms, task = batch.oldest()
@@ -142,9 +144,12 @@ class Clock:
         """It is new here, or due earlier than it was."""
         if batch.queue.bin in self.bound_ms:
             heappush(self._heap, self.of(batch))
+            self.moved = True
 
     def first(self) -> Due | None:
         """The one that falls due first."""
+        if not self.moved:
+            return self._first
         heap = self._heap
         while heap:
             batch = heap[0][2]
@@ -153,15 +158,22 @@ class Clock:
                 continue
             now = self.of(batch)
             if now[:2] == heap[0][:2]:
-                return now
+                break
             heapreplace(heap, now)
-        return None
+        self._first, self.moved = heap[0] if heap else None, False
+        return self._first
+
+    def hide(self) -> None:
+        """Leave out the first one, which `first` has just told, until it is pushed again. It may have to be left out twice."""
+        heappop(self._heap)
+        self.moved = True
 
     def all(self, until_ms: int) -> list[Due]:
         """Those that have fallen due by then, in no order."""
         live = {id(batch): batch for _, _, batch in self._heap if batch.count}
         found = [self.of(batch) for batch in live.values()]
         self._heap = sorted(found)
+        self.moved = True
         return [one for one in found if one[0] <= until_ms]
 
     def tidy(self, most: int) -> None:
@@ -278,7 +290,9 @@ class Waiting:
         head = queue.heads.pop(task)
         del self.tasks[task]
         queue.group.length -= 1
-        queue.group.work_ms -= head.work_ms or WORK_MS
+        group = queue.group
+        group.work_ms -= head.work_ms or WORK_MS
+        group.late.moved = group.patience.moved = True
         id_ = job_of(task)
         batch = queue.batches[id_]
         job = batch.job
@@ -332,6 +346,7 @@ class Waiting:
         if batch is None:
             return NEVER_MS
         before, batch.served_ms = batch.served_ms, now_ms
+        queue.group.late.moved = queue.group.patience.moved = True
         return before
 
     def unserved(self, queue: Queue, job: JobId, before_ms: int) -> None:
