@@ -28,7 +28,7 @@ from vidprocme.scheduler.policy import decide
 from vidprocme.scheduler.reasons import Reasons
 from vidprocme.simulator.chance import Chance
 
-MODELS = (("A", 40), ("B", 20), ("C", 15), ("D", 10), ("E", 10), ("F", 5))
+MODELS = (("A", 70), ("B", 20), ("C", 10))
 TYPES = ("L4", "A100", "H100")
 BINS = ((Bin.URGENT, 10), (Bin.HIGH, 30), (Bin.NORMAL, 40), (Bin.BULK, 20))
 WHOLE = (Need(PlaceKind.GPU, Resources(gpu_milli=1000)),)
@@ -36,7 +36,7 @@ HALF = (Need(PlaceKind.GPU, Resources(gpu_milli=500)),)
 TYPED = (Need(PlaceKind.GPU, Resources(gpu_milli=1000), ("A100", "H100")),)
 TWO = (Need(PlaceKind.GPU, Resources(gpu_milli=1000, gpus=2)),)
 CORE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
-KINDS = ((WHOLE, 50), (HALF, 20), (TYPED, 10), (TWO, 5), (CORE, 15))
+KINDS = ((WHOLE, 80), (TWO, 5), (CORE, 15))
 MOST = 64
 
 
@@ -108,7 +108,7 @@ class World:
             "placements_per_cpu_s": round(placed / cpu_s),
             "cpu_us_per_placement": round(1e6 * cpu_s / placed, 2),
             "waiting": len(board.waiting.tasks),
-            "held": len(board.held),
+            "held": len(board.held.seats),
             "reasons_percent": {code: round(100 * n / whole, 2) for code, n in codes.most_common()},
         }
 

@@ -17,6 +17,7 @@ from vidprocme.core.resources import Need, Place, Resources
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line, Placement, Plan
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.held import Held
 from vidprocme.scheduler.ledger import Ledger
 from vidprocme.scheduler.places import Running, Seat, Seats
 from vidprocme.scheduler.states import Ask, PlaceState, States
@@ -49,7 +50,7 @@ class Board:
         self.waiting = Waiting(
             lambda queue, key: order.rank(self.ledger, queue, key), order.key, order.level, self._group
         )
-        self.held: dict[TaskId, Seat] = {}  # the places that are held, by the task that each is for
+        self.held = Held(self.states)
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[_Start] = []  # what the last decision started, while that can be undone
         self._held_before: dict[TaskId, Seat] | None = None
@@ -74,10 +75,10 @@ class Board:
             if line.length > 0:
                 self._line(line)
             elif line.key in waiting.queues:
-                waiting.drop(waiting.queues[line.key])
+                self._drop(waiting.queues[line.key])
         if complete:
             for queue in [queue for key, queue in waiting.queues.items() if key not in shown]:
-                waiting.drop(queue)
+                self._drop(queue)
 
     def shares(self, shares: Shares) -> None:
         """What a turn told of bins and tenants; of a tenant that it did not show, what was known, while a line of it is known."""
@@ -100,7 +101,7 @@ class Board:
         self.undo()
         queue = self.waiting.tasks.get(task)
         if queue is not None:
-            self.waiting.take(queue, task)
+            self._forget(queue, task)
 
     def progress(self, job: JobId, left_ms: int) -> None:
         """So much of a job is left, as predicted."""
@@ -164,7 +165,7 @@ class Board:
         if seat is not None:
             if task is not None:
                 seat.running.pop(task, None)
-            self.seats.move(seat, self.states.give(seat.state, resources, gpus))
+            self._move(seat, self.states.give(seat.state, resources, gpus))
 
     def ended(self, bin_: Bin, tenant: str) -> None:
         """One of its tasks runs no longer: what counts against limits, between two times that the queue tells."""
@@ -188,11 +189,12 @@ class Board:
         """
         if plan is self._plan:  # it stands as it was tried
             self.tried, self._held_before, self._plan = [], None, None
+            self.held.touched.clear()
             return
         self.undo()
         for placement in plan.placements:
             self.placed(placement)
-        for seat in list(self.held.values()):
+        for seat in list(self.held.seats.values()):
             if plan.reserved.get(seat.id) != seat.held_for:
                 self._release(seat)
         for id_, task in plan.reserved.items():
@@ -216,11 +218,11 @@ class Board:
         queue = self.waiting.tasks.get(placement.task)
         if queue is None:
             return
-        self.waiting.take(queue, placement.task)
+        self._forget(queue, placement.task)
         payer = self.config.order.payer(queue.bin, queue.tenant)
         self.ledger.start(queue.bin, payer, self.states.ask(_need(self.seats, placement), None).cost)
         if not len(queue):
-            self.waiting.drop(queue)
+            self._drop(queue)
 
     def taken_back(self, placement: Placement) -> None:
         """A claim was not granted: what it was to have is free, and it was nobody's turn. The next turn shows the lines as they are."""
@@ -263,6 +265,8 @@ class Board:
         placement = Placement(task, seat.id, ask.resources, reason, counted, gpus, head.work_ms)
         seat.starts = starts + counted
         seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
+        if seat.held_for is not None:
+            self.held.moved(seat)
         self.filled = self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
         served_ms = self.waiting.served(queue, job.id, now_ms)
         self.tried.append(_Start(placement, seat, old, starts, queue, head, job, served_ms, ask.cost))
@@ -271,14 +275,12 @@ class Board:
     def hold(self, seat: Seat, task: TaskId) -> None:
         """Try: nothing that this task lacks is given away there."""
         self._remember_held()
-        self.seats.unlist(seat)
-        seat.held_for = task
-        self.held[task] = seat
+        self._hold(seat, task)
 
     def release(self, task: TaskId) -> None:
         """Try: its place is not held any more."""
         self._remember_held()
-        self._release(self.held[task])
+        self._release(self.held.seats[task])
 
     def keep(self, plan: Plan) -> Plan:
         """What was tried is this plan's."""
@@ -289,13 +291,13 @@ class Board:
         """As if nothing had been tried."""
         self._plan = None
         if self._held_before is not None:
-            for seat in list(self.held.values()):
+            for seat in list(self.held.seats.values()):
                 self._release(seat)
         for one in reversed(self.tried):
             seat, task = one.seat, one.placement.task
-            self.seats.move(seat, one.state)
-            seat.starts = one.starts
             seat.running.pop(task, None)
+            self._move(seat, one.state)
+            seat.starts = one.starts
             payer = self.config.order.payer(one.queue.bin, one.queue.tenant)
             self.ledger.start(one.queue.bin, payer, -one.cost)
             self.waiting.add(one.queue, one.head, one.job)
@@ -305,9 +307,7 @@ class Board:
         self.tried.clear()
         if self._held_before is not None:
             for task, seat in self._held_before.items():
-                self.seats.unlist(seat)
-                seat.held_for = task
-                self.held[task] = seat
+                self._hold(seat, task)
             self._held_before = None
 
     # -- small things --------------------------------------------------------------------------------------------------
@@ -319,13 +319,34 @@ class Board:
 
     def _remember_held(self) -> None:
         if self._held_before is None:
-            self._held_before = dict(self.held)
+            self._held_before = dict(self.held.seats)
 
     def _release(self, seat: Seat) -> None:
         if seat.held_for is not None:
-            del self.held[seat.held_for]
-            seat.held_for = None
+            self.held.remove(seat.held_for)
             self.seats.list(seat)
+
+    def _hold(self, seat: Seat, task: TaskId) -> None:
+        self.seats.unlist(seat)
+        queue = self.waiting.tasks.get(task)
+        wants = queue.group.wants if queue is not None else ()
+        self.held.add(seat, task, next((ask for ask in wants if ask.could_be_held(seat.state.spec)), None))
+
+    def _move(self, seat: Seat, state: PlaceState) -> None:
+        self.seats.move(seat, state)
+        if seat.held_for is not None:
+            self.held.moved(seat)
+
+    def _forget(self, queue: Queue, task: TaskId) -> None:
+        """It waits no longer, and it was not us who started it."""
+        self.waiting.take(queue, task)
+        if task in self.held:
+            self.held.touched.add(task)
+
+    def _drop(self, queue: Queue) -> None:
+        for task in list(queue.heads):
+            self._forget(queue, task)
+        self.waiting.drop(queue)
 
     def _line(self, line: Line) -> None:
         waiting = self.waiting
@@ -340,14 +361,14 @@ class Board:
         for task, old in list(queue.heads.items()):
             head = shown.get(task)
             if head is None or not _stands_alike(head, old):
-                waiting.take(queue, task)
+                self._forget(queue, task)
             elif head != old:
                 waiting.retold(queue, head)
         for task, head in shown.items():
             if task not in queue.heads:
                 other = waiting.tasks.get(task)
                 if other is not None:
-                    waiting.take(other, task)
+                    self._forget(other, task)
                 waiting.add(queue, head)
         waiting.set_more(queue, line.length - len(line.heads))
         queue.oldest_ms = line.oldest_ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidprocme.core.resources import PlaceLoad, Resources
-from vidprocme.core.snapshot import Line, Snapshot
+from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.places import Seat
@@ -15,12 +15,11 @@ def board_of(snapshot: Snapshot, config: PolicyConfig | None = None) -> Board:
     board = Board(config)
     for load in snapshot.places.values():
         seat = Seat(load.place, board.states.loaded(load.place, load.free, load.free_slots), load.starts)
-        if load.held_for is not None:
-            seat.held_for = load.held_for
-            board.held[load.held_for] = seat
         board.seats.add(seat)
     board.lines(snapshot.lines.values(), complete=True)
     board.shares(snapshot.shares)
+    held = {load.place.id: load.held_for for load in snapshot.places.values() if load.held_for is not None}
+    board.planned(Plan(reserved=held))
     return board
 
 

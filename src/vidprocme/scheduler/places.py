@@ -42,11 +42,13 @@ class Running(NamedTuple):
 class Seat:
     """A place as it is now."""
 
-    __slots__ = ("held_for", "id", "listed", "place", "running", "starts", "state")
+    __slots__ = ("held_for", "id", "kept", "listed", "place", "ready_ms", "running", "starts", "state")
 
     def __init__(self, place: Place, state: PlaceState, starts: int = 0) -> None:
         self.id, self.place, self.state, self.starts = place.id, place, state, starts
         self.held_for: TaskId | None = None
+        self.kept: Ask | None = None  # how that would run here
+        self.ready_ms: int | None = None  # when there will be room for that (held.py)
         self.listed = False  # among the members of its state: it takes tasks, and is held for none
         self.running: dict[TaskId, Running] = {}
 

@@ -6,10 +6,11 @@ Whole numbers only and ties by stable ids.
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heapreplace
+
 from vidprocme.core.ids import TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head, Placement, Plan
-from vidprocme.scheduler.beside import backfills, leaves_what_it_lacks
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import amount
@@ -54,6 +55,7 @@ class _Decision:
         config = board.config
         self._board, self._now_ms, self._config = board, now_ms, config
         self._seats, self._waiting, self._ledger = board.seats, board.waiting, board.ledger
+        self._held = board.held
         self._placements: list[Placement] = []
         self._full: dict[Wants, bool] = {}  # what found no place; True: not even a place without its model
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
@@ -85,7 +87,7 @@ class _Decision:
         self._late.restore()
         for queue, head, job in self._aside:
             self._waiting.add(queue, head, job)
-        reserved = {seat.id: task for task, seat in sorted(board.held.items())}
+        reserved = {seat.id: task for task, seat in board.held.seats.items()}
         return Plan(tuple(self._placements), Reasons(board, self._now_ms, self._placements, self._cold), reserved)
 
     # -- in the usual order --------------------------------------------------------------------------------------------
@@ -96,25 +98,25 @@ class _Decision:
         if not groups or not self._left or (self._config.order.strict and bin_ in self._ledger.shut):
             return
         full, ledger, waiting = self._full, self._ledger, self._waiting
-        open_ = [group for wants, group in groups.items() if group.length and wants not in full]
+        firsts = [
+            (*first, group)
+            for wants, group in groups.items()
+            if group.length and wants not in full and (first := waiting.first(group)) is not None
+        ]
+        heapify(firsts)
         parked: list[Queue] = []
-        while open_ and self._left:
-            best = None
-            for group in open_:
-                first = waiting.first(group)
-                if first is not None and (best is None or first[0] < best[0]):
-                    best = first
-            if best is None:
-                break
-            place, queue = best
-            group = queue.group
-            if not ledger.allows(queue.bin, queue.tenant):
+        while firsts and self._left:
+            place, queue, group = firsts[0]
+            now = waiting.first(group)
+            if now is None or group.wants in full or group in self._cold:
+                heappop(firsts)
+            elif now[0] is not place:
+                heapreplace(firsts, (*now, group))
+            elif ledger.allows(queue.bin, queue.tenant):
+                self._try(queue, place.task)
+            else:
                 waiting.hide(queue)
                 parked.append(queue)
-                continue
-            self._try(queue, place.task)
-            if group.wants in full or group in self._cold:
-                open_.remove(group)
         for queue in parked:
             waiting.place(queue)
 
@@ -168,9 +170,9 @@ class _Decision:
                 cold = cold or found
             elif found is not None:
                 return found
-            found = self._beside(ask, head) if self._board.held else None
-            if found is not None:
-                return found
+            beside = self._held.beside(ask, head.task, head.work_ms, self._now_ms, head.avoid) if self._held else None
+            if beside is not None:
+                return Found(beside[0], ask, self._rank(beside[0], ask), beside[1])
         if cold is None:
             self._full[group.wants] = True
         return cold
@@ -235,34 +237,16 @@ class _Decision:
         """Has no place its model?"""
         return not self._seats.having[ask.model or ""]
 
-    def _beside(self, ask: Ask, head: Head) -> Found | None:
-        """A place that is held for another, where it takes nothing that that one lacks, or has ended before that one could start."""
-        for task, seat in sorted(self._board.held.items(), key=lambda item: item[1].id) if self._board.held else ():
-            if task == head.task or not seat.state.holds(ask) or seat.id in head.avoid:
-                continue
-            queue = self._waiting.tasks.get(task)
-            kept = (
-                next((one for one in queue.group.wants if one.could_be_held(seat.state.spec)), None) if queue else None
-            )
-            if kept is None:
-                continue
-            gpu = leaves_what_it_lacks(self._board.states, seat.state, ask, kept)
-            if gpu is None and backfills(self._board.states, seat, kept, head.work_ms, self._now_ms):
-                gpu = (None,)
-            if gpu is not None:
-                return Found(seat, ask, WARM, gpu[0])
-        return None
-
     def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat
-        if task in self._board.held:
+        if task in self._held:
             self._release(task)
         counted = seat.held_for is None
         reason = self._because(queue, found, overdue)
         placement = self._board.start(seat, found.ask, found.gpu, queue, task, reason, self._now_ms, counted=counted)
         self._placements.append(placement)
         self._left -= 1
-        for other in list(self._board.held) if self._board.filled else ():
+        for other in list(self._held.seats) if self._board.filled else ():
             line = self._waiting.tasks.get(other)
             if line is None or not self._ledger.allows(
                 line.bin, line.tenant
@@ -292,14 +276,14 @@ class _Decision:
 
     def _keep_reservations(self) -> None:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue; what fits by now starts."""
-        board = self._board
-        for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
+        held = self._held
+        for task in list(held.seats) if self._ledger.full or self._ledger.shut else list(held.touched):
             queue = self._waiting.tasks.get(task)
-            if queue is None or not self._stays_held(queue, queue.heads[task], seat):
-                board.release(task)
-        for task, seat in sorted(board.held.items(), key=lambda item: item[1].id):
-            queue = self._waiting.tasks.get(task)
-            if queue is None or not self._left or board.held.get(task) is not seat:
+            if task in held and (queue is None or not self._stays_held(queue, queue.heads[task], held.seats[task])):
+                self._board.release(task)
+        for task in sorted((task for task in held.touched), key=lambda task: held.seats[task].id):
+            queue, seat = self._waiting.tasks.get(task), held.seats.get(task)
+            if queue is None or seat is None or not self._left:
                 continue
             ask = self._ask_that_holds(queue.group.wants, seat)
             if ask is not None:
@@ -321,7 +305,7 @@ class _Decision:
         """What is less urgent must not slip by for ever because it is smaller."""
         if not self._left or not self._seats.live or not self._late.any(bin_):
             return
-        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in self._board.held):
+        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in self._held.seats):
             return
         groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
         first = self._late.first_of(groups)
@@ -333,7 +317,7 @@ class _Decision:
 
     def _hold_somewhere(self, queue: Queue, head: Head) -> bool:
         """Hold the first open place that could hold it, were it empty, and whose turn is nobody else's."""
-        while self._left:
+        while self._left and head.task in self._waiting.tasks and head.task not in self._held:
             seat = self._seat_for(queue, head)
             if seat is None:
                 return False

@@ -18,7 +18,8 @@ from vidprocme.scheduler import explain
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import amount, count, kinds_in_words, needs_in_words
 from vidprocme.scheduler.orders import Fair
-from vidprocme.scheduler.states import Sort
+from vidprocme.scheduler.places import Seat
+from vidprocme.scheduler.states import Ask, Sort
 from vidprocme.scheduler.waiting import Group, Queue, Wants
 
 
@@ -58,6 +59,7 @@ class Reasons(Mapping[TaskId, Reason]):
         self._able: dict[Wants, _Able] = {}
         self._started = Counter(one.queue.group for one in board.tried) if placements else Counter()
         self._groups: dict[Group, _Common] = {}
+        self._rooms: dict[Wants, Reason | None] = {}
         self._known: dict[tuple[int, Bin, str], Reason] = {}
 
     # -- as a mapping --------------------------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def _why(self, queue: Queue, head: Head) -> Reason:
         board, common = self._board, self.common[queue.group]
-        seat = board.held.get(head.task)
+        seat = board.held.seats.get(head.task)
         if seat is not None:
             return Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}; {seat.id} is held for it.")
         if common.reason is not None:
@@ -228,12 +230,15 @@ class Reasons(Mapping[TaskId, Reason]):
         )
 
     def _reserved(self, wants: Wants) -> Reason | None:
-        for task, seat in sorted(self._board.held.items(), key=lambda item: item[1].id):
-            ask = next((ask for ask in wants if seat.state.holds(ask)), None)
-            if ask is not None:
-                text = f"{seat.id} has {amount(ask.resources)} free, but is held for {task}, which is overdue and needs more."
-                return Reason(explain.RESERVED_FOR, text)
-        return None
+        if wants not in self._rooms:
+            rooms = ((self._board.held.with_room(ask), ask) for ask in wants)
+            self._rooms[wants] = next((self._beside(seat, ask) for seat, ask in rooms if seat is not None), None)
+        return self._rooms[wants]
+
+    @staticmethod
+    def _beside(seat: Seat, ask: Ask) -> Reason:
+        text = f"{seat.id} has {amount(ask.resources)} free, but is held for {seat.held_for}, which is overdue and needs more."
+        return Reason(explain.RESERVED_FOR, text)
 
     def _over_share(self, queue: Queue, able: _Able) -> Reason | None:
         ledger = self._board.ledger

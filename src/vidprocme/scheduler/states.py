@@ -83,7 +83,7 @@ class Ask:
 
 def replaced(ask: Ask, **changes: object) -> Ask:
     """The same but for some of its fields; for looking what stands in its way, not for asking."""
-    other = Ask(ask.number, ask.need, ask.model)
+    other = Ask(-1, ask.need, ask.model)
     for name, value in changes.items():
         setattr(other, name, value)
     return other
@@ -98,6 +98,7 @@ class PlaceState:
         "cpu_milli",
         "free_gpu_milli",
         "gpu_milli",
+        "held",
         "kinds",
         "members",
         "memory_bytes",
@@ -122,6 +123,7 @@ class PlaceState:
             self.kinds,
         ) = key  # type: ignore[assignment]
         self.free_gpu_milli: int = sum(self.gpu_milli)
+        self.held: dict[int, bool] = {}  # by ask: does it hold it?
         self.after: dict[tuple[int, int | None], tuple[PlaceState, tuple[int, ...]]] = {}
         self.before: dict[tuple[Resources, tuple[int, ...]], PlaceState] = {}
         # The places that are so, open and held for nobody: a heap of their ids, with some that have left (scheduler/places.py).
@@ -139,6 +141,13 @@ class PlaceState:
 
     def holds(self, ask: Ask) -> bool:
         """True when a slot, cores, memory, GPU type and each GPU's share and memory fit now."""
+        try:
+            return self.held[ask.number]
+        except KeyError:
+            found = self.held[ask.number] = self._holds(ask)
+            return found
+
+    def _holds(self, ask: Ask) -> bool:
         if self.slots <= 0 or ask.kind is not self.spec.kind:
             return False
         if ask.cpu_milli > self.cpu_milli or ask.memory_bytes > self.memory_bytes:

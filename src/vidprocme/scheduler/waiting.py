@@ -187,6 +187,9 @@ class Group:
 
     __slots__ = ("bin", "heap", "late", "length", "patience", "queues", "wants", "work_ms")
 
+    def __lt__(self, _: Group) -> bool:
+        return False  # in a heap beside its like: their places differ
+
     def __init__(self, bin_: Bin, wants: Wants, late: Clock, patience: Clock) -> None:
         """
         Args:
