@@ -179,7 +179,10 @@ def test_without_the_cause_the_decision_is_another(snapshot: Snapshot, now_ms: i
                 "NO_PLACE_FREE",
             ):
                 continue
-            other = decide(without_cause(snapshot, plan, one, reason.code), now_ms, config)
+            if reason.code == "WAIT_WARM":
+                other = decide(snapshot, now_ms, replace(config, warmth=False))
+            else:
+                other = decide(without_cause(snapshot, plan, one, reason.code), now_ms, config)
             new = other.reasons.get(head.task)
             assert new != reason
             assert (other.placements, other.reserved) != (plan.placements, plan.reserved) or new is not None

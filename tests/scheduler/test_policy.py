@@ -326,7 +326,7 @@ def test_another_model_is_not_dropped_before_a_task_has_been_patient() -> None:
     assert early.placements == ()
     assert early.reasons[TaskId("t0")].code == "WAIT_WARM"
     assert where(decide(snapshot, 120_000, PolicyConfig())) == [("t0", "c")]
-    few = replace(waits, heads=waits.heads[:4], length=4)
+    few = replace(waits, heads=waits.heads[:11], length=11)  # of 5 s each, where nothing is predicted
     assert decide(Snapshot({few.key: few}, places), 120_000, PolicyConfig()).placements == ()
     nowhere = {**places, "a": PlaceLoad(replace(busy, warm=()), Resources(), 0)}
     assert where(decide(Snapshot({few.key: few}, nowhere), 0, PolicyConfig())) == [("t0", "c")]

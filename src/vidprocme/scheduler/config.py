@@ -20,6 +20,10 @@ def _patience() -> Mapping[Bin, int]:
     return {Bin.URGENT: 6_000, Bin.HIGH: 30_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
 
 
+def _lags() -> Mapping[Bin, int]:
+    return {Bin.URGENT: 6_000, Bin.HIGH: 24_000, Bin.NORMAL: MINUTE_MS, Bin.BULK: 2 * MINUTE_MS}
+
+
 def _late_patience() -> Mapping[Bin, int]:
     return dict.fromkeys(Bin, 30 * MINUTE_MS)
 
@@ -33,7 +37,7 @@ class PolicyConfig:
     score: of several places that hold a task the one with the lowest is taken.
     warmth: go by where models are loaded.
     patience_ms: so long a task waits for a place that has its model, while there is one, instead of taking one that would have to
-        drop another; a bin without: not at all.
+        drop another; and so long after a task of its job has started, where something waits for that other; a bin without: not at all.
     lag_ms: and while the work of its bin and more urgent ones that waits for its model would keep the places that have it busy for less than so
         long, or for less than `lag_times` as long as that for the model that would be dropped; a bin without: 0.
     cold_last: it has such a place only when nothing of its bin waits for the model that is there.
@@ -48,7 +52,7 @@ class PolicyConfig:
     score: Score = alike
     warmth: bool = True
     patience_ms: Mapping[Bin, int] = field(default_factory=_patience)
-    lag_ms: Mapping[Bin, int] = field(default_factory=_patience)
+    lag_ms: Mapping[Bin, int] = field(default_factory=_lags)
     lag_times: int = 2
     cold_last: bool = False
     pace_ms: Mapping[Bin, int] = field(default_factory=_patience)

@@ -210,8 +210,19 @@ class _Decision:
         if self._config.cold_last:
             return False
         patience_ms = self._config.patience_ms.get(queue.bin, 0)
+        if self._now_ms - head.ready_ms < patience_ms or not self._lags(queue, found):
+            return False
+        # A job that is being served elsewhere waits on, unless the place is good for nothing else.
         served_ms = queue.batches[job_of(head.task)].served_ms
-        return self._now_ms - max(head.ready_ms, served_ms) >= patience_ms and self._lags(queue, found)
+        return self._now_ms - served_ms >= patience_ms or not self._is_wanted(found)
+
+    def _is_wanted(self, found: Found) -> bool:
+        """Does anything wait for the models that are loaded there?"""
+        return any(
+            group.length and group.wants and group.wants[0].model in found.seat.state.warm
+            for groups in self._waiting.bins.values()
+            for group in groups.values()
+        )
 
     def _lags(self, queue: Queue, found: Found) -> bool:
         """Is there so much work for its model, that one place more is worth the loading?"""
