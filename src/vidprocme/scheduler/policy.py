@@ -88,7 +88,9 @@ class _Decision:
         for queue, head, job in self._aside:
             self._waiting.add(queue, head, job)
         reserved = {seat.id: task for task, seat in board.held.seats.items()}
-        return Plan(tuple(self._placements), Reasons(board, self._now_ms, self._placements, self._cold), reserved)
+        elsewhere = [head.task for _, head, _ in self._aside]
+        reasons = Reasons(board, self._now_ms, self._placements, self._cold, elsewhere)
+        return Plan(tuple(self._placements), reasons, reserved)
 
     # -- in the usual order --------------------------------------------------------------------------------------------
 

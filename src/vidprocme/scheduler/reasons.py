@@ -52,8 +52,10 @@ class Reasons(Mapping[TaskId, Reason]):
         now_ms: int,
         placements: Sequence[Placement] = (),
         cold: Collection[Group] = (),
+        elsewhere: Collection[TaskId] = (),
     ) -> None:
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
+        self._elsewhere = frozenset(elsewhere)
         self._sorts, self._draining = dict(board.seats.sorts), dict(board.seats.draining)
         self._weighted = dict(board.ledger.weighted)
         self._able: dict[Wants, _Able] = {}
@@ -160,7 +162,7 @@ class Reasons(Mapping[TaskId, Reason]):
         kept_back = self._kept_back(queue)
         if kept_back is not None:
             return kept_back
-        if head.avoid:
+        if head.task in self._elsewhere:
             failed = sorted(id_ for id_ in head.avoid if self._has_room(id_, queue.group.wants))
             if failed:
                 text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
