@@ -89,3 +89,21 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(sim, ["replay", "--nodes", missing, "--tasks", missing])
 
     assert result.exit_code == 2 and "does not exist" in result.stderr
+
+
+def test_queueing_tells_means_over_seeds_and_draws_the_first(tmp_path: Path) -> None:
+    drawn = tmp_path / "vp1.svg"
+    args = ["queueing", "--load", "0.02", "--seeds", "2", "--policy", "srpt+warm"]
+    result = CliRunner().invoke(sim, [*args, "--picture", str(drawn)], catch_exceptions=False)
+
+    assert result.exit_code == 0 and result.stderr == ""
+    assert "seeds 42 to 43" in result.stdout and max(map(len, result.stdout.splitlines())) <= 80
+    assert drawn.read_text().startswith("<svg")
+    told = json.loads(CliRunner().invoke(sim, [*args, "--json"], catch_exceptions=False).stdout)
+    assert (told["policy"], told["scenario"], told["load"], told["seeds"]) == ("srpt+warm", "vp1", 0.02, [42, 43])
+
+
+def test_a_policy_that_is_not_known_is_a_usage_error() -> None:
+    result = CliRunner().invoke(sim, ["queueing", "--policy", "magic"])
+
+    assert result.exit_code == 2 and "default" in result.stderr

@@ -12,7 +12,9 @@ from pathlib import Path
 import click
 
 from vidprocme.core.errors import BadWish
+from vidprocme.simulator.queueing import POLICIES as QUEUEING
 from vidprocme.simulator.replay import POLICIES, Placed, replay
+from vidprocme.simulator.scenario import SCENARIOS
 from vidprocme.simulator.trace import Trace, parse_nodes, parse_tasks, synthetic
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -63,6 +65,38 @@ def _write(path: Path, went: Iterable[Placed]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("task", "node", "gpus"))
         table.writerows((one.task, one.node, "|".join(map(str, one.gpus))) for one in went)
+
+
+@sim.command("queueing")
+@click.option("--scenario", type=click.Choice(list(SCENARIOS)), default="vp1", show_default=True)
+@click.option("--policy", type=click.Choice(list(QUEUEING)), default="default", show_default=True)
+@click.option(
+    "--load",
+    type=click.FloatRange(0.01, 2.0),
+    default=0.85,
+    show_default=True,
+    help="Of all GPUs' time, what describing takes.",
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="From 42 on.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Draw the first seed (SVG): GPUs busy, videos that wait, a strip for each GPU.",
+)
+def queueing_command(scenario: str, policy: str, load: float, seeds: int, as_json: bool, picture: Path | None) -> None:
+    """Let videos come to a cluster in memory for six hours, and show how long they wait and how well its GPUs are used.
+
+    The policy decides as it does in the live loop. vp1: 16 GPUs that hold one of three models each, 32 cores, four bins, eight tenants, bursts; in
+    vp1-failures machines fail and are slow.
+    """
+    from vidprocme.cli.sim_queueing import run
+
+    if picture is not None:
+        picture.touch()
+    with _progress() as on_progress:
+        run(scenario, policy, load, seeds, as_json, picture, on_progress)
 
 
 @sim.command("live")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from vidprocme.scheduler.nodes import Node, Shape
-from vidprocme.scheduler.place import FirstFit
 from vidprocme.scheduler.scores import Score
 
 Choice = tuple[int, int | None]  # a node's position, and the GPU that gives a share; None: the fullest that holds it
 Entry = tuple[int, int, int, int | None]  # a score, the node's position, its version, the GPU
 LOG_MOST = 8  # changes that are remembered for each node: whoever asks later than that looks at all nodes again
 TRIES = 64
+Ask = TypeVar("Ask", bound=Hashable)
+AskIn = TypeVar("AskIn", contravariant=True)
 
 
 class Chooser(Protocol):
@@ -24,6 +25,39 @@ class Chooser(Protocol):
     def changed(self, position: int) -> None:
         """Something was placed there."""
         ...
+
+
+class Room(Protocol[AskIn]):
+    """Something that holds asks until it is full."""
+
+    def holds(self, ask: AskIn) -> bool:
+        """True when the ask fits into what is free now."""
+        ...
+
+
+class FirstFit(Generic[Ask]):
+    """Finds the first of some rooms, in their order, that holds an ask.
+
+    Rooms may only get fuller while a FirstFit lives (nothing is given back during one decision): what did not fit
+    is never tried again for an equal ask, so the whole search for one kind of ask costs one walk over the rooms.
+    """
+
+    __slots__ = ("_passed", "_rooms")
+
+    def __init__(self, rooms: Sequence[Room[Ask]]) -> None:
+        self._rooms = rooms
+        self._passed: dict[Ask, int] = {}  # by ask: how many rooms at the front no longer hold it
+
+    def find(self, ask: Ask) -> int | None:
+        """The position of the first room that holds the ask now; None when none does."""
+        rooms = self._rooms
+        end = len(rooms)
+        begin = at = self._passed.get(ask, 0)
+        while at < end and not rooms[at].holds(ask):
+            at += 1
+        if at != begin:
+            self._passed[ask] = at
+        return at if at < end else None
 
 
 class First:

@@ -48,9 +48,10 @@ class Ledger:
     def shares(self) -> Shares:
         """The figures as they are now."""
         bins = {bin_: BinShare(one.paused, one.limit, self.running(bin_)) for bin_, one in self._bins.items()}
-        for bin_ in self._started_in:
-            bins.setdefault(bin_, BinShare(running=self.running(bin_)))
-        names = {**self._tenants, **dict.fromkeys(self._used), **dict.fromkeys(self._started)}
+        for bin_, started in self._started_in.items():
+            if started:
+                bins.setdefault(bin_, BinShare(running=self.running(bin_)))
+        names = dict.fromkeys([*self._tenants, *(+self._used), *(+self._started)])
         tenants = {}
         for name in names:
             told = self.tenant(name)

@@ -42,7 +42,7 @@ class Shape:
 
 
 class Node:
-    """A machine and what is left of it. A Room for place.FirstFit."""
+    """A machine and what is left of it. A Room for choose.FirstFit."""
 
     __slots__ = ("cpu_milli", "free_gpu_milli", "gpu_milli", "kinds", "memory_mib", "spec")
 

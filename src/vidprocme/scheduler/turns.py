@@ -5,23 +5,24 @@ The starts at a place are numbered from 1, and the nth belongs to the bin whose 
     n      1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
     bin    - h - n - h - b -  h  -  n  -  h  -  u        - nobody, u urgent, h high, n normal, b bulk
 
-When it is a bin's turn, its oldest task that has waited longer than the bin's bound starts there, whoever else waits; does it
-not fit, the place is held for it. Nobody's turns, and those of bins in which nothing is overdue, go by the usual order. So half
-of all starts are always the usual order's, and what is overdue in normal takes one in eight at most. No task rises
-into another bin.
+When it is a bin's turn, a task that has waited longer than the bin's bound, and of whose job nothing else in its line has started for the bin's
+pace, starts there, whoever else waits: whichever was due first; does it not fit, the place is held for it. Nobody's turns, and those of
+bins in which nothing is overdue, go by the usual order. So half of all starts are always the usual order's, and what is overdue in normal
+takes one in eight at most. No task rises into another bin.
 
-The bound (tests/scheduler/test_bound.py). Let x be a task of bin b that some place P could hold; of b's tasks, let `older` be
-those that are ready since before x and have not started when x becomes overdue. x starts at the latest
+The bound (tests/scheduler/test_bound.py, tests/simulator/test_queueing.py). Let x be a task of bin b that some place P could hold, before which
+`mates` tasks of its own job stand in its line; let `older` be the jobs of b that were due before x and of which nothing has started since when x
+becomes due; and `late` how much longer an overdue task waits for its model, if P would have to drop another one for x, and 0 otherwise. x starts at the latest
 
-    max_wait(b) + (older + 1) * every(b) * (D + L)
+    max_wait(b) + late + mates * pace(b) + (older + mates + 1) * every(b) * (D + L)
 
 after it became ready, where every(b) is 4 for high, 8 for normal, 16 for bulk and urgent; D is the longest that an attempt stays
 at P; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s, or with more
 than 64 lines turn_every_s * ceil(lines / 32), those that come and go meanwhile counted, too: a turn shows 64, at least half of them in
 rotation over all. For: while x waits, P makes at least one counted start in every D + L (when all that ran
-there has ended, whoever P is held for fits), every every(b)th of them is b's, and each of those starts x or a task that is older.
-It holds while P is there and takes tasks, its pool runs, and neither a pause nor a limit keeps x back. If x failed at P, it begins a
-minute after x was ready again: so long x waits for another place.
+there has ended, whoever P is held for fits), every every(b)th of them is b's, and each of those starts x or something that was due before it; of x's own
+job the tasks before x follow each other in no more than a pace and such a turn. It holds while P is there and takes tasks, its pool runs, and neither a pause nor a limit
+keeps x back. If x failed at P, it begins a minute after x was ready again: so long x waits for another place.
 """
 
 from __future__ import annotations
@@ -50,13 +51,25 @@ def every(bin_: Bin, bins: Sequence[Bin]) -> int:
 
 
 def wait_bound_ms(
-    bin_: Bin, bins: Sequence[Bin], *, max_wait_ms: int, older: int, attempt_ms: int, look_ms: int
+    bin_: Bin,
+    bins: Sequence[Bin],
+    *,
+    max_wait_ms: int,
+    older: int,
+    attempt_ms: int,
+    look_ms: int,
+    late_ms: int = 0,
+    mates: int = 0,
+    pace_ms: int = 0,
 ) -> int:
     """The bound above: after so long at the latest a task of this bin has started.
 
     Args:
-        older: tasks of the bin that were ready before it and had not started when it became overdue.
+        older: jobs of the bin that were due before it, and of which nothing had started since when it became due.
         attempt_ms: the longest that an attempt stays at its place (D).
         look_ms: the longest time between two decisions that see its line (L).
+        late_ms: how much longer an overdue task waits for its model.
+        mates: tasks of its own job before it in its line, which start at a pace.
     """
-    return max_wait_ms + (older + 1) * every(bin_, bins) * (attempt_ms + look_ms)
+    turns = (older + mates + 1) * every(bin_, bins)
+    return max_wait_ms + late_ms + mates * pace_ms + turns * (attempt_ms + look_ms)

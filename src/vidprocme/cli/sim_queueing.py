@@ -1,0 +1,76 @@
+"""`vidprocme sim queueing`: a policy of queueing in a simulated cluster, over several seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from vidprocme.simulator.picture import picture
+from vidprocme.simulator.queueing import Outcome, document, mean_of, simulate
+
+FIRST_SEED = 42
+ROWS = (
+    ("urgent_first_p50_s", "first caption of urgent videos, p50", "s"),
+    ("urgent_first_p99_s", "first caption of urgent videos, p99", "s"),
+    ("high_p99_s", "high videos whole, p99", "s"),
+    ("normal_p99_s", "normal videos whole, p99", "s"),
+    ("bulk_p99_s", "bulk videos whole, p99", "s"),
+    ("mean_s", "all videos whole, mean", "s"),
+    ("first_wait_most_s", "longest wait until a video is begun", "s"),
+    ("task_wait_most_s", "longest wait of any task", "s"),
+    ("slowdown_p99", "times as long as alone, p99", ""),
+    ("useful_percent", "of GPU time not spent on loading", "%"),
+    ("reloads", "models loaded", ""),
+    ("jain", "Jain index over tenants' slowdown", ""),
+    ("slo_urgent_percent", "urgent videos in time", "%"),
+    ("slo_high_percent", "high videos in time", "%"),
+    ("slo_normal_percent", "normal videos in time", "%"),
+    ("makespan_s", "until all was done", "s"),
+)
+
+
+def run(
+    scenario: str,
+    policy: str,
+    load: float,
+    seeds: int,
+    as_json: bool,
+    file: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    percent = round(100 * load)
+    outcomes: list[Outcome] = []
+    for number in range(seeds):
+
+        def told(done: int, whole: int, number: int = number) -> None:
+            if progress is not None:
+                progress(number * whole + done, seeds * whole)
+
+        outcome, what = simulate(scenario, policy, percent, FIRST_SEED + number, on_progress=told)
+        outcomes.append(outcome)
+        if file is not None and number == 0:
+            title = f"{scenario}, {policy}, load {percent / 100:.2f}, seed {outcome.seed}"
+            file.write_text(picture(what, title), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(document(policy, scenario, percent / 100, outcomes)))
+    else:
+        click.echo(table(policy, scenario, percent / 100, outcomes))
+
+
+def table(policy: str, scenario: str, load: float, outcomes: list[Outcome]) -> str:
+    """Lines of at most 80 columns, without a newline at the end."""
+    means: Mapping[str, tuple[float, float]] = mean_of(outcomes)
+    seeds = f"seed {outcomes[0].seed}" if len(outcomes) == 1 else f"seeds {outcomes[0].seed} to {outcomes[-1].seed}"
+    lines = [
+        f"{scenario}, {policy}, load {load:.2f}, {seeds}, {means['jobs'][0]:,.0f} videos",
+        "",
+        f"  {'':40} {'mean':>12} {'deviation':>12}",
+    ]
+    for name, words, unit in ROWS:
+        mean, deviation = means[name]
+        digits = 3 if name == "jain" else 0 if name == "reloads" else 1
+        lines.append(f"  {words:40} {mean:>12,.{digits}f} {deviation:>12,.{digits}f} {unit}".rstrip())
+    return "\n".join(lines)
