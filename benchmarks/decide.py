@@ -1,8 +1,8 @@
 """`python -m benchmarks decide`: how many placements one core decides in a second of CPU time, in a large cluster that is full.
 
-10,000 GPUs of three types on 1,250 machines with 16 cores each (8 places with a GPU, or 2 with four for tasks that need several), and 100,000
-tasks that wait: four bins, 50 tenants with weights, one of them at its limit, six models, whole GPUs, halves and gangs, and tasks of the CPU. Each
-call: the attempts that have ended are told (as many as ran to their end since), as many tasks arrive, `decide` starts at most 64, the reasons of what waits
+10,000 GPUs of three types on 1,250 machines with 4 cores each (8 places with a GPU, or 2 with four for tasks that need several), and 100,000
+tasks that wait: four bins, 50 tenants with weights, one of them at its limit, three models, whole GPUs and gangs of two, and tasks of the CPU. Each
+call: the 64 attempts that end next are told, as many tasks of the same sorts arrive, `decide` starts at most 64, the reasons of what waits
 are worked out, and the board takes the plan on. All of that is timed, and calls that start nothing are not counted.
 """
 
@@ -32,10 +32,9 @@ MODELS = (("A", 70), ("B", 20), ("C", 10))
 TYPES = ("L4", "A100", "H100")
 BINS = ((Bin.URGENT, 10), (Bin.HIGH, 30), (Bin.NORMAL, 40), (Bin.BULK, 20))
 WHOLE = (Need(PlaceKind.GPU, Resources(gpu_milli=1000)),)
-HALF = (Need(PlaceKind.GPU, Resources(gpu_milli=500)),)
-TYPED = (Need(PlaceKind.GPU, Resources(gpu_milli=1000), ("A100", "H100")),)
 TWO = (Need(PlaceKind.GPU, Resources(gpu_milli=1000, gpus=2)),)
 CORE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
+NEEDS = {needs[0].resources: needs for needs in (WHOLE, TWO, CORE)}
 KINDS = ((WHOLE, 80), (TWO, 5), (CORE, 15))
 MOST = 64
 
@@ -84,7 +83,7 @@ class World:
         codes: Counter[str] = Counter()
         while counted < calls:
             ended = self._ended()
-            arrived = [self._task(self._now) for _ in ended]
+            arrived = [self._task(self._now, NEEDS[one[3]]) for one in ended]
             began = time.process_time()
             for _, task, place, resources, gpus, bin_, tenant in ended:
                 board.finished(place, resources, gpus, TaskId(task))
@@ -114,8 +113,8 @@ class World:
 
     def _add(self, number: int) -> None:
         name, type_ = f"node-{number:05d}", TYPES[number % 3]
-        cores = Resources(cpu_milli=16_000)
-        self.board.place(Place(f"{name}/cpu", name, PlaceKind.CPU, cores, 16))
+        cores = Resources(cpu_milli=4_000)
+        self.board.place(Place(f"{name}/cpu", name, PlaceKind.CPU, cores, 4))
         if number % 10:
             places = [(f"{name}/gpu:{n}", Resources(gpu_milli=1000, gpus=1), 2) for n in range(8)]
         else:
@@ -125,9 +124,9 @@ class World:
             self.board.place(Place(id_, name, PlaceKind.GPU, has, slots, (model,), gpu_type=type_))
             self.gpus += has.gpus
 
-    def _task(self, ready_ms: int) -> tuple[Line, Head]:
+    def _task(self, ready_ms: int, needs: tuple[Need, ...] | None = None) -> tuple[Line, Head]:
         self._number += 1
-        needs = self._one(KINDS)
+        needs = needs or self._one(KINDS)
         model = None if needs is CORE else self._one(MODELS)
         bin_, tenant = self._one(BINS), f"tenant-{self._chance.below(50):02d}"
         key = (bin_, tenant, id(needs), model or "-")

@@ -272,12 +272,16 @@ class Reasons(Mapping[TaskId, Reason]):
         asks = [ask for ask in wants if ask.gpus > 1]
         if not asks:
             return None
-        best = max(
-            (sum(free >= ask.gpu_milli for free in seat.state.gpu_milli), ask.gpus, seat.id)
-            for seat in self._board.seats.all.values()
+        seats = self._board.seats
+        free = [
+            (sum(share >= ask.gpu_milli for share in state.gpu_milli), ask.gpus, state.top or "")
             for ask in asks
-            if not seat.place.draining and ask.could_be_held(seat.state.spec)
-        )
+            for state in seats.live.values()
+            if ask.could_be_held(state.spec)
+        ]
+        if not free:
+            return None
+        best = max(free)
         text = f"It needs {best[1]} GPUs of one place at once; the most that are free are the {best[0]} of {best[2]}."
         return Reason(explain.GANG_INCOMPLETE, text)
 
