@@ -65,6 +65,7 @@ class World:
         self._chance = Chance(seed)
         self._now, self._number = 1_700_000_000_000, 0
         self.board = Board(PolicyConfig(most=MOST))
+        self._told = self._now
         self.gpus = 0
         for number in range(machines):
             self._add(number)
@@ -85,6 +86,9 @@ class World:
             ended = self._ended()
             arrived = [self._task(self._now, NEEDS[one[3]]) for one in ended]
             began = time.process_time()
+            if self._now - self._told >= 1_000:  # as the queue would, with each turn
+                self._told = self._now
+                board.shares(board.ledger.shares())
             for _, task, place, resources, gpus, bin_, tenant in ended:
                 board.finished(place, resources, gpus, TaskId(task))
                 board.ended(bin_, tenant)

@@ -97,9 +97,9 @@ def musts(means: dict[str, Means], load: int, ours: list[Outcome]) -> Iterator[t
     loss = srpt["useful_percent"][0] - useful
     yield f"useful_percent: {loss:.1f} points below srpt+warm's, at most 1.0", loss <= 1.0
     yield f"jain: {own['jain'][0]:.3f}, at least 0.98", own["jain"][0] >= 0.98
+    most_s = max(one.figures["first_wait_most_s"] for one in ours)
     if load <= 90:
-        most_s = max(one.figures["task_wait_most_s"] for one in ours)
-        yield f"task_wait_most_s: {most_s:,.0f} in the worst seed, at most 7,200", most_s <= 7_200
+        yield f"first_wait_most_s: {most_s:,.0f} in the worst seed, at most 7,200", most_s <= 7_200
     if load == 85:
         for bin_, least in (("urgent", 99.9), ("high", 99.5), ("normal", 99.0)):
             met = own[f"slo_{bin_}_percent"][0]

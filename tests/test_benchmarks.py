@@ -234,6 +234,37 @@ def test_the_short_form_of_web_says_what_a_visitor_waited_for() -> None:
     assert all(len(line) <= 80 for line in web.table(told).splitlines())
 
 
+def test_the_decide_benchmark_counts_what_was_placed() -> None:
+    words = ["decide", "--machines", "20", "--waiting", "2000", "--calls", "20", "--json"]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    told = json.loads(done.stdout)
+    assert told["calls"] == 20 and 20 <= told["placements"] <= 20 * 64
+    assert told["placements_per_cpu_s"] > 0 and abs(told["waiting"] - 2000) < 1000
+    assert sum(told["reasons_percent"].values()) == pytest.approx(100, abs=0.1)
+
+
+@pytest.mark.slow
+def test_the_queueing_benchmark_holds_ours_against_the_best_of_the_others() -> None:
+    names = ("default", "srpt+warm", "strict+warm")
+    words = [
+        "queueing",
+        "--loads",
+        "85",
+        "--seeds",
+        "44",
+        "44",
+        *(word for name in names for word in ("--policy", name)),
+    ]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stdout.count("kept") + done.stdout.count("MISSED") == 10
+    assert done.returncode == int("MISSED" in done.stdout)
+    assert all(f"| {name} |" in done.stdout for name in names)
+
+
 def test_the_placement_benchmark_holds_every_policy_against_the_study(tmp_path: Path) -> None:
     nodes, tasks = synthetic(5, nodes=12, pods=120)
     with (tmp_path / placement.NODES).open("w", newline="") as file:

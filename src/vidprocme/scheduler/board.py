@@ -47,9 +47,7 @@ class Board:
         self.states = States()
         self.seats = Seats(self.states, self.config.score, warmth=self.config.warmth)
         self.ledger = Ledger()
-        self.waiting = Waiting(
-            lambda queue, key: order.rank(self.ledger, queue, key), order.key, order.level, self._group
-        )
+        self.waiting = Waiting(order.ranking(self.ledger), order.key, order.level, self._group)
         self.held = Held(self.states)
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[_Start] = []  # what the last decision started, while that can be undone
@@ -290,6 +288,8 @@ class Board:
     def undo(self) -> None:
         """As if nothing had been tried."""
         self._plan = None
+        if not self.tried and self._held_before is None:
+            return
         if self._held_before is not None:
             for seat in list(self.held.seats.values()):
                 self._release(seat)

@@ -8,7 +8,7 @@ from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.places import Seat
-from vidprocme.scheduler.states import Ask, Sort
+from vidprocme.scheduler.states import Ask
 from vidprocme.scheduler.waiting import Batch, Clock, Due, Group, Queue
 
 # How long a task that failed at some places waits for one of the others, from when it was ready again, if this pool has one that could
@@ -23,7 +23,9 @@ class Late:
     def __init__(self, board: Board, now_ms: int) -> None:
         self._board, self._now_ms, self._config = board, now_ms, board.config
         self._known: dict[Bin, bool] = {}
-        self._groups: dict[tuple[Bin, Sort, tuple[str, ...]], list[Until]] = {}
+        self._groups: dict[
+            tuple[Bin, int, tuple[str, ...]], list[Until]
+        ] = {}  # a sort by its identity: states.py keeps them
         self._aside: list[tuple[Clock, Batch]] = []
 
     def any(self, bin_: Bin) -> bool:
@@ -38,7 +40,7 @@ class Late:
 
     def first(self, bin_: Bin, seat: Seat) -> tuple[Queue, Head] | None:
         """What fell due first of what the place could hold, were it empty."""
-        key = (bin_, seat.state.spec, seat.state.warm)
+        key = (bin_, id(seat.state.spec), seat.state.warm)
         groups = self._groups.get(key)
         if groups is None:
             later = self._now_ms - self._config.late_patience_ms.get(bin_, 0)

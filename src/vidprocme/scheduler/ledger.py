@@ -24,6 +24,7 @@ class Ledger:
         self.weighted: dict[str, int] = {}  # what is compared between tenants: use for weight. Least goes first
         self.mean = LITTLE  # of what those that wait had used for their weight when it was told, and at least LITTLE
         self.others: dict[str, int] = {}  # the same without the one that is named
+        self._limits = False  # is anything paused or limited?
         self._used: Counter[str] = Counter()  # since it was told; 1,000,000 = one core for one second
         self._started: Counter[str] = Counter()  # since it was told, by tenant
         self._started_in: Counter[Bin] = Counter()
@@ -36,7 +37,10 @@ class Ledger:
         self._started_in.clear()
         self.shut = {bin_ for bin_, share in self._bins.items() if share.paused or self.bin_full(bin_)}
         self.full = {name for name in self._tenants if self.tenant_full(name)}
-        self.weighted = {name: share.used * SCALE // share.weight for name, share in self._tenants.items()}
+        self._limits = bool(self._bins) or any(share.limit is not None for share in self._tenants.values())
+        # The same object for ever: whoever ranks tenants keeps it.
+        self.weighted.clear()
+        self.weighted.update({name: share.used * SCALE // share.weight for name, share in self._tenants.items()})
 
     def compare(self, tenants: Collection[str]) -> None:
         """These wait: what each has used is compared with what the others have used now."""
@@ -100,8 +104,11 @@ class Ledger:
         self._count(bin_, tenant, -1)
 
     def _count(self, bin_: Bin, tenant: str, by: int) -> bool:
-        self._started[tenant] += by
-        self._started_in[bin_] += by
+        started, started_in = self._started, self._started_in
+        started[tenant] = started.get(tenant, 0) + by
+        started_in[bin_] = started_in.get(bin_, 0) + by
+        if not self._limits:
+            return False
         filled = False
         if bin_ in self._bins:
             shut = self.bin(bin_).paused or self.bin_full(bin_)
@@ -115,6 +122,6 @@ class Ledger:
 
     def charge(self, tenant: str, amount: int) -> None:
         """It has used so much more."""
-        used = self._used[tenant] = self._used[tenant] + amount
+        used = self._used[tenant] = self._used.get(tenant, 0) + amount
         told = self._tenants.get(tenant, NO_TENANT)
         self.weighted[tenant] = (told.used + used) * SCALE // told.weight

@@ -7,6 +7,7 @@ is compared as left - weight * since.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,21 +59,31 @@ class Order:
         """Whose use grows when something of this bin and tenant starts."""
         return bin_.value if self.fair is Fair.BINS else tenant
 
-    def rank(self, ledger: Ledger, queue: Queue, key: int) -> int:
-        match self.fair:
-            case Fair.TENANTS:
-                return ledger.weighted.get(queue.tenant, 0)
-            case Fair.BOUNDED:
-                used = ledger.weighted.get(queue.tenant, 0)
-                even = key + 1000 * self.even_ms * used // ledger.mean
-                return even + BEHIND * _times(used, ledger.others.get(queue.tenant, ledger.mean), self.bound)
-            case Fair.BINS:
-                return ledger.used(queue.bin.value) * SCALE // BIN_WEIGHTS[queue.bin]
-            case Fair.MIXED:
-                mean = max(1, sum(ledger.weighted.values()) // max(1, len(ledger.weighted)))
-                return key + self.age * self.mixed_ms * ledger.weighted.get(queue.tenant, 0) // mean
-            case _:
-                return 0
+    def ranking(self, ledger: Ledger) -> Callable[[Queue, int], int]:
+        """Tells of a line whose first job has a key where it stands by who pays for it: the lowest goes first."""
+        weighted, even, bound = ledger.weighted, 1000 * self.even_ms, self.bound
+
+        def nobody(_queue: Queue, _key: int) -> int:
+            return 0
+
+        def tenants(queue: Queue, _key: int) -> int:
+            return weighted.get(queue.tenant, 0)
+
+        def bounded(queue: Queue, key: int) -> int:
+            used = weighted.get(queue.tenant, 0)
+            rank = key + even * used // ledger.mean
+            others = ledger.others.get(queue.tenant, ledger.mean)
+            return rank + BEHIND * _times(used, others, bound) if used > others * bound else rank
+
+        def bins(queue: Queue, _key: int) -> int:
+            return ledger.used(queue.bin.value) * SCALE // BIN_WEIGHTS[queue.bin]
+
+        def mixed(queue: Queue, key: int) -> int:
+            mean = max(1, sum(weighted.values()) // max(1, len(weighted)))
+            return key + self.age * self.mixed_ms * weighted.get(queue.tenant, 0) // mean
+
+        ways = {Fair.TENANTS: tenants, Fair.BOUNDED: bounded, Fair.BINS: bins, Fair.MIXED: mixed}
+        return ways.get(self.fair, nobody)
 
 
 def _times(used: int, others: int, bound: int) -> int:

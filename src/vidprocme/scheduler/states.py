@@ -174,6 +174,7 @@ class States:
 
     def __init__(self) -> None:
         self._states: dict[tuple[object, ...], PlaceState] = {}
+        self._sorts: dict[Sort, Sort] = {}  # equal ones are one object
         self._asks: dict[tuple[Need, str | None], Ask] = {}
 
     def __len__(self) -> int:
@@ -185,21 +186,25 @@ class States:
             found = self._asks[need, model] = Ask(len(self._asks), need, model)
         return found
 
+    def _sort(self, place: Place) -> Sort:
+        sort = sort_of(place)
+        return self._sorts.setdefault(sort, sort)
+
     def empty(self, place: Place) -> PlaceState:
         """Nothing runs there."""
-        sort = sort_of(place)
+        sort = self._sort(place)
         milli, vram = (sort.gpu_milli,) * sort.gpus, (sort.vram_bytes,) * sort.gpus
         return self._of(sort, sort.cpu_milli, sort.memory_bytes, milli, vram, sort.slots, place.warm, ())
 
     def loaded(self, place: Place, free: Resources, slots: int) -> PlaceState:
         """So much is left there; of a place with one GPU at most, where there is no more to say of it."""
-        sort = sort_of(place)
+        sort = self._sort(place)
         milli, vram = (free.gpu_milli,) * sort.gpus, (free.vram_bytes,) * sort.gpus
         return self._of(sort, free.cpu_milli, free.memory_bytes, milli, vram, slots, place.warm, ())
 
     def moved(self, old: PlaceState, place: Place) -> PlaceState:
         """The place has become another one (more cores, other models loaded); what runs there goes on."""
-        sort, was = sort_of(place), old.spec
+        sort, was = self._sort(place), old.spec
         count = min(sort.gpus, was.gpus)
         milli = tuple(sort.gpu_milli - was.gpu_milli + old.gpu_milli[gpu] for gpu in range(count))
         vram = tuple(sort.vram_bytes - was.vram_bytes + old.vram_bytes[gpu] for gpu in range(count))

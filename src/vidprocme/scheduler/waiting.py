@@ -123,7 +123,7 @@ Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
 class Clock:
     """The batches of a group by when they fall due: so long after their oldest task was ready, and so long after one of them started."""
 
-    __slots__ = ("_first", "_heap", "bound_ms", "moved", "pace_ms")
+    __slots__ = ("_first", "_heap", "_most", "bound_ms", "moved", "pace_ms")
 
     def __init__(self, bound_ms: Mapping[Bin, int], pace_ms: Mapping[Bin, int]) -> None:
         """
@@ -133,6 +133,7 @@ class Clock:
         self.bound_ms, self.pace_ms = bound_ms, pace_ms
         self._heap: list[Due] = []
         self._first: Due | None = None
+        self._most = 64  # entries of the heap, before what is said twice is forgotten
         self.moved = True  # something of the group has changed since `first` looked
 
     def of(self, batch: Batch) -> Due:
@@ -145,6 +146,9 @@ class Clock:
         if batch.queue.bin in self.bound_ms:
             heappush(self._heap, self.of(batch))
             self.moved = True
+            if len(self._heap) > self._most:
+                self.all(0)
+                self._most = 4 * len(self._heap) + 64
 
     def first(self) -> Due | None:
         """The one that falls due first."""
@@ -175,11 +179,6 @@ class Clock:
         self._heap = sorted(found)
         self.moved = True
         return [one for one in found if one[0] <= until_ms]
-
-    def tidy(self, most: int) -> None:
-        """Forget what is said twice."""
-        if len(self._heap) > most:
-            self.all(0)
 
 
 class Group:
@@ -276,9 +275,8 @@ class Waiting:
         heappush(batch.heap, (head.ready_ms, task))
         group = queue.group
         if batch.count == 1 or batch.heap[0][1] == task:
-            for clock in (group.late, group.patience):
-                clock.push(batch)
-                clock.tidy(4 * group.length + 64)
+            group.late.push(batch)
+            group.patience.push(batch)
         self.place(queue)
 
     def retold(self, queue: Queue, head: Head) -> None:
