@@ -62,6 +62,7 @@ def dispatcher(
     at: Failpoint = lambda _name: None,
     policy: PolicyConfig | None = None,
     executor: Executor | None = None,
+    record: Callable[[str], None] | None = None,
 ) -> Dispatcher:
     here = places(slots) if executor is None else tuple(executor.places())
     pool = this_pool(CLOCK.now_ms(), len(here), own_jobs_only=only is not None)
@@ -76,6 +77,7 @@ def dispatcher(
         policy=policy,
         only=only,
         at=at,
+        record=record,
     )
 
 

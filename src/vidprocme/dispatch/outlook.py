@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from vidprocme.core.resources import Place
@@ -18,15 +18,21 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
 from vidprocme.scheduler.facts import snapshot_of
+from vidprocme.scheduler.journal import Journal
 from vidprocme.scheduler.policy import decide
 
 
 class Outlook:
     """For one loop's thread; `plan` and `snapshot` are values that any thread may ask for."""
 
-    def __init__(self, policy: PolicyConfig, rest: Rest) -> None:
+    def __init__(self, policy: PolicyConfig, rest: Rest, record: Callable[[str], None] | None = None) -> None:
+        """
+        Args:
+            record: writes down a line of what is told and decided (scheduler/journal.py); None: nobody does.
+        """
         self._rest = rest
         self._board = Board(policy)
+        self._journal = Journal(self._board, record)
         self._lock = threading.RLock()  # the board's
         # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
         self.foreseen: tuple[Placement, ...] = ()
@@ -43,12 +49,12 @@ class Outlook:
             self._durations = Durations(turn.sums)
         lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         with self._lock:
-            board = self._board
-            board.lines(lines, complete=len(turn.lines) >= turn.lines_total)
-            board.shares(turn.shares)
-            board.places(places)
+            journal = self._journal
+            journal.lines(lines, complete=len(turn.lines) >= turn.lines_total)
+            journal.shares(turn.shares)
+            journal.places(tuple(places))
             for placement in self.foreseen:
-                board.begun(placement)
+                journal.begun(placement)
             self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
     @property
@@ -78,12 +84,12 @@ class Outlook:
             if self._rests or self._board.seats.free_slots <= 0:
                 return ()
             began_s = time.perf_counter()
-            plan = decide(self._board, self._now_ms())
+            plan = self._journal.decide(self._now_ms())
             self.decided.add(time.perf_counter() - began_s)
             most = max(HALVES_FROM, -(-self.slots // 2)) if allowed is None else allowed
             if len(plan.placements) > most:
                 plan = replace(plan, placements=plan.placements[:most])
-            self._board.planned(plan)
+            self._journal.planned(plan)
             self._last = plan.placements
             return plan.placements
 
@@ -100,13 +106,13 @@ class Outlook:
         """These claims came to nothing: what they were to have is free again."""
         with self._lock:
             for placement in claims:
-                self._board.taken_back(placement)
+                self._journal.taken_back(placement)
 
     def free(self, ended: Sequence[Placement]) -> None:
         """Attempts ended that had this."""
         with self._lock:
             for one in ended:
-                self._board.finished(one.place, one.resources, one.gpus, one.task)
+                self._journal.finished(one)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())
 
