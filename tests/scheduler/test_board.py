@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,24 @@ def test_a_plan_that_is_taken_on_at_once_is_one_that_is_told(snapshot: Snapshot,
 def test_other_settings_than_its_own_are_refused() -> None:
     with pytest.raises(ValueError, match="settings"):
         decide(Board(), 0, PolicyConfig())
+
+
+@FEWER
+@given(snapshots(), moments)
+def test_forgetting_what_places_were_like_changes_no_decision(snapshot: Snapshot, now_ms: int) -> None:
+    board, other = board_of(snapshot, CONFIG), board_of(snapshot, CONFIG)
+    with mock.patch("vidprocme.scheduler.places.STATES_MOST", 0):
+        for moment in (now_ms, now_ms + 7):
+            plan = decide(board, moment)
+            with mock.patch("vidprocme.scheduler.places.STATES_MOST", 10**9):
+                whole = decide(other, moment)
+            assert plan.placements == whole.placements and plan.reserved == whole.reserved
+            board.planned(plan)
+            other.planned(whole)
+            for placed in plan.placements[::2]:
+                board.finished(placed.place, placed.resources, placed.gpus, placed.task)
+                other.finished(placed.place, placed.resources, placed.gpus, placed.task)
+    assert len(board.states) <= len(board.seats.all) * 12
 
 
 # -- several GPUs in a place -----------------------------------------------------------------------------------------------

@@ -241,6 +241,14 @@ class Seats:
             rank = WARM if ask.model in state.warm else COLD if state.warm else EMPTY
         return rank, *self._score(state, ask)
 
+    def tidy(self) -> None:
+        """Forget states that no place is in, when there have been very many. What is found stays the same."""
+        if len(self.states) > STATES_MOST:
+            self.states.keep(seat.state for seat in self.all.values())
+            self._known.clear()
+            self._dropped += len(self._log)
+            self._log.clear()
+
     def choices(self, ask: Ask) -> Iterator[tuple[int, int, str, int | None]]:
         """All listed places that hold it, in no order: rank, score, id, GPU."""
         for seat in self.all.values():

@@ -47,6 +47,7 @@ def decide(board: Board, now_ms: int, config: PolicyConfig | None = None) -> Pla
     if config is not None and config is not board.config:
         raise ValueError("a board decides by the settings that it was made with")
     board.undo()
+    board.seats.tidy()
     return board.keep(_Decision(board, now_ms).plan())
 
 

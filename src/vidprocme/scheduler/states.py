@@ -6,6 +6,7 @@ worth to it: in a cluster of alike machines nearly everything is looked up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
@@ -174,11 +175,20 @@ class States:
 
     def __init__(self) -> None:
         self._states: dict[tuple[object, ...], PlaceState] = {}
+        self._number = 0
         self._sorts: dict[Sort, Sort] = {}  # equal ones are one object
         self._asks: dict[tuple[Need, str | None], Ask] = {}
 
     def __len__(self) -> int:
         return len(self._states)
+
+    def keep(self, used: Iterable[PlaceState]) -> None:
+        """Forget all others, and what is remembered of moves."""
+        numbers = {state.number for state in used}
+        self._states = {key: state for key, state in self._states.items() if state.number in numbers}
+        for state in self._states.values():
+            state.after.clear()
+            state.before.clear()
 
     def ask(self, need: Need, model: str | None) -> Ask:
         found = self._asks.get((need, model))
@@ -284,5 +294,6 @@ class States:
     def _of(self, *key: object) -> PlaceState:
         found = self._states.get(key)
         if found is None:
-            found = self._states[key] = PlaceState(len(self._states), key)
+            self._number += 1
+            found = self._states[key] = PlaceState(self._number, key)
         return found
