@@ -9,6 +9,7 @@ are worked out, and the board takes the plan on. All of that is timed, and calls
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -50,6 +51,8 @@ def main(argv: Sequence[str]) -> int:
     world = World(options.machines, options.waiting, options.seed)
     print(f"  {world.gpus:,} GPUs, {len(world.board.waiting.tasks):,} tasks wait; settling", file=sys.stderr)
     world.run(max(10, options.calls // 10))
+    gc.collect()
+    gc.freeze()  # the cluster itself: the collector need not walk over it again and again
     found = world.run(options.calls)
     if options.json:
         print(json.dumps(found))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
@@ -51,7 +50,8 @@ class Snapshot:
     shares: Shares = field(default_factory=Shares)
 
 
-class Placement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Placement:
     """This task, on this place, now. `reason` is a code with its terms, for people.
 
     `counted` is False for what fitted in beside a reservation: that was not the place's turn (PlaceLoad.starts). `gpus` are the place's

@@ -9,8 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from vidprocme.core.ids import TaskId
-from vidprocme.core.resources import Place, Resources
+from vidprocme.core.resources import Place
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line, Placement, Plan
 from vidprocme.core.wire import from_wire, to_wire
@@ -46,15 +45,15 @@ class Journal:
         self.board.places(places)
 
     def begun(self, placement: Placement) -> None:
-        self._note("begun", placement=_wire(placement))
+        self._note("begun", placement=to_wire(placement))
         self.board.begun(placement)
 
     def taken_back(self, placement: Placement) -> None:
-        self._note("taken_back", placement=_wire(placement))
+        self._note("taken_back", placement=to_wire(placement))
         self.board.taken_back(placement)
 
     def finished(self, placement: Placement) -> None:
-        self._note("finished", placement=_wire(placement))
+        self._note("finished", placement=to_wire(placement))
         self.board.finished(placement.place, placement.resources, placement.gpus, placement.task)
 
     def decide(self, now_ms: int) -> Plan:
@@ -90,11 +89,11 @@ def replay(lines: Iterable[str], config: PolicyConfig) -> Iterator[Replayed]:
             case "places":
                 board.places([from_wire(Place, one) for one in line["places"]])
             case "begun":
-                board.begun(_placement(line["placement"]))
+                board.begun(from_wire(Placement, line["placement"]))
             case "taken_back":
-                board.taken_back(_placement(line["placement"]))
+                board.taken_back(from_wire(Placement, line["placement"]))
             case "finished":
-                one = _placement(line["placement"])
+                one = from_wire(Placement, line["placement"])
                 board.finished(one.place, one.resources, one.gpus, one.task)
             case "planned":
                 whole = line["placements"] == len(plan.placements)
@@ -106,17 +105,7 @@ def replay(lines: Iterable[str], config: PolicyConfig) -> Iterator[Replayed]:
 
 def _told(plan: Plan) -> dict[str, Any]:
     return {
-        "placements": [_wire(placement) for placement in plan.placements],
+        "placements": [to_wire(placement) for placement in plan.placements],
         "reserved": dict(plan.reserved),
         "reasons": {task: reason.code for task, reason in plan.reasons.items()},
     }
-
-
-def _wire(placement: Placement) -> list[Any]:
-    task, place, resources, reason, counted, gpus, work_ms = placement
-    return [task, place, to_wire(resources), reason, counted, list(gpus), work_ms]
-
-
-def _placement(told: Sequence[Any]) -> Placement:
-    task, place, resources, reason, counted, gpus, work_ms = told
-    return Placement(TaskId(task), place, from_wire(Resources, resources), reason, counted, tuple(gpus), work_ms)
