@@ -27,6 +27,7 @@ moments = st.integers(-5, 40)
 FEWER = settings(max_examples=50)  # there are many of these, and `make test` is to stay short
 CORE = Need(PlaceKind.CPU, Resources(cpu_milli=1000))
 GPU = Need(PlaceKind.GPU, Resources(gpu_milli=1000))
+BIG_GPU = Need(PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=1))
 CPU_MODEL = Need(PlaceKind.CPU_MODEL, Resources(cpu_milli=2000))
 
 
@@ -327,9 +328,17 @@ def test_another_model_is_not_dropped_before_a_task_has_been_patient() -> None:
     assert early.reasons[TaskId("t0")].code == "WAIT_WARM"
     assert where(decide(snapshot, 120_000, PolicyConfig())) == [("t0", "c")]
     few = replace(waits, heads=waits.heads[:11], length=11)  # of 5 s each, where nothing is predicted
-    assert decide(Snapshot({few.key: few}, places), 120_000, PolicyConfig()).placements == ()
+    both = {one.key: one for one in (few, line({"c1": 0}, BIG_GPU, model="cat"))}
+    assert decide(Snapshot(both, places), 120_000, PolicyConfig()).placements == (), "what is there is wanted, too"
+    assert where(decide(Snapshot({few.key: few}, places), 120_000, PolicyConfig())) == [("t0", "c")], "it is not"
     nowhere = {**places, "a": PlaceLoad(replace(busy, warm=()), Resources(), 0)}
     assert where(decide(Snapshot({few.key: few}, nowhere), 0, PolicyConfig())) == [("t0", "c")]
+    drains = {**places, "a": PlaceLoad(replace(busy, draining=True), Resources(), 0)}
+    assert where(decide(Snapshot({few.key: few}, drains), 0, PolicyConfig())) == [("t0", "c")], (
+        "who drains takes nothing"
+    small = {**places, "a": PlaceLoad(replace(busy, resources=Resources(gpu_milli=500)), Resources(), 0)}
+    assert where(decide(Snapshot({few.key: few}, small), 0, PolicyConfig())) == [("t0", "c")], "it could not take it"
+    )
 
 
 def test_the_first_alternative_that_fits_is_taken_even_when_a_later_one_is_warm() -> None:

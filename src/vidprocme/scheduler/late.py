@@ -111,5 +111,5 @@ class Late:
         """Would another model have to go here, while there are places that have this one?"""
         warm = seat.state.warm
         return bool(self._config.warmth and warm and ask.model is not None) and (
-            ask.model not in warm and self._board.seats.having[ask.model or ""] > 0
+            ask.model not in warm and self._board.seats.can_warm(ask)
         )

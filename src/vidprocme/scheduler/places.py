@@ -91,7 +91,7 @@ class Seats:
         self.all: dict[str, Seat] = {}
         self.sorts: Counter[Sort] = Counter()  # how many open places are of each sort
         self.draining: Counter[Sort] = Counter()
-        self.having: Counter[str] = Counter()  # places that have a model, by its name
+        self._having: dict[str, Counter[Sort]] = {}  # how many open places have a model, by its name and their sorts
         self.free_slots = 0  # of the open places
         self._log: list[PlaceState] = []
         self._dropped = 0  # entries of the log that were forgotten
@@ -124,9 +124,9 @@ class Seats:
         """Something started or ended there."""
         old = seat.state
         seat.state = state
-        if old.warm is not state.warm and old.warm != state.warm:
-            self.having.subtract(old.warm)
-            self.having.update(state.warm)
+        if old.warm is not state.warm and old.warm != state.warm and not seat.place.draining:
+            self._have(old, -1)
+            self._have(state, 1)
         if not seat.place.draining:
             self.free_slots += state.slots - old.slots
         if seat.listed:
@@ -148,10 +148,13 @@ class Seats:
 
     def _count(self, seat: Seat, by: int) -> None:
         (self.draining if seat.place.draining else self.sorts)[seat.state.spec] += by
-        for model in seat.state.warm:
-            self.having[model] += by
         if not seat.place.draining:
             self.free_slots += by * seat.state.slots
+            self._have(seat.state, by)
+
+    def _have(self, state: PlaceState, by: int) -> None:
+        for model in state.warm:
+            self._having.setdefault(model, Counter())[state.spec] += by
 
     def _join(self, seat: Seat, state: PlaceState) -> None:
         if state.slots <= 0:
@@ -262,6 +265,11 @@ class Seats:
         best = min((one for one in self.choices(ask) if one[2] not in avoid), default=None)
         return Found(self.all[best[2]], ask, best[0], best[3]) if best is not None else None
 
-    def can_hold(self, ask: Ask) -> bool:
-        """Is there an open place that would hold it, were it empty?"""
-        return any(count > 0 and ask.could_be_held(sort) for sort, count in self.sorts.items())
+    def having(self, model: str) -> int:
+        """How many open places have a model."""
+        return sum(self._having.get(model, Counter()).values())
+
+    def can_warm(self, ask: Ask) -> bool:
+        """Is there an open place that has its model, and could hold it, were it empty?"""
+        known = self._having.get(ask.model or "", Counter())
+        return any(n > 0 and ask.could_be_held(sort) for sort, n in known.items())

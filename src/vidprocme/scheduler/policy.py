@@ -149,7 +149,7 @@ class _Decision:
                 continue
             head = queue.heads[task]
             found = self._find(group, head)
-            if found is not None and found.rank == COLD and not self._lags(queue, found):
+            if found is not None and found.rank == COLD and self._is_wanted(found) and not self._lags(queue, found):
                 waits.remove(group)
             elif found is not None:
                 self._start(queue, head, found)
@@ -213,11 +213,12 @@ class _Decision:
         if self._config.cold_last:
             return False
         patience_ms = self._config.patience_ms.get(queue.bin, 0)
-        if self._now_ms - head.ready_ms < patience_ms or not self._lags(queue, found):
+        if self._now_ms - head.ready_ms < patience_ms:
             return False
-        # A job that is being served elsewhere waits on, unless the place is good for nothing else.
-        served_ms = queue.batches[job_of(head.task)].served_ms
-        return self._now_ms - served_ms >= patience_ms or not self._is_wanted(found)
+        # Two of three must be: its job is served nowhere, the place is good for nothing else, there is much work for its model.
+        unserved = self._now_ms - queue.batches[job_of(head.task)].served_ms >= patience_ms
+        unwanted = not self._is_wanted(found)
+        return (unserved and unwanted) or ((unserved or unwanted) and self._lags(queue, found))
 
     def _is_wanted(self, found: Found) -> bool:
         """Does anything wait for the models that are loaded there?"""
@@ -245,11 +246,11 @@ class _Decision:
                     work_ms += group.work_ms
             if more_urgent is bin_:
                 break
-        return work_ms // max(1, self._seats.having[model])
+        return work_ms // max(1, self._seats.having(model))
 
     def _is_nowhere(self, ask: Ask) -> bool:
-        """Has no place its model?"""
-        return not self._seats.having[ask.model or ""]
+        """Has no place its model that could take it?"""
+        return not self._seats.can_warm(ask)
 
     def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat

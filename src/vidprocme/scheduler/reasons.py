@@ -223,7 +223,7 @@ class Reasons(Mapping[TaskId, Reason]):
     def _wait_warm(self, queue: Queue, head: Head) -> Reason:
         seats, model = self._board.seats, queue.model or ""
         until_ms = head.ready_ms + self._board.config.patience_ms.get(queue.bin, 0)
-        n = seats.having[model]
+        n = seats.having(model)
         has = f"{count(n, 'place')} {'has' if n == 1 else 'have'} {model} loaded, and {'is' if n == 1 else 'all are'} busy"
         left_s = max(0, until_ms - self._now_ms) / 1000
         return Reason(
