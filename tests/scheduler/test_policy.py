@@ -334,11 +334,9 @@ def test_another_model_is_not_dropped_before_a_task_has_been_patient() -> None:
     nowhere = {**places, "a": PlaceLoad(replace(busy, warm=()), Resources(), 0)}
     assert where(decide(Snapshot({few.key: few}, nowhere), 0, PolicyConfig())) == [("t0", "c")]
     drains = {**places, "a": PlaceLoad(replace(busy, draining=True), Resources(), 0)}
-    assert where(decide(Snapshot({few.key: few}, drains), 0, PolicyConfig())) == [("t0", "c")], (
-        "who drains takes nothing"
+    assert where(decide(Snapshot({few.key: few}, drains), 0, PolicyConfig())) == [("t0", "c")], "it takes nothing"
     small = {**places, "a": PlaceLoad(replace(busy, resources=Resources(gpu_milli=500)), Resources(), 0)}
     assert where(decide(Snapshot({few.key: few}, small), 0, PolicyConfig())) == [("t0", "c")], "it could not take it"
-    )
 
 
 def test_the_first_alternative_that_fits_is_taken_even_when_a_later_one_is_warm() -> None:
