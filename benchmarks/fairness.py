@@ -202,6 +202,8 @@ def take_stock(queue: Queue, found: Waits) -> None:
                 older=older,
                 attempt_ms=round(1000 * found.attempt_s),
                 look_ms=round(1000 * found.look_s),
+                mates=1,  # a job has two tasks; the pace of these pools is as long as what makes a task overdue
+                pace_ms=max_wait_ms,
             )
             longest.over += started - ready > bound_ms
             if (started - ready) / bound_ms >= (longest.wait_s / longest.bound_s if longest.bound_s else 0):

@@ -326,7 +326,9 @@ class House:
         from vidprocme.scheduler.config import PolicyConfig
 
         bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
-        return PolicyConfig(max_wait_ms=bounds)
+        # A job goes on at a pace no slower than what it waits to be begun.
+        pace = {bin_: min(pace_ms, bounds[bin_]) for bin_, pace_ms in PolicyConfig().pace_ms.items()}
+        return PolicyConfig(max_wait_ms=bounds, pace_ms=pace)
 
     @property
     def keep(self) -> Keep:
