@@ -37,9 +37,10 @@ class PolicyConfig:
     score: of several places that hold a task the one with the lowest is taken.
     warmth: go by where models are loaded.
     patience_ms: so long a task waits for a place that has its model, while there is one, instead of taking one that would have to
-        drop another; and so long after a task of its job has started, where something waits for that other; a bin without: not at all.
-    lag_ms: and while the work of its bin and more urgent ones that waits for its model would keep the places that have it busy for less than so
-        long, or for less than `lag_times` as long as that for the model that would be dropped; a bin without: 0.
+        drop another; a bin without: not at all. After it two of three must be: no task of its job has started for so long, nothing waits for
+        that other model, and there is work enough (lag_ms).
+    lag_ms: there is work enough for a model when what waits for it, in the task's bin and more urgent ones, would keep the places that have it
+        busy for so long, and for `lag_times` as long as that for the model that would be dropped; a bin without: 0.
     cold_last: it has such a place only when nothing of its bin waits for the model that is there.
     pace_ms: of a job that has more than one task in line, none is overdue for so long after another has started; a bin without: 0.
     late_patience_ms: so much longer a task that is overdue waits for a turn at a place that has its model, while there is one.

@@ -62,9 +62,6 @@ class Found(NamedTuple):
     gpu: int | None
 
 
-Entry = tuple[int, int, str, PlaceState, int | None]  # rank, score, id of a place, its state, GPU
-
-
 class _Known:
     """The states that hold one ask, best first. `tops`: the place with which each stands in the heap."""
 

@@ -58,7 +58,7 @@ class _Decision:
         self._seats, self._waiting, self._ledger = board.seats, board.waiting, board.ledger
         self._held = board.held
         self._placements: list[Placement] = []
-        self._full: dict[Wants, bool] = {}  # what found no place; True: not even a place without its model
+        self._full: set[Wants] = set()  # what found no place, not even one without its model
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
         self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
@@ -177,7 +177,7 @@ class _Decision:
             if beside is not None:
                 return Found(beside[0], ask, self._rank(beside[0], ask), beside[1])
         if cold is None:
-            self._full[group.wants] = True
+            self._full.add(group.wants)
         return cold
 
     def _open(self, ask: Ask, head: Head) -> Found | None:

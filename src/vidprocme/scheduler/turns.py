@@ -17,7 +17,7 @@ becomes due; and `late` how much longer an overdue task waits for its model, if 
     max_wait(b) + late + mates * pace(b) + (older + mates + 1) * every(b) * (D + L)
 
 after it became ready, where every(b) is 4 for high, 8 for normal, 16 for bulk and urgent; D is the longest that an attempt stays
-at P; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s, or with more
+at P, and twice that where what runs beside a reservation lasts longer than was predicted; and L is the longest time between two decisions of P's pool that see the line of x: turn_every_s, or with more
 than 64 lines turn_every_s * ceil(lines / 32), those that come and go meanwhile counted, too: a turn shows 64, at least half of them in
 rotation over all. For: while x waits, P makes at least one counted start in every D + L (when all that ran
 there has ended, whoever P is held for fits), every every(b)th of them is b's, and each of those starts x or something that was due before it; of x's own
