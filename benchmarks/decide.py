@@ -2,8 +2,9 @@
 
 10,000 GPUs of three types on 1,250 machines with 4 cores each (8 places with a GPU, or 2 with four for tasks that need several), and 100,000
 tasks that wait: four bins, 50 tenants with weights, one of them at its limit, three models, whole GPUs and gangs of two, and tasks of the CPU. Each
-call: the 64 attempts that end next are told, as many tasks of the same sorts arrive, `decide` starts at most 64, the reasons of what waits
-are worked out, and the board takes the plan on. All of that is timed, and calls that start nothing are not counted.
+call: the 64 attempts that end next are told, with what is left of their jobs; as many tasks of the same sorts arrive; `decide` starts at most
+64, the reasons of what waits are worked out, and the board takes the plan on. All of that is timed, and calls that start nothing are not
+counted. Jobs have as many chunks as videos of VP-1 (simulator/scenario.py), and wait in the line of their bin, tenant and model.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from vidprocme.core.ids import JobId, TaskId, task_id
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.shares import Shares, TenantShare
-from vidprocme.core.snapshot import Head, Line
+from vidprocme.core.snapshot import Head, Line, Placement
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.policy import decide
@@ -38,6 +40,33 @@ CORE = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
 NEEDS = {needs[0].resources: needs for needs in (WHOLE, TWO, CORE)}
 KINDS = ((WHOLE, 80), (TWO, 5), (CORE, 15))
 MOST = 64
+CHUNKS = {
+    Bin.URGENT: (2, 0.7),
+    Bin.HIGH: (4, 0.9),
+    Bin.NORMAL: (13, 0.9),
+    Bin.BULK: (75, 0.6),
+}  # of a job: median, deviation of the logarithm
+CHUNK_MS = 5_600
+
+
+@dataclass(slots=True)
+class Wish:
+    """A job whose tasks come one after another."""
+
+    id: JobId
+    since_ms: int
+    to_come: int
+    left_ms: int
+
+
+class Ran(NamedTuple):
+    """An attempt. The one that ends next is the least."""
+
+    end_ms: int
+    task: TaskId
+    place: str
+    resources: Resources
+    gpus: tuple[int, ...]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,7 +104,9 @@ class World:
         self._tenants = {f"tenant-{n:02d}": TenantShare(0, 1 + n % 5, 1_000 if n == 7 else None) for n in range(50)}
         self.board.shares(Shares(tenants=self._tenants))
         self._lines: dict[tuple[Bin, str, int, str], Line] = {}
-        self._running: list[tuple[int, str, str, Resources, tuple[int, ...], Bin, str]] = []
+        self._wishes: dict[str, Wish] = {}  # by line: the one whose tasks are coming
+        self._of: dict[TaskId, tuple[Line, Wish]] = {}
+        self._running: list[Ran] = []
         for _ in range(waiting):
             line, head = self._task(ready_ms=self._now - self._chance.below(7_200_000))
             self.board.arrived(line, head)
@@ -87,24 +118,27 @@ class World:
         codes: Counter[str] = Counter()
         while counted < calls:
             ended = self._ended()
-            arrived = [self._task(self._now, NEEDS[one[3]]) for one in ended]
+            told = [(one, *self._of.pop(one.task)) for one in ended]
+            for _, _, wish in told:
+                wish.left_ms -= CHUNK_MS
+            arrived = [self._task(self._now, NEEDS[one.resources]) for one in ended]
             began = time.process_time()
             if self._now - self._told >= 1_000:  # as the queue would, with each turn
                 self._told = self._now
                 board.shares(board.ledger.shares())
-            for _, task, place, resources, gpus, bin_, tenant in ended:
-                board.finished(place, resources, gpus, TaskId(task))
-                board.ended(bin_, tenant)
+            for one, line, wish in told:
+                board.finished(one.place, one.resources, one.gpus, one.task)
+                board.ended(line.bin, line.tenant)
+                board.progress(wish.id, wish.left_ms)
             for line, head in arrived:
                 board.arrived(line, head)
             plan = decide(board, self._now)
             assert isinstance(plan.reasons, Reasons)
             codes.update(code for _, code in plan.reasons.by_group())
-            queues = [board.waiting_in(one.task) for one in plan.placements]
             board.planned(plan)
             took = time.process_time() - began
-            for one, (bin_, tenant) in zip(plan.placements, queues, strict=True):
-                self._started(one.task, one.place, one.resources, one.gpus, bin_, tenant)
+            for begun in plan.placements:
+                self._started(begun)
             if plan.placements:
                 counted, placed, cpu_s = counted + 1, placed + len(plan.placements), cpu_s + took
         whole = sum(codes.values())
@@ -141,10 +175,24 @@ class World:
         if line is None:
             stage = "transcode" if needs is CORE else "describe"
             line = self._lines[key] = Line(bin_, tenant, f"{stage}/{key[3]}/{id(needs)}", 1, ready_ms, ())
-        job = JobId(f"job_{self._number // 4:012d}")
-        left_ms = int(self._chance.log_normal(60_000, 1.0))
-        id_ = task_id(job, "describe", self._number)
-        return line, Head(id_, ready_ms, needs, model, work_ms=5_600, left_ms=left_ms, since_ms=ready_ms)
+        wish = self._wishes.get(line.key)
+        if wish is None or not wish.to_come:
+            median, deviation = CHUNKS[bin_]
+            chunks = max(1, int(self._chance.log_normal(median, deviation)))
+            left_ms = int(chunks * CHUNK_MS * self._chance.log_normal(1.0, 0.5))
+            wish = self._wishes[line.key] = Wish(JobId(f"job_{self._number:012d}"), ready_ms, chunks, left_ms)
+        wish.to_come -= 1
+        head = Head(
+            task_id(wish.id, "describe", wish.to_come),
+            ready_ms,
+            needs,
+            model,
+            work_ms=CHUNK_MS,
+            left_ms=wish.left_ms,
+            since_ms=wish.since_ms,
+        )
+        self._of[head.task] = line, wish
+        return line, head
 
     def _fill(self) -> None:
         """Until every place is busy."""
@@ -152,23 +200,20 @@ class World:
             plan = decide(self.board, self._now)
             if not plan.placements:
                 break
-            queues = [self.board.waiting_in(one.task) for one in plan.placements]
             self.board.planned(plan)
-            for one, (bin_, tenant) in zip(plan.placements, queues, strict=True):
-                self._started(one.task, one.place, one.resources, one.gpus, bin_, tenant)
+            for one in plan.placements:
+                self._started(one)
                 self.board.arrived(*self._task(self._now))
         heapify(self._running)
 
-    def _started(
-        self, task: str, place: str, resources: Resources, gpus: tuple[int, ...], bin_: Bin, tenant: str
-    ) -> None:
-        end_ms = self._now + 1 + int(self._chance.log_normal(5_600, 0.3))
-        heappush(self._running, (end_ms, task, place, resources, gpus, bin_, tenant))
+    def _started(self, one: Placement) -> None:
+        end_ms = self._now + 1 + int(self._chance.log_normal(CHUNK_MS, 0.3))
+        heappush(self._running, Ran(end_ms, one.task, one.place, one.resources, one.gpus))
 
-    def _ended(self) -> list[tuple[int, str, str, Resources, tuple[int, ...], Bin, str]]:
+    def _ended(self) -> list[Ran]:
         """What ended next: as many as one decision may start."""
         found = [heappop(self._running) for _ in range(min(MOST, len(self._running)))]
-        self._now = max(self._now, found[-1][0])
+        self._now = max(self._now, found[-1].end_ms)
         return found
 
     def _one(self, choices: Sequence[tuple[Any, int]]) -> Any:

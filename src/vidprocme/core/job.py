@@ -39,6 +39,8 @@ class Bin(StrEnum):
     NORMAL = "normal"
     BULK = "bulk"
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and tables are looked up by bin in every decision
+
 
 class TaskState(StrEnum):
     BLOCKED = "blocked"  # waits for other tasks

@@ -64,6 +64,8 @@ class PlaceKind(StrEnum):
     SERVER = "server"  # a slot of an OpenAI-style server somebody runs
     CPU_MODEL = "cpu_model"  # one model at a time on the CPU
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and sorts of places are looked up by it
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

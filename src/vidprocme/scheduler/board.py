@@ -21,7 +21,7 @@ from vidprocme.scheduler.held import Held
 from vidprocme.scheduler.ledger import Ledger
 from vidprocme.scheduler.places import Running, Seat, Seats
 from vidprocme.scheduler.states import Ask, PlaceState, States
-from vidprocme.scheduler.waiting import Clock, Group, Job, Queue, Waiting, Wants
+from vidprocme.scheduler.waiting import Batch, Group, Queue, Waiting, Wants
 
 
 class _Start(NamedTuple):
@@ -31,9 +31,8 @@ class _Start(NamedTuple):
     seat: Seat
     state: PlaceState
     starts: int
-    queue: Queue
+    batch: Batch
     head: Head
-    job: Job
     served_ms: int
     cost: int
 
@@ -47,7 +46,8 @@ class Board:
         self.states = States()
         self.seats = Seats(self.states, self.config.score, warmth=self.config.warmth)
         self.ledger = Ledger()
-        self.waiting = Waiting(order.ranking(self.ledger), order.key, order.level, self._group)
+        self.ledger.offset_of = order.offsets(self.ledger)
+        self.waiting = Waiting(order.key, self._queue, order.by_key, order.level)
         self.held = Held(self.states)
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[_Start] = []  # what the last decision started, while that can be undone
@@ -81,12 +81,8 @@ class Board:
     def shares(self, shares: Shares) -> None:
         """What a turn told of bins and tenants; of a tenant that it did not show, what was known, while a line of it is known."""
         self.undo()
-        known = self.ledger.shares().tenants
-        here = self.waiting.by_tenant
-        self.ledger.tell(Shares(shares.bins, {**{n: s for n, s in known.items() if n in here}, **shares.tenants}))
-        self.ledger.compare(here)
-        for tenant in list(here):
-            self.waiting.reranked(tenant)
+        self.ledger.tell(shares, self.waiting.by_tenant)
+        self.waiting.epoch += 1
 
     def arrived(self, line: Line, head: Head) -> None:
         """One more task of a line, whose heads are not looked at, is ready."""
@@ -97,9 +93,8 @@ class Board:
     def left(self, task: TaskId) -> None:
         """A task waits no longer: it was cancelled, or somebody else has it. One that is not known changes nothing."""
         self.undo()
-        queue = self.waiting.tasks.get(task)
-        if queue is not None:
-            self._forget(queue, task)
+        if task in self.waiting.tasks:
+            self._forget(task)
 
     def progress(self, job: JobId, left_ms: int) -> None:
         """So much of a job is left, as predicted."""
@@ -111,7 +106,7 @@ class Board:
         self.undo()
         self.ledger.charge(tenant, amount)
         if amount < 0:
-            self.waiting.reranked(tenant)
+            self.waiting.epoch += 1
 
     # -- what places are like ------------------------------------------------------------------------------------------
 
@@ -168,14 +163,7 @@ class Board:
     def ended(self, bin_: Bin, tenant: str) -> None:
         """One of its tasks runs no longer: what counts against limits, between two times that the queue tells."""
         self.undo()
-        self.ledger.ended(bin_, tenant)
-
-    def waiting_in(self, task: TaskId) -> tuple[Bin, str]:
-        """The bin and tenant of a task that waits, or that the last decision starts."""
-        queue = self.waiting.tasks.get(task)
-        if queue is None:
-            queue = next(one.queue for one in self.tried if one.placement.task == task)
-        return queue.bin, queue.tenant
+        self.ledger.count(self.ledger.bins[bin_], self.ledger.account(tenant), -1)
 
     # -- what is decided -----------------------------------------------------------------------------------------------
 
@@ -203,8 +191,8 @@ class Board:
         """The task left its line, its place has so much less free, and its tenant has used so much more."""
         self.undo()
         seat = self.seats.all[placement.place]
-        queue = self.waiting.tasks.get(placement.task)
-        model = queue.model if queue is not None else None
+        batch = self.waiting.tasks.get(placement.task)
+        model = batch.queue.model if batch is not None else None
         self.seats.move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
         seat.starts += placement.counted
         seat.running[placement.task] = Running(placement.resources, placement.gpus, None)
@@ -213,12 +201,13 @@ class Board:
     def begun(self, placement: Placement) -> None:
         """Of what was placed while a turn was on its way, whose lines and shares do not know of it: the places do."""
         self.undo()
-        queue = self.waiting.tasks.get(placement.task)
-        if queue is None:
+        batch = self.waiting.tasks.get(placement.task)
+        if batch is None:
             return
-        self._forget(queue, placement.task)
-        payer = self.config.order.payer(queue.bin, queue.tenant)
-        self.ledger.start(queue.bin, payer, self.states.ask(_need(self.seats, placement), None).cost)
+        queue = batch.queue
+        self._forget(placement.task)
+        cost = self.states.ask(_need(self.seats, placement), None).cost
+        self.ledger.start(queue.bin_account, queue.account, queue.payer, cost)
         if not len(queue):
             self._drop(queue)
 
@@ -252,22 +241,24 @@ class Board:
         task: TaskId,
         reason: str,
         now_ms: int,
-        *,
         counted: bool,
     ) -> Placement:
         """Try: this starts there."""
-        old, starts = seat.state, seat.starts
-        state, gpus = self.states.take(old, ask, gpu)
+        old, starts, resources = seat.state, seat.starts, ask.resources
+        state, gpus = old.after.get((ask.number, gpu)) or self.states.take(old, ask, gpu)
         self.seats.move(seat, state)
-        head, job = self.waiting.take(queue, task)
-        placement = Placement(task, seat.id, ask.resources, reason, counted, gpus, head.work_ms)
+        waiting = self.waiting
+        self.filled = self.ledger.start(queue.bin_account, queue.account, queue.payer, ask.cost)
+        batch = waiting.tasks[task]
+        head = waiting.take(task)
+        work_ms, served_ms = head.work_ms, batch.served_ms
+        batch.served_ms = now_ms
+        placement = Placement(task, seat.id, resources, reason, counted, gpus, work_ms)
         seat.starts = starts + counted
-        seat.running[task] = Running(ask.resources, gpus, now_ms + head.work_ms if head.work_ms else None)
+        seat.running[task] = Running(resources, gpus, now_ms + work_ms if work_ms else None)
         if seat.held_for is not None:
             self.held.moved(seat)
-        self.filled = self.ledger.start(queue.bin, self.config.order.payer(queue.bin, queue.tenant), ask.cost)
-        served_ms = self.waiting.served(queue, job.id, now_ms)
-        self.tried.append(_Start(placement, seat, old, starts, queue, head, job, served_ms, ask.cost))
+        self.tried.append(_Start(placement, seat, old, starts, batch, head, served_ms, ask.cost))
         return placement
 
     def hold(self, seat: Seat, task: TaskId) -> None:
@@ -298,12 +289,11 @@ class Board:
             seat.running.pop(task, None)
             self._move(seat, one.state)
             seat.starts = one.starts
-            payer = self.config.order.payer(one.queue.bin, one.queue.tenant)
-            self.ledger.start(one.queue.bin, payer, -one.cost)
-            self.waiting.add(one.queue, one.head, one.job)
-            self.waiting.unserved(one.queue, one.job.id, one.served_ms)
-        for payer in {one.queue.tenant for one in self.tried}:
-            self.waiting.reranked(payer)
+            queue = one.batch.queue
+            self.ledger.start(queue.bin_account, queue.account, queue.payer, -one.cost)
+            self.waiting.add(queue, one.head, one.batch.job)
+            self.waiting.unserved(self.waiting.tasks[task], one.served_ms)
+        self.waiting.epoch += 1
         self.tried.clear()
         if self._held_before is not None:
             for task, seat in self._held_before.items():
@@ -312,10 +302,13 @@ class Board:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
-    def _group(self, bin_: Bin, wants: Wants) -> Group:
-        config = self.config
-        patience_ms = {bin_: config.patience_ms.get(bin_, 0) for bin_ in Bin}
-        return Group(bin_, wants, Clock(config.max_wait_ms, config.pace_ms), Clock(patience_ms, patience_ms))
+    def _queue(self, line: Line, group: Group, model: str | None) -> Queue:
+        config, ledger, bin_ = self.config, self.ledger, line.bin
+        payer = ledger.account(config.order.payer(bin_, line.tenant))
+        queue = Queue(line, group, model, (ledger.bins[bin_], ledger.account(line.tenant), payer))
+        queue.late_ms, queue.pace_ms = config.max_wait_ms.get(bin_), config.pace_ms.get(bin_, 0)
+        queue.patience_ms = config.patience_ms.get(bin_, 0)
+        return queue
 
     def _remember_held(self) -> None:
         if self._held_before is None:
@@ -328,8 +321,8 @@ class Board:
 
     def _hold(self, seat: Seat, task: TaskId) -> None:
         self.seats.unlist(seat)
-        queue = self.waiting.tasks.get(task)
-        wants = queue.group.wants if queue is not None else ()
+        batch = self.waiting.tasks.get(task)
+        wants = batch.queue.group.wants if batch is not None else ()
         self.held.add(seat, task, next((ask for ask in wants if ask.could_be_held(seat.state.spec)), None))
 
     def _move(self, seat: Seat, state: PlaceState) -> None:
@@ -337,15 +330,15 @@ class Board:
         if seat.held_for is not None:
             self.held.moved(seat)
 
-    def _forget(self, queue: Queue, task: TaskId) -> None:
+    def _forget(self, task: TaskId) -> None:
         """It waits no longer, and it was not us who started it."""
-        self.waiting.take(queue, task)
-        if task in self.held:
+        self.waiting.take(task)
+        if task in self.held.seats:
             self.held.touched.add(task)
 
     def _drop(self, queue: Queue) -> None:
         for task in list(queue.heads):
-            self._forget(queue, task)
+            self._forget(task)
         self.waiting.drop(queue)
 
     def _line(self, line: Line) -> None:
@@ -361,14 +354,13 @@ class Board:
         for task, old in list(queue.heads.items()):
             head = shown.get(task)
             if head is None or not _stands_alike(head, old):
-                self._forget(queue, task)
+                self._forget(task)
             elif head != old:
                 waiting.retold(queue, head)
         for task, head in shown.items():
             if task not in queue.heads:
-                other = waiting.tasks.get(task)
-                if other is not None:
-                    self._forget(other, task)
+                if task in waiting.tasks:  # of another line so far
+                    self._forget(task)
                 waiting.add(queue, head)
         waiting.set_more(queue, line.length - len(line.heads))
         queue.oldest_ms = line.oldest_ms

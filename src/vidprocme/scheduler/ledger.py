@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from vidprocme.core.job import Bin
 from vidprocme.core.shares import BinShare, Shares, TenantShare
@@ -11,117 +10,161 @@ from vidprocme.core.shares import BinShare, Shares, TenantShare
 SCALE = 1_000_000  # so that dividing a use by a weight loses nothing that matters
 LITTLE = 60_000_000 * SCALE  # a core-minute at weight 1: who has used no more is not held to any share
 NO_BIN, NO_TENANT = BinShare(), TenantShare()
+_BINS = frozenset(bin_.value for bin_ in Bin)  # who pay, with Fair.BINS
+
+
+class Account:
+    """One tenant's, or a bin's where bins pay. The same object as long as anything of it waits.
+
+    weighted: what is compared, its use for its weight. offset: how much later it goes for that (orders.py). others: what the others that wait have
+    used for their weight, on average; 0: there are none. full: it runs as many tasks as it may. named: the queue told of it.
+    """
+
+    __slots__ = ("full", "name", "named", "offset", "others", "started", "told", "used", "weighted")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.told = name, NO_TENANT
+        self.used = self.started = 0  # since it was told
+        self.weighted = self.others = self.offset = 0
+        self.full = self.named = False
+
+    @property
+    def running(self) -> int:
+        return self.told.running + self.started
+
+    @property
+    def whole_use(self) -> int:
+        """1,000,000 = one core for one second."""
+        return self.told.used + self.used
+
+    @property
+    def share(self) -> TenantShare:
+        told = self.told
+        return TenantShare(told.used + self.used, told.weight, told.limit, told.running + self.started)
+
+    @property
+    def is_known(self) -> bool:
+        return self.named or self.used > 0 or self.started > 0
+
+
+class BinAccount:
+    """One bin's. shut: it is paused, or runs as many tasks as it may. told: None: nothing is set or counted."""
+
+    __slots__ = ("bin", "shut", "started", "told")
+
+    def __init__(self, bin_: Bin) -> None:
+        self.bin, self.told = bin_, NO_BIN
+        self.started = 0  # since it was told
+        self.shut = False
+
+    @property
+    def running(self) -> int:
+        return self.told.running + self.started
+
+    @property
+    def is_full(self) -> bool:
+        return self.told.limit is not None and self.running >= self.told.limit
 
 
 class Ledger:
     """As the queue last told it, moved forward by what is started, as the queue will when the claim is granted."""
 
     def __init__(self) -> None:
-        self._bins: dict[Bin, BinShare] = {}
-        self._tenants: dict[str, TenantShare] = {}
-        self.shut: set[Bin] = set()  # bins that are paused or run as many tasks as they may
-        self.full: set[str] = set()  # tenants that run as many tasks as they may
-        self.weighted: dict[str, int] = {}  # what is compared between tenants: use for weight. Least goes first
+        self.bins = {bin_: BinAccount(bin_) for bin_ in Bin}
+        self.accounts: dict[str, Account] = {}
         self.mean = LITTLE  # of what those that wait had used for their weight when it was told, and at least LITTLE
-        self.others: dict[str, int] = {}  # the same without the one that is named
-        self._limits = False  # is anything paused or limited?
-        self._used: Counter[str] = Counter()  # since it was told; 1,000,000 = one core for one second
-        self._started: Counter[str] = Counter()  # since it was told, by tenant
-        self._started_in: Counter[Bin] = Counter()
+        self.offset_of: Callable[[Account], int] = _none  # by whoever orders
+        self._bins_told: set[Bin] = set()
 
-    def tell(self, shares: Shares) -> None:
-        """The queue's own figures, in place of everything."""
-        self._bins, self._tenants = dict(shares.bins), dict(shares.tenants)
-        self._used.clear()
-        self._started.clear()
-        self._started_in.clear()
-        self.shut = {bin_ for bin_, share in self._bins.items() if share.paused or self.bin_full(bin_)}
-        self.full = {name for name in self._tenants if self.tenant_full(name)}
-        self._limits = bool(self._bins) or any(share.limit is not None for share in self._tenants.values())
-        # The same object for ever: whoever ranks tenants keeps it.
-        self.weighted.clear()
-        self.weighted.update({name: share.used * SCALE // share.weight for name, share in self._tenants.items()})
+    def account(self, name: str) -> Account:
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account(name)
+        return found
 
-    def compare(self, tenants: Collection[str]) -> None:
-        """These wait: what each has used is compared with what the others have used now."""
-        known = {name: self.weighted.get(name, 0) for name in tenants}
-        total, n = sum(known.values()), len(known)
+    def tell(self, shares: Shares, waiting: Collection[str]) -> None:
+        """The queue's own figures, in place of everything.
+
+        Args:
+            waiting: tenants of which something does; each is compared with what the others of them have used now.
+        """
+        self._bins_told = set(shares.bins)
+        for bin_, account in self.bins.items():
+            account.told, account.started = shares.bins.get(bin_, NO_BIN), 0
+            account.shut = account.told.paused or account.is_full
+        for name in [name for name in self.accounts if not (name in shares.tenants or name in waiting or name in _BINS)]:
+            del self.accounts[name]
+        for name in shares.tenants:
+            self.account(name)
+        for name, one in self.accounts.items():
+            told = shares.tenants.get(name)
+            one.named = told is not None or (name in waiting and one.is_known)
+            if told is None:  # what was known of it
+                told = one.share if name in waiting else NO_TENANT
+            one.told, one.used, one.started, one.others = told, 0, 0, 0
+            one.weighted = told.used * SCALE // told.weight
+            one.full = told.limit is not None and told.running >= told.limit
+        total, n = sum(self.account(name).weighted for name in waiting), len(waiting)
         self.mean = max(LITTLE, total // n) if n else LITTLE
-        self.others = {name: max(LITTLE, (total - used) // (n - 1)) for name, used in known.items()} if n > 1 else {}
+        for name in waiting if n > 1 else ():
+            one = self.accounts[name]
+            one.others = max(LITTLE, (total - one.weighted) // (n - 1))
+        for one in self.accounts.values():
+            one.offset = self.offset_of(one)
 
     def shares(self) -> Shares:
         """The figures as they are now."""
-        bins = {bin_: BinShare(one.paused, one.limit, self.running(bin_)) for bin_, one in self._bins.items()}
-        for bin_, started in self._started_in.items():
-            if started:
-                bins.setdefault(bin_, BinShare(running=self.running(bin_)))
-        names = dict.fromkeys([*self._tenants, *(+self._used), *(+self._started)])
-        tenants = {}
-        for name in names:
-            told = self.tenant(name)
-            tenants[name] = TenantShare(self.used(name), told.weight, told.limit, self.running_of(name))
-        return Shares(bins, tenants)
+        bins = {
+            bin_: BinShare(one.told.paused, one.told.limit, one.running)
+            for bin_, one in self.bins.items()
+            if bin_ in self._bins_told or one.started
+        }
+        return Shares(bins, {name: one.share for name, one in self.accounts.items() if one.is_known})
 
-    def bin(self, bin_: Bin) -> BinShare:
-        """What is set about it; its `running` is as it was told."""
-        return self._bins.get(bin_, NO_BIN)
+    def mean_of_known(self) -> int:
+        """What those have used for their weight, on average, of whom anything is known."""
+        known = [one.weighted for one in self.accounts.values() if one.is_known]
+        return sum(known) // max(1, len(known))
 
-    def tenant(self, tenant: str) -> TenantShare:
-        """What is set about it; its figures are as they were told."""
-        return self._tenants.get(tenant, NO_TENANT)
+    def compare(self) -> None:
+        """Work the offsets out again, where they depend on what others have used since it was told."""
+        for one in self.accounts.values():
+            one.offset = self.offset_of(one)
 
-    def used(self, tenant: str) -> int:
-        """What it has used; 1,000,000 = one core for one second."""
-        return self._used[tenant] + self.tenant(tenant).used
+    @property
+    def keeps_back(self) -> bool:
+        """Is anything kept back by a limit or a pause?"""
+        return any(one.shut for one in self.bins.values()) or any(one.full for one in self.accounts.values())
 
-    def running(self, bin_: Bin) -> int:
-        """Of a bin with a limit."""
-        return self.bin(bin_).running + self._started_in[bin_]
-
-    def running_of(self, tenant: str) -> int:
-        """Of a tenant with a limit."""
-        return self.tenant(tenant).running + self._started[tenant]
-
-    def bin_full(self, bin_: Bin) -> bool:
-        limit = self.bin(bin_).limit
-        return limit is not None and self.running(bin_) >= limit
-
-    def tenant_full(self, tenant: str) -> bool:
-        limit = self.tenant(tenant).limit
-        return limit is not None and self.running_of(tenant) >= limit
-
-    def allows(self, bin_: Bin, tenant: str) -> bool:
-        """May one more task start, wherever there is room?"""
-        return bin_ not in self.shut and tenant not in self.full
-
-    def start(self, bin_: Bin, tenant: str, cost: int) -> bool:
+    def start(self, bin_: BinAccount, tenant: Account, payer: Account, cost: int) -> bool:
         """A task starts. A negative cost: it did not, after all. True: no more may start of its bin, or of its tenant."""
-        self.charge(tenant, cost)
-        return self._count(bin_, tenant, 1 if cost >= 0 else -1)
+        payer.used += cost
+        told = payer.told
+        payer.weighted = (told.used + payer.used) * SCALE // told.weight
+        payer.offset = self.offset_of(payer)
+        return self.count(bin_, tenant, 1 if cost >= 0 else -1)
 
-    def ended(self, bin_: Bin, tenant: str) -> None:
-        """A task that was started has ended."""
-        self._count(bin_, tenant, -1)
-
-    def _count(self, bin_: Bin, tenant: str, by: int) -> bool:
-        started, started_in = self._started, self._started_in
-        started[tenant] = started.get(tenant, 0) + by
-        started_in[bin_] = started_in.get(bin_, 0) + by
-        if not self._limits:
-            return False
+    def count(self, bin_: BinAccount, tenant: Account, by: int) -> bool:
+        """So many more run. True: for that, no more may start of its bin, or of its tenant."""
+        bin_.started += by
+        tenant.started += by
         filled = False
-        if bin_ in self._bins:
-            shut = self.bin(bin_).paused or self.bin_full(bin_)
-            filled = shut and bin_ not in self.shut
-            (self.shut.add if shut else self.shut.discard)(bin_)
-        if self.tenant(tenant).limit is not None:
-            full = self.tenant_full(tenant)
-            filled = filled or (full and tenant not in self.full)
-            (self.full.add if full else self.full.discard)(tenant)
+        if bin_.told is not NO_BIN:
+            shut = bin_.told.paused or bin_.is_full
+            filled, bin_.shut = shut and not bin_.shut, shut
+        told = tenant.told
+        if told.limit is not None:
+            full = told.running + tenant.started >= told.limit
+            filled, tenant.full = filled or (full and not tenant.full), full
         return filled
 
     def charge(self, tenant: str, amount: int) -> None:
         """It has used so much more."""
-        used = self._used[tenant] = self._used.get(tenant, 0) + amount
-        told = self._tenants.get(tenant, NO_TENANT)
-        self.weighted[tenant] = (told.used + used) * SCALE // told.weight
+        one = self.account(tenant)
+        one.used += amount
+        one.weighted = one.whole_use * SCALE // one.told.weight
+        one.offset = self.offset_of(one)
+
+
+def _none(_: Account) -> int:
+    return 0

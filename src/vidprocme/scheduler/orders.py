@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vidprocme.core.job import Bin
-from vidprocme.scheduler.ledger import SCALE, Ledger
-from vidprocme.scheduler.waiting import Job, Queue
+from vidprocme.scheduler.ledger import SCALE, Account, Ledger
+from vidprocme.scheduler.waiting import Job
 
 
 class Fair(StrEnum):
@@ -27,7 +27,7 @@ class Fair(StrEnum):
 
 
 BEHIND = 1 << 62  # more than any key
-BIN_WEIGHTS = {Bin.URGENT: 8, Bin.HIGH: 4, Bin.NORMAL: 2, Bin.BULK: 1}
+BIN_WEIGHTS: dict[str, int] = {Bin.URGENT: 8, Bin.HIGH: 4, Bin.NORMAL: 2, Bin.BULK: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +59,32 @@ class Order:
         """Whose use grows when something of this bin and tenant starts."""
         return bin_.value if self.fair is Fair.BINS else tenant
 
-    def ranking(self, ledger: Ledger) -> Callable[[Queue, int], int]:
-        """Tells of a line whose first job has a key where it stands by who pays for it: the lowest goes first."""
-        weighted, even, bound = ledger.weighted, 1000 * self.even_ms, self.bound
+    @property
+    def by_key(self) -> bool:
+        """Does a job's key count beside what its payer has used, or only between jobs of those that have used the same?"""
+        return self.fair in (Fair.BOUNDED, Fair.MIXED)
 
-        def nobody(_queue: Queue, _key: int) -> int:
+    def offsets(self, ledger: Ledger) -> Callable[[Account], int]:
+        """Tells how far behind an account's use puts what it pays for: the lowest goes first."""
+        even, bound = 1000 * self.even_ms, self.bound
+
+        def nobody(_: Account) -> int:
             return 0
 
-        def tenants(queue: Queue, _key: int) -> int:
-            return weighted.get(queue.tenant, 0)
+        def tenants(account: Account) -> int:
+            return account.weighted
 
-        def bounded(queue: Queue, key: int) -> int:
-            used = weighted.get(queue.tenant, 0)
-            rank = key + even * used // ledger.mean
-            others = ledger.others.get(queue.tenant, ledger.mean)
-            return rank + BEHIND * _times(used, others, bound) if used > others * bound else rank
+        def bounded(account: Account) -> int:
+            used = account.weighted
+            offset = even * used // ledger.mean
+            others = account.others or ledger.mean
+            return offset + BEHIND * _times(used, others, bound) if used > others * bound else offset
 
-        def bins(queue: Queue, _key: int) -> int:
-            return ledger.used(queue.bin.value) * SCALE // BIN_WEIGHTS[queue.bin]
+        def bins(account: Account) -> int:
+            return account.whole_use * SCALE // BIN_WEIGHTS.get(account.name, 1)
 
-        def mixed(queue: Queue, key: int) -> int:
-            mean = max(1, sum(weighted.values()) // max(1, len(weighted)))
-            return key + self.age * self.mixed_ms * weighted.get(queue.tenant, 0) // mean
+        def mixed(account: Account) -> int:
+            return self.age * self.mixed_ms * account.weighted // max(1, ledger.mean_of_known())
 
         ways = {Fair.TENANTS: tenants, Fair.BOUNDED: bounded, Fair.BINS: bins, Fair.MIXED: mixed}
         return ways.get(self.fair, nobody)

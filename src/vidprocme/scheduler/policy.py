@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heapreplace
 
-from vidprocme.core.ids import TaskId, job_of
+from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head, Placement, Plan
 from vidprocme.scheduler.board import Board
@@ -22,6 +22,7 @@ from vidprocme.scheduler.states import Ask
 from vidprocme.scheduler.turns import turn_of
 from vidprocme.scheduler.waiting import Group, Job, Queue, Wants
 
+OVERDUE = 3  # beside WARM, EMPTY and COLD
 # The same as ELSEWHERE_HERE_MS where this pool has no other place that could hold it: others may have some.
 ELSEWHERE_MS = 10_000
 
@@ -64,13 +65,12 @@ class _Decision:
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
         self._late = Late(board, now_ms)
         self._left = -1 if config.most is None else config.most
-        self._reasons: dict[tuple[int, int, int], str] = {}
 
     def plan(self) -> Plan:
         board = self._board
         if self._config.order.fair is Fair.MIXED:
-            for tenant in list(board.waiting.by_tenant):
-                board.waiting.reranked(tenant)
+            board.ledger.compare()
+            board.waiting.epoch += 1
         self._keep_reservations()
         while self._left:
             self._lifted = False
@@ -98,28 +98,31 @@ class _Decision:
     def _serve(self, bin_: Bin) -> None:
         """Start what can be started of one bin."""
         groups = self._waiting.bins.get(bin_)
-        if not groups or not self._left or (self._config.order.strict and bin_ in self._ledger.shut):
+        if not groups or not self._left or (self._config.order.strict and self._ledger.bins[bin_].shut):
             return
-        full, ledger, waiting = self._full, self._ledger, self._waiting
+        full, cold, waiting = self._full, self._cold, self._waiting
         firsts = [
-            (*first, group)
+            (first, group)
             for wants, group in groups.items()
             if group.length and wants not in full and (first := waiting.first(group)) is not None
         ]
         heapify(firsts)
         parked: list[Queue] = []
         while firsts and self._left:
-            place, queue, group = firsts[0]
-            now = waiting.first(group)
-            if now is None or group.wants in full or group in self._cold:
+            entry, group = firsts[0]
+            if group.wants in full or group in cold:
                 heappop(firsts)
-            elif now[0] is not place:
-                heapreplace(firsts, (*now, group))
-            elif ledger.allows(queue.bin, queue.tenant):
-                self._try(queue, place.task)
-            else:
+                continue
+            now = waiting.first(group)
+            if now is None:
+                heappop(firsts)
+            elif now is not entry:
+                heapreplace(firsts, (now, group))
+            elif (queue := entry[6]).bin_account.shut or queue.account.full:
                 waiting.hide(queue)
                 parked.append(queue)
+            else:
+                self._try(queue, entry[5])
         for queue in parked:
             waiting.place(queue)
 
@@ -127,12 +130,14 @@ class _Decision:
         """Start a head, if there is room; else note why there is none."""
         head, group = queue.heads[task], queue.group
         found = self._find(group, head)
-        if found is not None and found.rank == COLD and not self._may_drop(queue, head, found):
+        if found is None:
+            if head.avoid and group.wants not in self._full and task in queue.heads:
+                job = self._waiting.tasks[task].job
+                self._aside.append((queue, self._waiting.take(task), job))
+        elif found.rank == COLD and not self._may_drop(queue, head, found):
             self._cold[group] = found.ask
-        elif found is not None:
+        else:
             self._start(queue, head, found)
-        elif head.avoid and group.wants not in self._full and head.task in queue.heads:
-            self._aside.append((queue, head, self._waiting.take(queue, head.task)[1]))
 
     def _serve_cold(self, bin_: Bin) -> None:
         """What waits for its model, and has been patient for long enough, may have what is left."""
@@ -144,7 +149,7 @@ class _Decision:
             (due_ms, task, batch), group = min(first, key=lambda one: one[0][:2])
             queue = batch.queue
             waits_on = due_ms > self._now_ms and self._config.patience_ms.get(queue.bin, 0) > 0
-            if waits_on or not self._ledger.allows(queue.bin, queue.tenant):
+            if waits_on or not queue.is_allowed:
                 waits.remove(group)
                 continue
             head = queue.heads[task]
@@ -164,16 +169,16 @@ class _Decision:
             found = self._find_elsewhere(group, head)
             if found is not None or not self._may_return(head, group.wants):
                 return found
-        cold = None
+        cold, tasks, held = None, self._waiting.tasks, self._held
         for ask in group.wants:
             found = self._open(ask, head)
-            if head.task not in self._waiting.tasks:
+            if head.task not in tasks:
                 return None  # it was its turn, and it has started
-            if found is not None and found.rank == COLD:
+            if found is not None:
+                if found.rank != COLD:
+                    return found
                 cold = cold or found
-            elif found is not None:
-                return found
-            beside = self._held.beside(ask, head.task, head.work_ms, self._now_ms, head.avoid) if self._held else None
+            beside = held.beside(ask, head.task, head.work_ms, self._now_ms, head.avoid) if held.seats else None
             if beside is not None:
                 return Found(beside[0], ask, self._rank(beside[0], ask), beside[1])
         if cold is None:
@@ -182,9 +187,11 @@ class _Decision:
 
     def _open(self, ask: Ask, head: Head) -> Found | None:
         """The best place that is open for it now. What is overdue starts first at places whose turn it is."""
+        find = self._seats.find
         while True:
-            found = self._seats.find(ask)
-            if found is None or not self._take_turn(found.seat):
+            found = find(ask)
+            # Of every second start it is nobody's turn (turns.py).
+            if found is None or not found.seat.starts & 1 or not self._take_turn(found.seat):
                 return found
             if not self._left or head.task not in self._waiting.tasks:
                 return None
@@ -216,7 +223,7 @@ class _Decision:
         if self._now_ms - head.ready_ms < patience_ms:
             return False
         # Two of three must be: its job is served nowhere, the place is good for nothing else, there is much work for its model.
-        unserved = self._now_ms - queue.batches[job_of(head.task)].served_ms >= patience_ms
+        unserved = self._now_ms - self._waiting.tasks[head.task].served_ms >= patience_ms
         unwanted = not self._is_wanted(found)
         return (unserved and unwanted) or ((unserved or unwanted) and self._lags(queue, found))
 
@@ -254,19 +261,20 @@ class _Decision:
 
     def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat
-        if task in self._held:
+        if task in self._held.seats:
             self._release(task)
         counted = seat.held_for is None
-        reason = self._because(queue, found, overdue)
-        placement = self._board.start(seat, found.ask, found.gpu, queue, task, reason, self._now_ms, counted=counted)
+        reason = queue.group.because.get((found.ask.number, OVERDUE if overdue else found.rank))
+        if reason is None:
+            reason = self._because(queue, found, overdue)
+        placement = self._board.start(seat, found.ask, found.gpu, queue, task, reason, self._now_ms, counted)
         self._placements.append(placement)
         self._left -= 1
-        for other in list(self._held.seats) if self._board.filled else ():
-            line = self._waiting.tasks.get(other)
-            if line is None or not self._ledger.allows(
-                line.bin, line.tenant
-            ):  # this start was the last that its limit allows
-                self._release(other)
+        if self._board.filled:  # this start was the last that its limit allows
+            for other in list(self._held.seats):
+                batch = self._waiting.tasks.get(other)
+                if batch is None or not batch.queue.is_allowed:
+                    self._release(other)
 
     # -- what is overdue -----------------------------------------------------------------------------------------------
 
@@ -292,12 +300,12 @@ class _Decision:
     def _keep_reservations(self) -> None:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue; what fits by now starts."""
         held = self._held
-        for task in list(held.seats) if self._ledger.full or self._ledger.shut else list(held.touched):
-            queue = self._waiting.tasks.get(task)
+        for task in list(held.seats) if held.seats and self._ledger.keeps_back else list(held.touched):
+            queue = self._queue_of(task)
             if task in held and (queue is None or not self._stays_held(queue, queue.heads[task], held.seats[task])):
                 self._board.release(task)
         for task in sorted((task for task in held.touched), key=lambda task: held.seats[task].id):
-            queue, seat = self._waiting.tasks.get(task), held.seats.get(task)
+            queue, seat = self._queue_of(task), held.seats.get(task)
             if queue is None or seat is None or not self._left:
                 continue
             ask = self._ask_that_holds(queue.group.wants, seat)
@@ -312,7 +320,7 @@ class _Decision:
             and not self._late.failed_here(head, seat)
             and not seat.place.draining
             and seat.state.slots > 0
-            and self._ledger.allows(queue.bin, queue.tenant)
+            and queue.is_allowed
             and any(ask.could_be_held(seat.state.spec) for ask in queue.group.wants)
         )
 
@@ -320,7 +328,7 @@ class _Decision:
         """What is less urgent must not slip by for ever because it is smaller."""
         if not self._left or not self._seats.live or not self._late.any(bin_):
             return
-        if any((queue := self._waiting.tasks.get(task)) is not None and queue.bin is bin_ for task in self._held.seats):
+        if any((queue := self._queue_of(task)) is not None and queue.bin is bin_ for task in self._held.seats):
             return
         groups = [group for wants, group in self._waiting.bins.get(bin_, {}).items() if wants in self._full]
         first = self._late.first_of(groups)
@@ -356,6 +364,10 @@ class _Decision:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
+    def _queue_of(self, task: TaskId) -> Queue | None:
+        batch = self._waiting.tasks.get(task)
+        return None if batch is None else batch.queue
+
     def _ask_that_holds(self, wants: Wants, seat: Seat) -> Ask | None:
         """The first way in which it can be run here now."""
         return next((ask for ask in wants if seat.state.holds(ask)), None)
@@ -364,17 +376,14 @@ class _Decision:
         return WARM if ask.model is not None and ask.model in seat.state.warm else COLD
 
     def _because(self, queue: Queue, found: Found, overdue: bool) -> str:
-        ask = found.ask
-        wants = queue.group.wants
-        key = (id(wants), ask.number, -1 - list(Bin).index(queue.bin) if overdue else found.rank)
-        known = self._reasons.get(key)
-        if known is None:
-            way = f"alternative {wants.index(ask) + 1} of {len(wants)}: {amount(ask.resources)}"
-            if overdue:
-                known = f"OVERDUE in {queue.bin}, {way}"
-            elif ask.model is None:
-                known = f"FIRST_FIT {way}"
-            else:
-                known = f"{'WARM' if found.rank == WARM else 'COLD'} {ask.model}, {way}"
-            self._reasons[key] = known
-        return known
+        ask, group = found.ask, queue.group
+        way = f"alternative {group.wants.index(ask) + 1} of {len(group.wants)}: {amount(ask.resources)}"
+        if overdue:
+            text = f"OVERDUE in {queue.bin}, {way}"
+        elif ask.model is None:
+            text = f"FIRST_FIT {way}"
+        else:
+            text = f"{'WARM' if found.rank == WARM else 'COLD'} {ask.model}, {way}"
+        if group.bin is queue.bin:  # not where bins stand in one group
+            group.because[ask.number, OVERDUE if overdue else found.rank] = text
+        return text

@@ -17,6 +17,7 @@ from vidprocme.core.snapshot import Head, Placement, Reason
 from vidprocme.scheduler import explain
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import amount, count, kinds_in_words, needs_in_words
+from vidprocme.scheduler.ledger import Account
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.places import Seat
 from vidprocme.scheduler.states import Ask, Sort
@@ -57,9 +58,8 @@ class Reasons(Mapping[TaskId, Reason]):
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
         self._elsewhere = frozenset(elsewhere)
         self._sorts, self._draining = dict(board.seats.sorts), dict(board.seats.draining)
-        self._weighted = dict(board.ledger.weighted)
         self._able: dict[Wants, _Able] = {}
-        self._started = Counter(one.queue.group for one in board.tried) if placements else Counter()
+        self._started = Counter(one.batch.queue.group for one in board.tried) if placements else Counter()
         self._groups: dict[Group, _Common] = {}
         self._rooms: dict[Wants, Reason | None] = {}
         self._known: dict[tuple[int, Bin, str], Reason] = {}
@@ -67,7 +67,7 @@ class Reasons(Mapping[TaskId, Reason]):
     # -- as a mapping --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, task: TaskId) -> Reason:
-        queue = self._board.waiting.tasks[task]
+        queue = self._board.waiting.tasks[task].queue
         return self._why(queue, queue.heads[task])
 
     def __iter__(self) -> Iterator[TaskId]:
@@ -81,8 +81,8 @@ class Reasons(Mapping[TaskId, Reason]):
         for group in self.common:
             first = self._board.waiting.first(group)
             if first is not None:
-                queue = first[1]
-                yield group, self._why(queue, queue.heads[first[0].task]).code
+                queue = first[6]
+                yield group, self._why(queue, queue.heads[first[5]]).code
 
     # -- what is common ------------------------------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class Reasons(Mapping[TaskId, Reason]):
                 here[able.open] += group.length - kept[group]
                 first = board.waiting.first(group) if fair else None
                 if first is not None:
-                    used = self._weighted.get(first[1].tenant, 0)
+                    used = first[6].account.weighted
                     least[able.open] = min(used, least.get(able.open, used))
             for group in groups:
                 able = self._able_of(group.wants)
@@ -121,14 +121,10 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def _kept(self) -> Counter[Group]:
         """Of each group, how many tasks a rule keeps back: those are in nobody's way."""
-        ledger, waiting = self._board.ledger, self._board.waiting
         kept: Counter[Group] = Counter()
-        for tenant in ledger.full:
-            for queue in waiting.by_tenant.get(tenant, {}).values():
-                kept[queue.group] += len(queue)
-        if ledger.shut:
-            for queue in waiting.queues.values():
-                if queue.bin in ledger.shut and queue.tenant not in ledger.full:
+        if self._board.ledger.keeps_back:
+            for queue in self._board.waiting.queues.values():
+                if not queue.is_allowed:
                     kept[queue.group] += len(queue)
         return kept
 
@@ -184,7 +180,7 @@ class Reasons(Mapping[TaskId, Reason]):
             words = kinds_in_words(common.able.needs)
             text = f"{count(common.ahead, 'task')} of more urgent bins {verb} placed first on {words} places."
             return Reason(explain.BIN_BEHIND, text)
-        if common.least < self._weighted.get(queue.tenant, 0):
+        if common.least < queue.account.weighted:
             over = self._over_share(queue, common.able)
             if over is not None:
                 return over
@@ -206,19 +202,17 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def _kept_back(self, queue: Queue) -> Reason | None:
         """A rule that a person made keeps it back, whatever is free."""
-        bin_, tenant, ledger = queue.bin, queue.tenant, self._board.ledger
-        if ledger.allows(bin_, tenant):
+        if queue.is_allowed:
             return None
-        if ledger.bin(bin_).paused:
+        bin_, one, tenant = queue.bin, queue.bin_account, queue.account
+        if one.told.paused:
             text = f"The {bin_} bin is paused: none of its tasks starts before it is resumed."
             return Reason(explain.BIN_PAUSED, text)
-        if ledger.bin_full(bin_):
-            runs = count(ledger.running(bin_), "task")
-            return Reason(explain.QUOTA, f"The {bin_} bin runs {runs}; its limit is {ledger.bin(bin_).limit}.")
-        if ledger.tenant_full(tenant):
-            runs = count(ledger.running_of(tenant), "task")
-            return Reason(explain.QUOTA, f"Tenant {tenant} runs {runs}; its limit is {ledger.tenant(tenant).limit}.")
-        return None
+        if one.is_full:
+            text = f"The {bin_} bin runs {count(one.running, 'task')}; its limit is {one.told.limit}."
+            return Reason(explain.QUOTA, text)
+        text = f"Tenant {tenant.name} runs {count(tenant.running, 'task')}; its limit is {tenant.told.limit}."
+        return Reason(explain.QUOTA, text)
 
     def _wait_warm(self, queue: Queue, head: Head) -> Reason:
         seats, model = self._board.seats, queue.model or ""
@@ -243,29 +237,22 @@ class Reasons(Mapping[TaskId, Reason]):
         return Reason(explain.RESERVED_FOR, text)
 
     def _over_share(self, queue: Queue, able: _Able) -> Reason | None:
-        ledger = self._board.ledger
-        mine = self._weighted.get(queue.tenant, 0)
-        tenants = sorted(
-            {
-                other.tenant
-                for group in self._board.waiting.bins.get(queue.group.bin, {}).values()
-                if not self._able_of(group.wants).open.isdisjoint(able.open)
-                for other in group.queues.values()
-                if other.heads and self._weighted.get(other.tenant, 0) < mine and ledger.allows(other.bin, other.tenant)
-            }
-        )
-        if not tenants:
+        mine = queue.account.weighted
+        before = {
+            other.account.name: other.account
+            for group in self._board.waiting.bins.get(queue.group.bin, {}).values()
+            if not self._able_of(group.wants).open.isdisjoint(able.open)
+            for other in group.queues.values()
+            if other.account.weighted < mine and other.heads and other.is_allowed
+        }
+        if not before:
             return None
-        least = min(tenants, key=lambda tenant: (self._weighted.get(tenant, 0), tenant))
+        least = min(before.values(), key=lambda one: (one.weighted, one.name))
         return Reason(
             explain.TENANT_OVER_SHARE,
-            f"Tenant {queue.tenant} has used {self._used(queue.tenant)}; {count(len(tenants), 'tenant')} with less for "
-            f"{'its' if len(tenants) == 1 else 'their'} weight first, such as {least} with {self._used(least)}.",
+            f"Tenant {queue.tenant} has used {_used(queue.account)}; {count(len(before), 'tenant')} with less for "
+            f"{'its' if len(before) == 1 else 'their'} weight first, such as {least.name} with {_used(least)}.",
         )
-
-    def _used(self, tenant: str) -> str:
-        ledger = self._board.ledger
-        return f"{ledger.used(tenant) / 60_000_000:.1f} core-minutes at weight {ledger.tenant(tenant).weight}"
 
     def _gang(self, wants: Wants) -> Reason | None:
         """Of several GPUs that it needs at once, some are free."""
@@ -289,3 +276,7 @@ class Reasons(Mapping[TaskId, Reason]):
         words, n = kinds_in_words(able.needs), able.open_count
         text = f"The only {words} place that could hold it is busy" if n == 1 else f"All {n} {words} places are busy"
         return f"{text}: none has {needs_in_words(able.needs)} free"
+
+
+def _used(account: Account) -> str:
+    return f"{account.whole_use / 60_000_000:.1f} core-minutes at weight {account.told.weight}"

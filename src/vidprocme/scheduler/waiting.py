@@ -8,14 +8,14 @@ true: they are found out when they come up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import NamedTuple
 
-from vidprocme.core.ids import JobId, TaskId, job_of
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Stage
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.scheduler.states import Ask
+from vidprocme.scheduler.ledger import Account, BinAccount
+from vidprocme.scheduler.states import Ask, Sort
 
 STAGES = {stage.value: number for number, stage in enumerate(Stage)}
 NEVER_MS = -(10**15)
@@ -34,7 +34,7 @@ class Job:
 
 
 class Batch:
-    """The tasks of one job that wait in one line, the oldest first."""
+    """The tasks of one job that wait in one line. The first of its heap is the oldest that waits; others there may have left."""
 
     __slots__ = ("count", "heap", "job", "key", "queue", "served_ms")
 
@@ -44,57 +44,48 @@ class Batch:
         self.served_ms = NEVER_MS  # when one of them last started here
         self.heap: list[tuple[int, TaskId]] = []
 
-    def oldest(self) -> tuple[int, TaskId]:
-        """Since when the one is ready that has been so for longest, and its id."""
-        heads, tasks = self.queue.heads, self.heap
-        while tasks[0][1] not in heads:
-            heappop(tasks)
-        return tasks[0]
-
     def __lt__(self, _: Batch) -> bool:
         return False  # in a heap beside its like: either may come first
-
-
-class Place(NamedTuple):
-    """Where a line stands among the others of its group: the lowest goes first. rank: what its tenant has used for its weight."""
-
-    rank: int
-    key: int  # of its first job
-    job: JobId
-    stage: int  # later ones first, so that what was begun is finished
-    ready_ms: int
-    task: TaskId
 
 
 class Queue:
     """A line, as far as it is known: its heads, and how many stand behind them."""
 
     __slots__ = (
+        "account",
         "batches",
         "bin",
+        "bin_account",
         "entry",
         "group",
         "heads",
         "heap",
         "key",
+        "late_ms",
         "model",
         "more",
         "oldest_ms",
+        "pace_ms",
+        "patience_ms",
+        "payer",
         "shape",
         "stage",
         "tenant",
     )
 
-    def __init__(self, line: Line, group: Group, model: str | None) -> None:
+    def __init__(self, line: Line, group: Group, model: str | None, accounts: Accounts) -> None:
         self.key, self.bin, self.tenant, self.shape = line.key, line.bin, line.tenant, line.shape
         self.group, self.model = group, model
+        self.bin_account, self.account, self.payer = accounts
+        self.late_ms: int | None = None  # after so long a task of it is overdue; None: never
+        self.pace_ms = self.patience_ms = 0
         self.stage = -STAGES.get(line.shape.partition("/")[0], 0)
         self.heads: dict[TaskId, Head] = {}
         self.more = 0  # that stand behind the heads
         self.oldest_ms = line.oldest_ms
         self.batches: dict[JobId, Batch] = {}
         self.heap: list[tuple[int, JobId, Batch]] = []
-        self.entry: Place | None = None  # as it stands in its group's heap
+        self.entry: Entry | None = None  # as it stands in its group's heap
 
     def __len__(self) -> int:
         return len(self.heads) + self.more
@@ -102,70 +93,81 @@ class Queue:
     def __lt__(self, other: Queue) -> bool:
         return self.key < other.key
 
-    def first(self) -> tuple[int, JobId, int, TaskId] | None:
-        """The head that goes first: its job's key and id, since when it is ready, and its id."""
-        heads, heap = self.heads, self.heap
-        while heap:
-            key, job, batch = heap[0]
-            tasks = batch.heap
-            while tasks and tasks[0][1] not in heads:
-                heappop(tasks)
-            if tasks and batch.key == key:
-                ready_ms, task = tasks[0]
-                return key, job, ready_ms, task
-            heappop(heap)
-        return None
+    @property
+    def is_allowed(self) -> bool:
+        """May one more task of it start, wherever there is room?"""
+        return not (self.bin_account.shut or self.account.full)
 
 
+Accounts = tuple[BinAccount, Account, Account]  # a line's bin, its tenant, and who pays
+# Where a line stands among the others of its group, the lowest first: what its payer has used and its first job's key, as the order takes them
+# together; that key; the job; the stage (later ones first, so that what was begun is finished); since when the task is ready; the task; the line.
+Entry = tuple[int, int, JobId, int, int, TaskId, Queue]
 Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
 
 
 class Clock:
     """The batches of a group by when they fall due: so long after their oldest task was ready, and so long after one of them started."""
 
-    __slots__ = ("_first", "_heap", "_most", "bound_ms", "moved", "pace_ms")
+    __slots__ = ("_heap", "_most", "_waits", "fresh", "known", "moved")
 
-    def __init__(self, bound_ms: Mapping[Bin, int], pace_ms: Mapping[Bin, int]) -> None:
+    def __init__(self, *, waits: bool) -> None:
         """
         Args:
-            bound_ms, pace_ms: of each bin; a batch of one without a bound is not for this clock.
+            waits: it tells who has waited for its model for long enough; otherwise, what is overdue.
         """
-        self.bound_ms, self.pace_ms = bound_ms, pace_ms
+        self._waits = waits
         self._heap: list[Due] = []
-        self._first: Due | None = None
+        self.known: Due | None = None  # the first, while nothing has moved
         self._most = 64  # entries of the heap, before what is said twice is forgotten
+        self.fresh: list[Batch] = []  # new here, or due earlier than they were, and not in the heap yet
         self.moved = True  # something of the group has changed since `first` looked
 
-    def of(self, batch: Batch) -> Due:
-        ready_ms, task = batch.oldest()
-        bin_ = batch.queue.bin
-        return max(ready_ms + self.bound_ms[bin_], batch.served_ms + self.pace_ms.get(bin_, 0)), task, batch
-
-    def push(self, batch: Batch) -> None:
-        """It is new here, or due earlier than it was."""
-        if batch.queue.bin in self.bound_ms:
-            heappush(self._heap, self.of(batch))
-            self.moved = True
-            if len(self._heap) > self._most:
-                self.all(0)
-                self._most = 4 * len(self._heap) + 64
+    def _of(self, batch: Batch) -> Due:
+        queue = batch.queue
+        ready_ms, task = batch.heap[0]
+        if self._waits:
+            after_ms, pace_ms = queue.patience_ms, queue.patience_ms
+        else:
+            after_ms, pace_ms = queue.late_ms or 0, queue.pace_ms
+        due_ms, then_ms = ready_ms + after_ms, batch.served_ms + pace_ms
+        return due_ms if due_ms > then_ms else then_ms, task, batch
 
     def first(self) -> Due | None:
         """The one that falls due first."""
         if not self.moved:
-            return self._first
+            return self.known
         heap = self._heap
+        if self.fresh:
+            for batch in self.fresh:
+                if batch.count:
+                    heappush(heap, self._of(batch))
+            self.fresh.clear()
+            if len(heap) > self._most:
+                self.all(0)
+                heap = self._heap
+                self._most = 4 * len(heap) + 64
         while heap:
-            batch = heap[0][2]
+            old = heap[0]
+            batch = old[2]
             if not batch.count:
                 heappop(heap)
                 continue
-            now = self.of(batch)
-            if now[:2] == heap[0][:2]:
+            now = self._of(batch)
+            if now[0] == old[0] and now[1] == old[1]:
                 break
             heapreplace(heap, now)
-        self._first, self.moved = heap[0] if heap else None, False
-        return self._first
+        self.known, self.moved = heap[0] if heap else None, False
+        return self.known
+
+    def push(self, batch: Batch) -> None:
+        """It is new here, or due earlier than it was."""
+        if self._waits or batch.queue.late_ms is not None:
+            self.fresh.append(batch)
+            self.moved = True
+            if len(self.fresh) > self._most:  # nobody has asked for long
+                self.fresh = list({id(one): one for one in self.fresh if one.count}.values())
+                self._most = 4 * len(self.fresh) + 64
 
     def hide(self) -> None:
         """Leave out the first one, which `first` has just told, until it is pushed again. It may have to be left out twice."""
@@ -175,8 +177,10 @@ class Clock:
     def all(self, until_ms: int) -> list[Due]:
         """Those that have fallen due by then, in no order."""
         live = {id(batch): batch for _, _, batch in self._heap if batch.count}
-        found = [self.of(batch) for batch in live.values()]
+        live.update((id(batch), batch) for batch in self.fresh if batch.count)
+        found = [self._of(batch) for batch in live.values()]
         self._heap = sorted(found)
+        self.fresh.clear()
         self.moved = True
         return [one for one in found if one[0] <= until_ms]
 
@@ -184,47 +188,45 @@ class Clock:
 class Group:
     """The lines of one bin that ask for the same: when one of them finds no place, none does."""
 
-    __slots__ = ("bin", "heap", "late", "length", "patience", "queues", "wants", "work_ms")
+    __slots__ = ("because", "bin", "epoch", "heap", "late", "length", "patience", "queues", "wants", "work_ms")
 
     def __lt__(self, _: Group) -> bool:
         return False  # in a heap beside its like: their places differ
 
-    def __init__(self, bin_: Bin, wants: Wants, late: Clock, patience: Clock) -> None:
-        """
-        Args:
-            late: tells what is overdue.
-            patience: tells what has waited for its model for long enough.
-        """
-        self.bin, self.wants, self.late, self.patience = bin_, wants, late, patience
+    def __init__(self, bin_: Bin, wants: Wants) -> None:
+        self.bin, self.wants = bin_, wants
+        self.late = Clock(waits=False)  # tells what is overdue
+        self.patience = Clock(waits=True)  # tells what has waited for its model for long enough
         self.queues: dict[str, Queue] = {}
-        self.heap: list[tuple[Place, Queue]] = []
+        self.heap: list[Entry] = []
+        self.epoch = 0  # of the ranks in the heap
         self.length = 0  # tasks of its lines, those behind the heads included
         self.work_ms = 0  # of the heads, as predicted
+        self.because: dict[tuple[int, int], str] = {}  # words for its placements
 
 
 class Waiting:
     """All lines, by bin and by what they ask for."""
 
     def __init__(
-        self,
-        rank_of: Callable[[Queue, int], int],
-        key_of: Callable[[Job], int],
-        level_of: Callable[[Bin], Bin],
-        new_group: Callable[[Bin, Wants], Group],
+        self, key_of: Callable[[Job], int], new_queue: Callable[[Line, Group, str | None], Queue], by_key: bool, level_of: Callable[[Bin], Bin]
     ) -> None:
         """
         Args:
-            new_group: makes one.
-            rank_of: of a line whose first job has this key, the lowest first; may grow between two calls.
-            key_of: of a job, the lowest first.
+            key_of: of a job, the lowest goes first.
+            new_queue: makes one.
+            by_key: a line's rank is its first job's key and its payer's offset together; otherwise the offset alone.
             level_of: the bin in whose place a bin's tasks stand; itself, unless bins make no difference.
         """
-        self._rank_of, self._key_of, self._level_of, self._new_group = rank_of, key_of, level_of, new_group
+        self._key_of, self._new_queue, self._level_of = key_of, new_queue, level_of
+        self._by_key = int(by_key)
         self.bins: dict[Bin, dict[Wants, Group]] = {}
         self.queues: dict[str, Queue] = {}
         self.by_tenant: dict[str, dict[str, Queue]] = {}
-        self.tasks: dict[TaskId, Queue] = {}  # of all heads
+        self.tasks: dict[TaskId, Batch] = {}  # of all heads
         self.jobs: dict[JobId, Job] = {}
+        self.epoch = 0  # grows when payers may have come to have used less than was thought
+        self._could: dict[tuple[Bin, int], list[Group]] = {}  # a sort by its identity: states.py keeps them
 
     def queue_of(self, line: Line, wants: Wants, model: str | None) -> Queue:
         """The line's, made if there is none."""
@@ -236,15 +238,16 @@ class Waiting:
             groups = self.bins.setdefault(self._level_of(line.bin), {})
             group = groups.get(wants)
             if group is None:
-                group = groups[wants] = self._new_group(line.bin, wants)
-            queue = self.queues[line.key] = group.queues[line.key] = Queue(line, group, model)
+                group = groups[wants] = Group(line.bin, wants)
+                self._could.clear()
+            queue = self.queues[line.key] = group.queues[line.key] = self._new_queue(line, group, model)
             self.by_tenant.setdefault(line.tenant, {})[line.key] = queue
         return queue
 
     def drop(self, queue: Queue) -> None:
         """The line is gone."""
         for task in list(queue.heads):
-            self.take(queue, task)
+            self.take(task)
         queue.group.length -= queue.more
         del self.queues[queue.key], queue.group.queues[queue.key], self.by_tenant[queue.tenant][queue.key]
         if not self.by_tenant[queue.tenant]:
@@ -257,12 +260,11 @@ class Waiting:
         Args:
             job: what was known of its job when it was taken, if it is back.
         """
-        task = head.task
+        task, group = head.task, queue.group
         queue.heads[task] = head
-        self.tasks[task] = queue
-        queue.group.length += 1
-        queue.group.work_ms += head.work_ms or WORK_MS
-        id_ = job_of(task)
+        group.length += 1
+        group.work_ms += head.work_ms or WORK_MS
+        id_ = JobId(task.rsplit(":", 2)[0])
         batch = queue.batches.get(id_)
         if batch is None:
             known = self.jobs.get(id_)
@@ -271,100 +273,126 @@ class Waiting:
             batch = queue.batches[id_] = Batch(known, queue, self._key_of(known))
             known.batches.append(batch)
             heappush(queue.heap, (batch.key, id_, batch))
+        self.tasks[task] = batch
         batch.count += 1
-        heappush(batch.heap, (head.ready_ms, task))
-        group = queue.group
-        if batch.count == 1 or batch.heap[0][1] == task:
+        heap = batch.heap
+        heappush(heap, (head.ready_ms, task))
+        if heap[0][1] == task:
             group.late.push(batch)
             group.patience.push(batch)
-        self.place(queue)
+        entry = queue.entry
+        if entry is None or batch.key < entry[1] or (batch.key == entry[1] and id_ <= entry[2]):
+            self.place(queue)
 
     def retold(self, queue: Queue, head: Head) -> None:
         """The same head, of which something else is predicted."""
-        old = queue.heads[head.task]
-        queue.heads[head.task] = head
+        task = head.task
+        old = queue.heads[task]
+        queue.heads[task] = head
         queue.group.work_ms += (head.work_ms or WORK_MS) - (old.work_ms or WORK_MS)
-        self.progress(job_of(head.task), head.left_ms)
+        self.progress(self.tasks[task].job.id, head.left_ms)
 
-    def take(self, queue: Queue, task: TaskId) -> tuple[Head, Job]:
+    def take(self, task: TaskId) -> Head:
         """It waits no longer, or not for now."""
-        head = queue.heads.pop(task)
-        del self.tasks[task]
-        queue.group.length -= 1
-        group = queue.group
+        batch = self.tasks.pop(task)
+        queue, job = batch.queue, batch.job
+        heads, group = queue.heads, queue.group
+        head = heads.pop(task)
+        group.length -= 1
         group.work_ms -= head.work_ms or WORK_MS
         group.late.moved = group.patience.moved = True
-        id_ = job_of(task)
-        batch = queue.batches[id_]
-        job = batch.job
         batch.count -= 1
+        heap = batch.heap
         if not batch.count:
-            batch.heap.clear()
-            del queue.batches[id_]
+            heap.clear()
+            del queue.batches[job.id]
             job.batches.remove(batch)
             if not job.batches:
-                del self.jobs[id_]
+                del self.jobs[job.id]
+        else:
+            while heap[0][1] not in heads:
+                heappop(heap)
         entry = queue.entry
-        if entry is not None and entry.task == task:
+        if entry is not None and entry[5] == task:
             self.place(queue)
-        return head, job
+        return head
 
     def place(self, queue: Queue) -> None:
-        """Let the line stand in its group where its first head, and what its tenant has used, put it."""
-        first = queue.first()
-        if first is None:
+        """Let the line stand in its group where its first head, and what its payer has used, put it."""
+        heap, old = queue.heap, queue.entry
+        group_heap = queue.group.heap
+        while heap:
+            key, job, batch = heap[0]
+            if batch.count and batch.key == key:
+                break
+            heappop(heap)
+        else:
             queue.entry = None
+            if group_heap and group_heap[0] is old:
+                heappop(group_heap)
             return
-        key, job, ready_ms, task = first
-        entry = Place(self._rank_of(queue, key), key, job, queue.stage, ready_ms, task)
-        if entry != queue.entry:
+        ready_ms, task = batch.heap[0]
+        entry = key * self._by_key + queue.payer.offset, key, job, queue.stage, ready_ms, task, queue
+        if old is None or entry[5] != old[5] or entry[0] != old[0] or key != old[1] or ready_ms != old[4]:
             queue.entry = entry
+            if group_heap and group_heap[0] is old:
+                heapreplace(group_heap, entry)
+                return
+            heappush(group_heap, entry)
             group = queue.group
-            heappush(group.heap, (entry, queue))
-            if len(group.heap) > 4 * len(group.queues) + 64:
-                group.heap = [(one.entry, one) for one in group.queues.values() if one.entry is not None]
+            if len(group_heap) > 4 * len(group.queues) + 64:
+                group.heap = [one.entry for one in group.queues.values() if one.entry is not None]
                 heapify(group.heap)
 
-    def first(self, group: Group) -> tuple[Place, Queue] | None:
-        """The line of the group that goes first."""
+    def first(self, group: Group) -> Entry | None:
+        """Where the line of the group stands that goes first."""
+        if group.epoch != self.epoch:
+            self._rerank(group)
         heap = group.heap
+        by_key = self._by_key
         while heap:
-            entry, queue = heap[0]
+            entry = heap[0]
+            queue = entry[6]
             if queue.entry is not entry:
                 heappop(heap)
                 continue
-            rank = self._rank_of(queue, entry.key)
-            if rank == entry.rank:
-                return heap[0]
-            heappop(heap)
-            queue.entry = entry = entry._replace(rank=rank)
-            heappush(heap, (entry, queue))
+            rank = entry[1] * by_key + queue.payer.offset
+            if rank == entry[0]:
+                return entry
+            queue.entry = entry = (rank, *entry[1:])
+            heapreplace(heap, entry)
         return None
 
-    def served(self, queue: Queue, job: JobId, now_ms: int) -> int:
-        """One of the job's tasks in this line starts. Returns when one last did."""
-        batch = queue.batches.get(job)
-        if batch is None:
-            return NEVER_MS
-        before, batch.served_ms = batch.served_ms, now_ms
-        queue.group.late.moved = queue.group.patience.moved = True
-        return before
+    def _rerank(self, group: Group) -> None:
+        by_key, heap = self._by_key, []
+        for queue in group.queues.values():
+            entry = queue.entry
+            if entry is not None:
+                rank = entry[1] * by_key + queue.payer.offset
+                if rank != entry[0]:
+                    queue.entry = entry = (rank, *entry[1:])
+                heap.append(entry)
+        heapify(heap)
+        group.heap, group.epoch = heap, self.epoch
 
-    def unserved(self, queue: Queue, job: JobId, before_ms: int) -> None:
-        """It did not, after all: the last was then."""
-        batch = queue.batches[job]
+    def that_could(self, bin_: Bin, sort: Sort) -> list[Group]:
+        """What of a bin such a place could hold, were it empty."""
+        found = self._could.get((bin_, id(sort)))
+        if found is None:
+            groups = self.bins.get(bin_, {}).values()
+            found = [group for group in groups if any(ask.could_be_held(sort) for ask in group.wants)]
+            self._could[bin_, id(sort)] = found
+        return found
+
+    def unserved(self, batch: Batch, before_ms: int) -> None:
+        """None of its tasks has started since then, after all."""
         batch.served_ms = before_ms
-        queue.group.late.push(batch)
-        queue.group.patience.push(batch)
+        batch.queue.group.late.push(batch)
+        batch.queue.group.patience.push(batch)
 
     def hide(self, queue: Queue) -> None:
         """Leave the line out until `place` is called again."""
         queue.entry = None
-
-    def reranked(self, tenant: str) -> None:
-        """The tenant has used less than was thought."""
-        for queue in self.by_tenant.get(tenant, {}).values():
-            self.place(queue)
 
     def progress(self, id_: JobId, left_ms: int) -> None:
         """So much of a job is left, as predicted."""
