@@ -49,11 +49,12 @@ def may_start(snapshot: Snapshot, line: Line) -> bool:
     return not full and not (its_bin and its_bin.paused)
 
 
-def waits_for_its_model(snapshot: Snapshot, head: Head, there: list[str]) -> bool:
-    """Some place has it loaded; of those where it could start each has another one, or is held."""
-    loads = snapshot.places
+def waits_for_its_model(snapshot: Snapshot, plan: Plan, before: Snapshot, head: Head, there: list[str]) -> bool:
+    """Some place has it loaded, or loads it by this plan; of those where it could start each has another one, or is held."""
+    loads, heads = snapshot.places, heads_of(before)
     elsewhere = all(loads[id_].held_for or head.model not in loads[id_].place.warm for id_ in there)
-    return elsewhere and any(head.model in load.place.warm for load in loads.values())
+    loaded = any(heads[placement.task].model == head.model for placement in plan.placements)
+    return elsewhere and (loaded or any(head.model in load.place.warm for load in loads.values()))
 
 
 @FEWER
@@ -100,7 +101,7 @@ def test_a_head_waits_beside_a_place_that_would_take_it_only_for_a_reservation_o
                 code = plan.reasons[head.task].code
                 assert (code in ("BIN_PAUSED", "QUOTA")) == (not may_start(after, line))
                 assert code != "RESERVED_FOR" or set(there) <= set(plan.reserved)
-                assert code != "WAIT_WARM" or waits_for_its_model(after, head, there)
+                assert code != "WAIT_WARM" or waits_for_its_model(after, plan, snapshot, head, there)
                 assert code in ("BIN_PAUSED", "QUOTA", "RESERVED_FOR", "WAIT_WARM")
 
 

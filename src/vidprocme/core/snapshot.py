@@ -50,9 +50,9 @@ class Snapshot:
     shares: Shares = field(default_factory=Shares)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: very many are made, and that costs four times as much
 class Placement:
-    """This task, on this place, now. `reason` is a code with its terms, for people.
+    """This task, on this place, now. Nobody changes one. `reason` is a code with its terms, for people.
 
     `counted` is False for what fitted in beside a reservation: that was not the place's turn (PlaceLoad.starts). `gpus` are the place's
     GPUs that give what it asks of one, by number.

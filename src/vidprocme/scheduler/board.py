@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
@@ -19,22 +18,14 @@ from vidprocme.core.snapshot import Head, Line, Placement, Plan
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.held import Held
 from vidprocme.scheduler.ledger import Ledger
-from vidprocme.scheduler.places import Running, Seat, Seats
+from vidprocme.scheduler.lines import Batch, Group, Queue, Wants
+from vidprocme.scheduler.places import Seat, Seats
 from vidprocme.scheduler.states import Ask, PlaceState, States
-from vidprocme.scheduler.waiting import Batch, Group, Queue, Waiting, Wants
+from vidprocme.scheduler.waiting import Waiting
 
-
-class _Start(NamedTuple):
-    """What one start changed, so that it can be undone."""
-
-    placement: Placement
-    seat: Seat
-    state: PlaceState
-    starts: int
-    batch: Batch
-    head: Head
-    served_ms: int
-    cost: int
+# What one start changed, so that it can be undone: the placement; the seat, its state and starts before; the batch, its head and when one of it
+# last started; the cost.
+Start = tuple[Placement, Seat, PlaceState, int, Batch, Head, int, int]
 
 
 class Board:
@@ -50,7 +41,8 @@ class Board:
         self.waiting = Waiting(order.key, self._queue, order.by_key, order.level)
         self.held = Held(self.states)
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
-        self.tried: list[_Start] = []  # what the last decision started, while that can be undone
+        self.tried: list[Start] = []  # what the last decision started, while that can be undone
+        self.is_tried = False  # something stands as it was only tried
         self._held_before: dict[TaskId, Seat] | None = None
         self._plan: Plan | None = None  # that was decided last, and whose starts are tried
         self.filled = False  # the last start was the last that a limit allows
@@ -86,9 +78,14 @@ class Board:
 
     def arrived(self, line: Line, head: Head) -> None:
         """One more task of a line, whose heads are not looked at, is ready."""
-        self.undo()
+        if self.is_tried:
+            self.undo()
         waiting = self.waiting
-        waiting.add(waiting.queue_of(line, self.wants(head.needs, head.model), head.model), head)
+        queue = waiting.queues.get(line.key)
+        if queue is None or queue.needs is not head.needs or queue.model != head.model:
+            queue = waiting.queue_of(line, self.wants(head.needs, head.model), head.model)
+            queue.needs = head.needs
+        waiting.add(queue, head)
 
     def left(self, task: TaskId) -> None:
         """A task waits no longer: it was cancelled, or somebody else has it. One that is not known changes nothing."""
@@ -98,7 +95,8 @@ class Board:
 
     def progress(self, job: JobId, left_ms: int) -> None:
         """So much of a job is left, as predicted."""
-        self.undo()
+        if self.is_tried:
+            self.undo()
         self.waiting.progress(job, left_ms)
 
     def charge(self, tenant: str, amount: int) -> None:
@@ -153,17 +151,23 @@ class Board:
 
     def finished(self, id_: str, resources: Resources, gpus: tuple[int, ...] = (), task: TaskId | None = None) -> None:
         """An attempt ended: what it had is free again. An unknown place changes nothing."""
-        self.undo()
+        if self.is_tried:
+            self.undo()
         seat = self.seats.all.get(id_)
         if seat is not None:
             if task is not None:
                 seat.running.pop(task, None)
-            self._move(seat, self.states.give(seat.state, resources, gpus))
+            old = seat.state
+            self.seats.move(seat, old.before.get((resources, gpus)) or self.states.give(old, resources, gpus))
+            if seat.held_for is not None:
+                self.held.moved(seat)
 
     def ended(self, bin_: Bin, tenant: str) -> None:
         """One of its tasks runs no longer: what counts against limits, between two times that the queue tells."""
-        self.undo()
-        self.ledger.count(self.ledger.bins[bin_], self.ledger.account(tenant), -1)
+        if self.is_tried:
+            self.undo()
+        ledger = self.ledger
+        ledger.count(ledger.bins[bin_], ledger.accounts.get(tenant) or ledger.account(tenant), -1)
 
     # -- what is decided -----------------------------------------------------------------------------------------------
 
@@ -174,7 +178,9 @@ class Board:
             KeyError: a placement names a place that is not known.
         """
         if plan is self._plan:  # it stands as it was tried
-            self.tried, self._held_before, self._plan = [], None, None
+            self.tried.clear()
+            self._held_before = self._plan = None
+            self.is_tried = False
             self.held.touched.clear()
             return
         self.undo()
@@ -195,7 +201,7 @@ class Board:
         model = batch.queue.model if batch is not None else None
         self.seats.move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
         seat.starts += placement.counted
-        seat.running[placement.task] = Running(placement.resources, placement.gpus, None)
+        seat.running[placement.task] = placement.resources, placement.gpus, None
         self.begun(placement)
 
     def begun(self, placement: Placement) -> None:
@@ -255,10 +261,11 @@ class Board:
         batch.served_ms = now_ms
         placement = Placement(task, seat.id, resources, reason, counted, gpus, work_ms)
         seat.starts = starts + counted
-        seat.running[task] = Running(resources, gpus, now_ms + work_ms if work_ms else None)
+        seat.running[task] = resources, gpus, now_ms + work_ms if work_ms else None
         if seat.held_for is not None:
             self.held.moved(seat)
-        self.tried.append(_Start(placement, seat, old, starts, batch, head, served_ms, ask.cost))
+        self.is_tried = True
+        self.tried.append((placement, seat, old, starts, batch, head, served_ms, ask.cost))
         return placement
 
     def hold(self, seat: Seat, task: TaskId) -> None:
@@ -273,26 +280,25 @@ class Board:
 
     def keep(self, plan: Plan) -> Plan:
         """What was tried is this plan's."""
-        self._plan = plan
+        self._plan, self.is_tried = plan, True
         return plan
 
     def undo(self) -> None:
         """As if nothing had been tried."""
-        self._plan = None
+        self._plan, self.is_tried = None, False
         if not self.tried and self._held_before is None:
             return
         if self._held_before is not None:
             for seat in list(self.held.seats.values()):
                 self._release(seat)
-        for one in reversed(self.tried):
-            seat, task = one.seat, one.placement.task
-            seat.running.pop(task, None)
-            self._move(seat, one.state)
-            seat.starts = one.starts
-            queue = one.batch.queue
-            self.ledger.start(queue.bin_account, queue.account, queue.payer, -one.cost)
-            self.waiting.add(queue, one.head, one.batch.job)
-            self.waiting.unserved(self.waiting.tasks[task], one.served_ms)
+        for placement, seat, state, starts, batch, head, served_ms, cost in reversed(self.tried):
+            seat.running.pop(placement.task, None)
+            self._move(seat, state)
+            seat.starts = starts
+            queue = batch.queue
+            self.ledger.start(queue.bin_account, queue.account, queue.payer, -cost)
+            self.waiting.add(queue, head, batch.job)
+            self.waiting.unserved(self.waiting.tasks[placement.task], served_ms)
         self.waiting.epoch += 1
         self.tried.clear()
         if self._held_before is not None:
@@ -311,6 +317,7 @@ class Board:
         return queue
 
     def _remember_held(self) -> None:
+        self.is_tried = True
         if self._held_before is None:
             self._held_before = dict(self.held.seats)
 

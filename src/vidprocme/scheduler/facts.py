@@ -6,8 +6,8 @@ from vidprocme.core.resources import PlaceLoad, Resources
 from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.lines import Queue
 from vidprocme.scheduler.places import Seat
-from vidprocme.scheduler.waiting import Queue
 
 
 def board_of(snapshot: Snapshot, config: PolicyConfig | None = None) -> Board:

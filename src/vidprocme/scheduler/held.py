@@ -141,12 +141,12 @@ class Held:
         state = seat.state
         if state.holds(kept):
             return NEVER
-        for running in sorted(seat.running.values(), key=lambda one: (one.end_ms is None, one.end_ms or 0)):
-            if running.end_ms is None:
+        for resources, gpus, end_ms in sorted(seat.running.values(), key=lambda one: (one[2] is None, one[2] or 0)):
+            if end_ms is None:
                 return NEVER
-            state = self._states.give(state, running.resources, running.gpus)
+            state = self._states.give(state, resources, gpus)
             if state.holds(kept):
-                return running.end_ms
+                return end_ms
         return NEVER
 
 

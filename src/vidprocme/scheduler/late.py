@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head
 from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.lines import Batch, Clock, Due, Group, Queue
 from vidprocme.scheduler.places import Seat
 from vidprocme.scheduler.states import Ask
-from vidprocme.scheduler.waiting import Batch, Clock, Due, Group, Queue
 
 # How long a task that failed at some places waits for one of the others, from when it was ready again, if this pool has one that could
 # hold it.
@@ -88,9 +88,7 @@ class Late:
     def _search(self, groups: Sequence[Group], seat: Seat, later_ms: int) -> tuple[Queue, Head] | None:
         """The same, where the first will not do for this place."""
         due = [
-            one
-            for group in groups
-            for one in group.late.all(later_ms if self._drops(group, seat) else self._now_ms)
+            one for group in groups for one in group.late.all(later_ms if self._drops(group, seat) else self._now_ms)
         ]
         for _, task, batch in sorted(due, key=lambda one: one[:2]):
             head = batch.queue.heads[task]

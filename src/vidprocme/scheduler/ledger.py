@@ -92,7 +92,9 @@ class Ledger:
         for bin_, account in self.bins.items():
             account.told, account.started = shares.bins.get(bin_, NO_BIN), 0
             account.shut = account.told.paused or account.is_full
-        for name in [name for name in self.accounts if not (name in shares.tenants or name in waiting or name in _BINS)]:
+        for name in [
+            name for name in self.accounts if not (name in shares.tenants or name in waiting or name in _BINS)
+        ]:
             del self.accounts[name]
         for name in shares.tenants:
             self.account(name)

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from vidprocme.core.job import Bin
 from vidprocme.scheduler.ledger import SCALE, Account, Ledger
-from vidprocme.scheduler.waiting import Job
+from vidprocme.scheduler.lines import Job
 
 
 class Fair(StrEnum):

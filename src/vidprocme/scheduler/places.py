@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from heapq import heappop, heappush, heapreplace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place, Resources
@@ -31,12 +31,8 @@ def alike(_node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
     return 0, None
 
 
-class Running(NamedTuple):
-    """What runs at a place. end_ms: when it will have ended, as predicted; None: nobody knows."""
-
-    resources: Resources
-    gpus: tuple[int, ...]
-    end_ms: int | None
+# What runs at a place: its resources, its GPUs, and when it will have ended, as predicted; None: nobody knows.
+Running = tuple[Resources, tuple[int, ...], int | None]
 
 
 class Seat:
@@ -88,9 +84,12 @@ class Seats:
         self.all: dict[str, Seat] = {}
         self.sorts: Counter[Sort] = Counter()  # how many open places are of each sort
         self.draining: Counter[Sort] = Counter()
+        self._bits: dict[Sort, int] = {}
+        self.known_of_asks: dict[Any, Any] = {}  # what follows for asks from which places there are (reasons.py)
         self._having: dict[str, Counter[Sort]] = {}  # how many open places have a model, by its name and their sorts
         self.free_slots = 0  # of the open places
         self._log: list[PlaceState] = []
+        self._members_most = 64
         self._dropped = 0  # entries of the log that were forgotten
         self._known: dict[int, _Known] = {}
         self.live: dict[int, PlaceState] = {}  # the states that have a listed place with a free slot
@@ -121,21 +120,23 @@ class Seats:
         """Something started or ended there."""
         old = seat.state
         seat.state = state
-        if old.warm is not state.warm and old.warm != state.warm and not seat.place.draining:
-            self._have(old, -1)
-            self._have(state, 1)
         if not seat.place.draining:
             self.free_slots += state.slots - old.slots
+            if old.warm is not state.warm and old.warm != state.warm:
+                self._have(old, -1)
+                self._have(state, 1)
         if seat.listed:
             if old.top == seat.id:
                 self._lower(old)
-            self._join(seat, state)
+            if state.slots > 0:
+                self._join(seat, state)
 
     def list(self, seat: Seat) -> None:
         """It takes tasks, unless it drains or is held."""
         if not seat.listed and not seat.place.draining and seat.held_for is None:
             seat.listed = True
-            self._join(seat, seat.state)
+            if seat.state.slots > 0:  # else it holds nothing
+                self._join(seat, seat.state)
 
     def unlist(self, seat: Seat) -> None:
         if seat.listed:
@@ -143,7 +144,12 @@ class Seats:
             if seat.state.top == seat.id:
                 self._lower(seat.state)
 
+    def bit_of(self, sort: Sort) -> int:
+        """A bit that is this sort's alone."""
+        return self._bits.setdefault(sort, 1 << len(self._bits))
+
     def _count(self, seat: Seat, by: int) -> None:
+        self.known_of_asks.clear()
         (self.draining if seat.place.draining else self.sorts)[seat.state.spec] += by
         if not seat.place.draining:
             self.free_slots += by * seat.state.slots
@@ -154,29 +160,29 @@ class Seats:
             self._having.setdefault(model, Counter())[state.spec] += by
 
     def _join(self, seat: Seat, state: PlaceState) -> None:
-        if state.slots <= 0:
-            return  # it holds nothing
-        members = state.members
-        heappush(members, seat.id)
-        if len(members) > 2 * len(self.all) + 64:  # most of them have left, or are named twice
-            here = {one.id for one in self.all.values() if one.listed and one.state is state}
-            members[:] = sorted(here)
-        if state.top is None or seat.id < state.top:
-            if state.top is None:
+        members, id_, top = state.members, seat.id, state.top
+        heappush(members, id_)
+        if top is None or id_ < top:
+            if top is None:
                 self.live[state.number] = state
-            state.top = seat.id
+            state.top = id_
             self._log.append(state)
-            if len(self._log) > LOG_MOST:
-                self._dropped += len(self._log)
-                self._log.clear()
+        if len(members) > self._members_most:  # most of them have left, or are named twice
+            self._members_most = 2 * len(self.all) + 64
+            if len(members) > self._members_most:
+                members[:] = sorted({one.id for one in self.all.values() if one.listed and one.state is state})
+        if len(self._log) > LOG_MOST:
+            self._dropped += len(self._log)
+            self._log.clear()
 
     def _lower(self, state: PlaceState) -> None:
         """Its first place has left."""
         members, seats = state.members, self.all
         while members:
-            seat = seats.get(members[0])
-            if seat is not None and seat.listed and seat.state is state:
-                state.top = members[0]
+            id_ = members[0]
+            seat = seats.get(id_)
+            if seat is not None and seat.state is state and seat.listed:
+                state.top = id_
                 return
             heappop(members)
         state.top = None

@@ -15,12 +15,12 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import amount
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
+from vidprocme.scheduler.lines import Group, Job, Queue, Wants
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
 from vidprocme.scheduler.reasons import Reasons
 from vidprocme.scheduler.states import Ask
 from vidprocme.scheduler.turns import turn_of
-from vidprocme.scheduler.waiting import Group, Job, Queue, Wants
 
 OVERDUE = 3  # beside WARM, EMPTY and COLD
 # The same as ELSEWHERE_HERE_MS where this pool has no other place that could hold it: others may have some.
@@ -100,7 +100,7 @@ class _Decision:
         groups = self._waiting.bins.get(bin_)
         if not groups or not self._left or (self._config.order.strict and self._ledger.bins[bin_].shut):
             return
-        full, cold, waiting = self._full, self._cold, self._waiting
+        full, cold, waiting, find = self._full, self._cold, self._waiting, self._seats.find
         firsts = [
             (first, group)
             for wants, group in groups.items()
@@ -122,7 +122,14 @@ class _Decision:
                 waiting.hide(queue)
                 parked.append(queue)
             else:
-                self._try(queue, entry[5])
+                task, wants = entry[5], group.wants
+                head = queue.heads[task]
+                if len(wants) == 1 and not head.avoid:  # as nearly always, and there is room, and it is nobody's turn
+                    found = find(wants[0])
+                    if found is not None and found.rank != COLD and not found.seat.starts & 1:
+                        self._start(queue, head, found)
+                        continue
+                self._try(queue, task)
         for queue in parked:
             waiting.place(queue)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
@@ -18,30 +18,30 @@ from vidprocme.scheduler import explain
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import amount, count, kinds_in_words, needs_in_words
 from vidprocme.scheduler.ledger import Account
+from vidprocme.scheduler.lines import Entry, Group, Queue, Wants
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.places import Seat
-from vidprocme.scheduler.states import Ask, Sort
-from vidprocme.scheduler.waiting import Group, Queue, Wants
+from vidprocme.scheduler.states import Ask
 
 
-@dataclass(frozen=True, slots=True)
-class _Able:
+class _Able(NamedTuple):
     """What places could hold one way of asking, were they empty."""
 
-    open: frozenset[Sort]
+    sorts: int  # a bit for each sort of open ones (Seats.bit_of)
     open_count: int
     draining_count: int
     needs: tuple[Need, ...]  # those that some open one could hold
+    kinds: str  # in words
 
 
-@dataclass(frozen=True, slots=True)
-class _Common:
+class _Common(NamedTuple):
     """What is true for all tasks of a group, but for what their tenants may: the reason, or what it depends on."""
 
     reason: Reason | None
     able: _Able
     ahead: int  # tasks of more urgent bins
     least: int  # the least that a tenant of its bin, that waits for these places, has used for its weight
+    first: Entry | None
 
 
 class Reasons(Mapping[TaskId, Reason]):
@@ -57,9 +57,8 @@ class Reasons(Mapping[TaskId, Reason]):
     ) -> None:
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
         self._elsewhere = frozenset(elsewhere)
-        self._sorts, self._draining = dict(board.seats.sorts), dict(board.seats.draining)
-        self._able: dict[Wants, _Able] = {}
-        self._started = Counter(one.batch.queue.group for one in board.tried) if placements else Counter()
+        self._able: dict[Wants, _Able] = board.seats.known_of_asks
+        self._started = Counter(batch.queue.group for _, _, _, _, batch, *_ in board.tried) if placements else Counter()
         self._groups: dict[Group, _Common] = {}
         self._rooms: dict[Wants, Reason | None] = {}
         self._known: dict[tuple[int, Bin, str], Reason] = {}
@@ -78,11 +77,10 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def by_group(self) -> Iterator[tuple[Group, str]]:
         """Of each group that waits, the code of the head that goes first."""
-        for group in self.common:
-            first = self._board.waiting.first(group)
-            if first is not None:
-                queue = first[6]
-                yield group, self._why(queue, queue.heads[first[5]]).code
+        for group, common in self.common.items():
+            if common.first is not None:
+                queue = common.first[6]
+                yield group, self._why(queue, queue.heads[common.first[5]]).code
 
     # -- what is common ------------------------------------------------------------------------------------------------
 
@@ -95,29 +93,34 @@ class Reasons(Mapping[TaskId, Reason]):
 
     def _tell(self) -> None:
         board, config = self._board, self._board.config
-        kept = self._kept()
-        ahead: Counter[frozenset[Sort]] = Counter()
+        waiting, kept = board.waiting, self._kept()
+        ahead: dict[int, int] = {}  # by sorts of places
         fair = config.order.fair in (Fair.TENANTS, Fair.BOUNDED)
         for bin_ in config.bins:
-            here: Counter[frozenset[Sort]] = Counter()
-            least: dict[frozenset[Sort], int] = {}
-            groups = [group for group in board.waiting.bins.get(bin_, {}).values() if group.length]
-            for group in groups:
-                able = self._able_of(group.wants)
-                here[able.open] += group.length - kept[group]
-                first = board.waiting.first(group) if fair else None
-                if first is not None:
+            here: dict[int, int] = {}
+            least: dict[int, int] = {}
+            groups: list[tuple[Group, _Able, Entry | None]] = []
+            for group in waiting.bins.get(bin_, {}).values():
+                if not group.length:
+                    continue
+                able = self._able.get(group.wants) or self._able_of(group.wants)
+                first, sorts = waiting.first(group), able.sorts
+                groups.append((group, able, first))
+                here[sorts] = here.get(sorts, 0) + group.length - kept.get(group, 0)
+                if fair and first is not None:
                     used = first[6].account.weighted
-                    least[able.open] = min(used, least.get(able.open, used))
-            for group in groups:
-                able = self._able_of(group.wants)
-                before = sum(n for sorts, n in ahead.items() if n and not sorts.isdisjoint(able.open))
-                fewest = min((n for sorts, n in least.items() if not sorts.isdisjoint(able.open)), default=0)
-                self._groups[group] = _Common(self._forced(group, able), able, before, fewest)
-            ahead.update(here)
-            for group in self._started:
+                    least[sorts] = min(used, least.get(sorts, used))
+            before = {sorts: sum(n for more, n in ahead.items() if more & sorts) for sorts in here}
+            fewest = {sorts: min((n for more, n in least.items() if more & sorts), default=0) for sorts in here}
+            for group, able, first in groups:
+                forced = None if able.open_count else self._forced(group, able)
+                self._groups[group] = _Common(forced, able, before[able.sorts], fewest[able.sorts], first)
+            for sorts, n in here.items():
+                ahead[sorts] = ahead.get(sorts, 0) + n
+            for group, n in self._started.items():
                 if group.bin is bin_:
-                    ahead[self._able_of(group.wants).open] += self._started[group]
+                    sorts = self._able_of(group.wants).sorts
+                    ahead[sorts] = ahead.get(sorts, 0) + n
 
     def _kept(self) -> Counter[Group]:
         """Of each group, how many tasks a rule keeps back: those are in nobody's way."""
@@ -131,20 +134,20 @@ class Reasons(Mapping[TaskId, Reason]):
     def _able_of(self, wants: Wants) -> _Able:
         known = self._able.get(wants)
         if known is None:
-            open_ = {sort: n for sort, n in self._sorts.items() if n and any(a.could_be_held(sort) for a in wants)}
-            drains = {sort: n for sort, n in self._draining.items() if n and any(a.could_be_held(sort) for a in wants)}
+            seats = self._board.seats
+            open_ = {sort: n for sort, n in seats.sorts.items() if n and any(a.could_be_held(sort) for a in wants)}
+            drains = {sort: n for sort, n in seats.draining.items() if n and any(a.could_be_held(sort) for a in wants)}
             needs = tuple(ask.need for ask in wants if any(ask.could_be_held(sort) for sort in open_ or drains))
-            known = _Able(frozenset(open_), sum(open_.values()), sum(drains.values()), needs)
+            bits = sum(seats.bit_of(sort) for sort in open_)
+            known = _Able(bits, sum(open_.values()), sum(drains.values()), needs, kinds_in_words(needs))
             self._able[wants] = known
         return known
 
-    def _forced(self, group: Group, able: _Able) -> Reason | None:
-        """The reason that holds for every task of it."""
-        if not able.open and not able.draining_count:
-            return explain.no_such_place(list(group.wants), self._sorts)
-        if not able.open:
-            return explain.draining(able.draining_count, able.needs)
-        return None
+    def _forced(self, group: Group, able: _Able) -> Reason:
+        """The reason that holds for every task of it, where no open place could hold it."""
+        if not able.draining_count:
+            return explain.no_such_place(list(group.wants), self._board.seats.sorts)
+        return explain.draining(able.draining_count, able.needs)
 
     # -- of one task ---------------------------------------------------------------------------------------------------
 
@@ -177,8 +180,9 @@ class Reasons(Mapping[TaskId, Reason]):
             return reserved
         if common.ahead:
             verb = "is" if common.ahead == 1 else "are"
-            words = kinds_in_words(common.able.needs)
-            text = f"{count(common.ahead, 'task')} of more urgent bins {verb} placed first on {words} places."
+            text = (
+                f"{count(common.ahead, 'task')} of more urgent bins {verb} placed first on {common.able.kinds} places."
+            )
             return Reason(explain.BIN_BEHIND, text)
         if common.least < queue.account.weighted:
             over = self._over_share(queue, common.able)
@@ -241,7 +245,7 @@ class Reasons(Mapping[TaskId, Reason]):
         before = {
             other.account.name: other.account
             for group in self._board.waiting.bins.get(queue.group.bin, {}).values()
-            if not self._able_of(group.wants).open.isdisjoint(able.open)
+            if self._able_of(group.wants).sorts & able.sorts
             for other in group.queues.values()
             if other.account.weighted < mine and other.heads and other.is_allowed
         }
@@ -273,7 +277,7 @@ class Reasons(Mapping[TaskId, Reason]):
         return Reason(explain.GANG_INCOMPLETE, text)
 
     def _full(self, able: _Able) -> str:
-        words, n = kinds_in_words(able.needs), able.open_count
+        words, n = able.kinds, able.open_count
         text = f"The only {words} place that could hold it is busy" if n == 1 else f"All {n} {words} places are busy"
         return f"{text}: none has {needs_in_words(able.needs)} free"
 
