@@ -358,15 +358,17 @@ class Board:
             first = line.heads[0]
             queue = waiting.queue_of(line, self.wants(first.needs, first.model), first.model)
         shown: Mapping[TaskId, Head] = {head.task: head for head in line.heads}
-        for task, old in list(queue.heads.items()):
+        known = queue.heads
+        for task, old in known.items():
             head = shown.get(task)
             if head is None or not _stands_alike(head, old):
                 self._forget(task)
             elif head != old:
                 waiting.retold(queue, head)
         for task, head in shown.items():
-            if task not in queue.heads:
-                if task in waiting.tasks:  # of another line so far
+            batch = waiting.tasks.get(task)
+            if batch is None or batch.queue is not queue:
+                if batch is not None:  # of another line so far
                     self._forget(task)
                 waiting.add(queue, head)
         waiting.set_more(queue, line.length - len(line.heads))

@@ -46,13 +46,13 @@ class Late:
     def all_of(self, groups: Sequence[Group]) -> list[tuple[Queue, Head]]:
         """All of it, the first first."""
         due = [one for group in groups for one in group.late.all(self._now_ms)]
-        heads = [(batch.queue, batch.queue.heads[task]) for _, task, batch in sorted(due, key=lambda one: one[:2])]
+        heads = [(batch.queue, batch.heap[0][2]) for _, _, batch in sorted(due, key=lambda one: one[:2])]
         return [(queue, head) for queue, head in heads if self._may_start(queue, head)]
 
     def restore(self) -> None:
         """Nothing is aside any more."""
         for clock, batch in self._aside:
-            if batch.count:
+            if batch.heap:
                 clock.push(batch)
         self._aside.clear()
         self._known.clear()
@@ -74,9 +74,8 @@ class Late:
                     best = due
             if best is None:
                 return None
-            _, task, batch = best
-            queue = batch.queue
-            head = queue.heads[task]
+            batch = best[2]
+            queue, head = batch.queue, batch.heap[0][2]
             if not self._may_start(queue, head):
                 self._aside.append((queue.group.late, batch))
                 queue.group.late.hide()
@@ -90,8 +89,8 @@ class Late:
         due = [
             one for group in groups for one in group.late.all(later_ms if self._drops(group, seat) else self._now_ms)
         ]
-        for _, task, batch in sorted(due, key=lambda one: one[:2]):
-            head = batch.queue.heads[task]
+        for _, _, batch in sorted(due, key=lambda one: one[:2]):
+            head = batch.heap[0][2]
             if self._may_start(batch.queue, head) and not self.failed_here(head, seat):
                 return batch.queue, head
         return None

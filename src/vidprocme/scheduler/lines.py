@@ -28,15 +28,17 @@ class Job:
 
 
 class Batch:
-    """The tasks of one job that wait in one line. The first of its heap is the oldest that waits; others there may have left."""
+    """The tasks of one job that wait in one line, a heap: the oldest first."""
 
-    __slots__ = ("count", "heap", "job", "key", "queue", "served_ms")
+    __slots__ = ("heap", "job", "key", "queue", "served_ms")
 
     def __init__(self, job: Job, queue: Queue, key: int) -> None:
         self.job, self.queue, self.key = job, queue, key
-        self.count = 0
         self.served_ms = NEVER_MS  # when one of them last started here
-        self.heap: list[tuple[int, TaskId]] = []
+        self.heap: list[tuple[int, TaskId, Head]] = []  # since when it is ready, its id
+
+    def head(self, task: TaskId) -> Head:
+        return next(one[2] for one in self.heap if one[1] == task)
 
     def __lt__(self, _: Batch) -> bool:
         return False  # in a heap beside its like: either may come first
@@ -50,9 +52,9 @@ class Queue:
         "batches",
         "bin",
         "bin_account",
+        "count",
         "entry",
         "group",
-        "heads",
         "heap",
         "key",
         "late_ms",
@@ -75,7 +77,7 @@ class Queue:
         self.late_ms: int | None = None  # after so long a task of it is overdue; None: never
         self.pace_ms = self.patience_ms = 0
         self.stage = -STAGES.get(line.shape.partition("/")[0], 0)
-        self.heads: dict[TaskId, Head] = {}
+        self.count = 0  # of its heads
         self.needs: tuple[Need, ...] | None = None  # of the last head that arrived: to be known again by identity
         self.more = 0  # that stand behind the heads
         self.oldest_ms = line.oldest_ms
@@ -84,10 +86,15 @@ class Queue:
         self.entry: Entry | None = None  # as it stands in its group's heap
 
     def __len__(self) -> int:
-        return len(self.heads) + self.more
+        return self.count + self.more
 
     def __lt__(self, other: Queue) -> bool:
         return self.key < other.key
+
+    @property
+    def heads(self) -> dict[TaskId, Head]:
+        """By task; made anew."""
+        return {task: head for batch in self.batches.values() for _, task, head in batch.heap}
 
     @property
     def is_allowed(self) -> bool:
@@ -97,8 +104,8 @@ class Queue:
 
 Accounts = tuple[BinAccount, Account, Account]  # a line's bin, its tenant, and who pays
 # Where a line stands among the others of its group, the lowest first: what its payer has used and its first job's key, as the order takes them
-# together; that key; the job; the stage (later ones first, so that what was begun is finished); since when the task is ready; the task; the line.
-Entry = tuple[int, int, JobId, int, int, TaskId, Queue]
+# together; that key; the job; the stage (later ones first, so that what was begun is finished); since when the task is ready; the task; its batch.
+Entry = tuple[int, int, JobId, int, int, TaskId, Batch]
 Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
 
 
@@ -121,7 +128,7 @@ class Clock:
 
     def _of(self, batch: Batch) -> Due:
         queue = batch.queue
-        ready_ms, task = batch.heap[0]
+        ready_ms, task, _ = batch.heap[0]
         if self._waits:
             after_ms, pace_ms = queue.patience_ms, queue.patience_ms
         else:
@@ -136,7 +143,7 @@ class Clock:
         heap = self._heap
         if self.fresh:
             for batch in self.fresh:
-                if batch.count:
+                if batch.heap:
                     heappush(heap, self._of(batch))
             self.fresh.clear()
             if len(heap) > self._most:
@@ -146,7 +153,7 @@ class Clock:
         while heap:
             old = heap[0]
             batch = old[2]
-            if not batch.count:
+            if not batch.heap:
                 heappop(heap)
                 continue
             now = self._of(batch)
@@ -162,7 +169,7 @@ class Clock:
             self.fresh.append(batch)
             self.moved = True
             if len(self.fresh) > self._most:  # nobody has asked for long
-                self.fresh = list({id(one): one for one in self.fresh if one.count}.values())
+                self.fresh = list({id(one): one for one in self.fresh if one.heap}.values())
                 self._most = 4 * len(self.fresh) + 64
 
     def hide(self) -> None:
@@ -172,8 +179,8 @@ class Clock:
 
     def all(self, until_ms: int) -> list[Due]:
         """Those that have fallen due by then, in no order."""
-        live = {id(batch): batch for _, _, batch in self._heap if batch.count}
-        live.update((id(batch), batch) for batch in self.fresh if batch.count)
+        live = {id(batch): batch for _, _, batch in self._heap if batch.heap}
+        live.update((id(batch), batch) for batch in self.fresh if batch.heap)
         found = [self._of(batch) for batch in live.values()]
         self._heap = sorted(found)
         self.fresh.clear()

@@ -101,6 +101,7 @@ class _Decision:
         if not groups or not self._left or (self._config.order.strict and self._ledger.bins[bin_].shut):
             return
         full, cold, waiting, find = self._full, self._cold, self._waiting, self._seats.find
+        tasks = waiting.tasks
         firsts = [
             (first, group)
             for wants, group in groups.items()
@@ -118,27 +119,30 @@ class _Decision:
                 heappop(firsts)
             elif now is not entry:
                 heapreplace(firsts, (now, group))
-            elif (queue := entry[6]).bin_account.shut or queue.account.full:
+            elif (queue := entry[6].queue).bin_account.shut or queue.account.full:
                 waiting.hide(queue)
                 parked.append(queue)
             else:
-                task, wants = entry[5], group.wants
-                head = queue.heads[task]
-                if len(wants) == 1 and not head.avoid:  # as nearly always, and there is room, and it is nobody's turn
+                head, wants = entry[6].heap[0][2], group.wants
+                if len(wants) == 1 and not head.avoid:  # as nearly always; and there is room
                     found = find(wants[0])
-                    if found is not None and found.rank != COLD and not found.seat.starts & 1:
-                        self._start(queue, head, found)
-                        continue
-                self._try(queue, task)
+                    if found is not None and found.rank != COLD:
+                        # Of every second start it is nobody's turn (turns.py).
+                        if not found.seat.starts & 1 or not self._take_turn(found.seat):
+                            self._start(queue, head, found)
+                            continue
+                        if not self._left or head.task not in tasks:
+                            continue
+                self._try(queue, head)
         for queue in parked:
             waiting.place(queue)
 
-    def _try(self, queue: Queue, task: TaskId) -> None:
+    def _try(self, queue: Queue, head: Head) -> None:
         """Start a head, if there is room; else note why there is none."""
-        head, group = queue.heads[task], queue.group
+        task, group = head.task, queue.group
         found = self._find(group, head)
         if found is None:
-            if head.avoid and group.wants not in self._full and task in queue.heads:
+            if head.avoid and group.wants not in self._full and task in self._waiting.tasks:
                 job = self._waiting.tasks[task].job
                 self._aside.append((queue, self._waiting.take(task), job))
         elif found.rank == COLD and not self._may_drop(queue, head, found):
@@ -159,7 +163,7 @@ class _Decision:
             if waits_on or not queue.is_allowed:
                 waits.remove(group)
                 continue
-            head = queue.heads[task]
+            head = batch.heap[0][2]
             found = self._find(group, head)
             if found is not None and found.rank == COLD and self._is_wanted(found) and not self._lags(queue, found):
                 waits.remove(group)
@@ -308,16 +312,19 @@ class _Decision:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue; what fits by now starts."""
         held = self._held
         for task in list(held.seats) if held.seats and self._ledger.keeps_back else list(held.touched):
-            queue = self._queue_of(task)
-            if task in held and (queue is None or not self._stays_held(queue, queue.heads[task], held.seats[task])):
+            batch = self._waiting.tasks.get(task)
+            if task in held and (
+                batch is None or not self._stays_held(batch.queue, batch.head(task), held.seats[task])
+            ):
                 self._board.release(task)
         for task in sorted((task for task in held.touched), key=lambda task: held.seats[task].id):
-            queue, seat = self._queue_of(task), held.seats.get(task)
-            if queue is None or seat is None or not self._left:
+            batch, seat = self._waiting.tasks.get(task), held.seats.get(task)
+            if batch is None or seat is None or not self._left:
                 continue
+            queue = batch.queue
             ask = self._ask_that_holds(queue.group.wants, seat)
             if ask is not None:
-                self._start(queue, queue.heads[task], Found(seat, ask, self._rank(seat, ask), None), overdue=True)
+                self._start(queue, batch.head(task), Found(seat, ask, self._rank(seat, ask), None), overdue=True)
 
     def _stays_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
         bound_ms = self._config.max_wait_ms.get(queue.bin)

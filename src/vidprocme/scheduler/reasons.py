@@ -66,8 +66,8 @@ class Reasons(Mapping[TaskId, Reason]):
     # -- as a mapping --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, task: TaskId) -> Reason:
-        queue = self._board.waiting.tasks[task].queue
-        return self._why(queue, queue.heads[task])
+        batch = self._board.waiting.tasks[task]
+        return self._why(batch.queue, batch.head(task))
 
     def __iter__(self) -> Iterator[TaskId]:
         return iter(self._board.waiting.tasks)
@@ -79,8 +79,8 @@ class Reasons(Mapping[TaskId, Reason]):
         """Of each group that waits, the code of the head that goes first."""
         for group, common in self.common.items():
             if common.first is not None:
-                queue = common.first[6]
-                yield group, self._why(queue, queue.heads[common.first[5]]).code
+                batch = common.first[6]
+                yield group, self._why(batch.queue, batch.heap[0][2]).code
 
     # -- what is common ------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Reasons(Mapping[TaskId, Reason]):
                 groups.append((group, able, first))
                 here[sorts] = here.get(sorts, 0) + group.length - kept.get(group, 0)
                 if fair and first is not None:
-                    used = first[6].account.weighted
+                    used = first[6].queue.account.weighted
                     least[sorts] = min(used, least.get(sorts, used))
             before = {sorts: sum(n for more, n in ahead.items() if more & sorts) for sorts in here}
             fewest = {sorts: min((n for more, n in least.items() if more & sorts), default=0) for sorts in here}
@@ -247,7 +247,7 @@ class Reasons(Mapping[TaskId, Reason]):
             for group in self._board.waiting.bins.get(queue.group.bin, {}).values()
             if self._able_of(group.wants).sorts & able.sorts
             for other in group.queues.values()
-            if other.account.weighted < mine and other.heads and other.is_allowed
+            if other.account.weighted < mine and other.count and other.is_allowed
         }
         if not before:
             return None

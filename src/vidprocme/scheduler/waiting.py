@@ -78,7 +78,7 @@ class Waiting:
             job: what was known of its job when it was taken, if it is back.
         """
         task, group = head.task, queue.group
-        queue.heads[task] = head
+        queue.count += 1
         group.length += 1
         group.work_ms += head.work_ms or WORK_MS
         id_: JobId = task.rsplit(":", 2)[0]  # type: ignore[assignment]  # ids.job_of, without a call
@@ -91,9 +91,8 @@ class Waiting:
             known.batches.append(batch)
             heappush(queue.heap, (batch.key, id_, batch))
         self.tasks[task] = batch
-        batch.count += 1
         heap = batch.heap
-        heappush(heap, (head.ready_ms, task))
+        heappush(heap, (head.ready_ms, task, head))
         if heap[0][1] == task:
             group.late.push(batch)
             group.patience.push(batch)
@@ -104,31 +103,33 @@ class Waiting:
     def retold(self, queue: Queue, head: Head) -> None:
         """The same head, of which something else is predicted."""
         task = head.task
-        old = queue.heads[task]
-        queue.heads[task] = head
+        batch = self.tasks[task]
+        at, old = next((at, one[2]) for at, one in enumerate(batch.heap) if one[1] == task)
+        batch.heap[at] = old.ready_ms, task, head  # it stands where it stood
         queue.group.work_ms += (head.work_ms or WORK_MS) - (old.work_ms or WORK_MS)
-        self.progress(self.tasks[task].job.id, head.left_ms)
+        self.progress(batch.job.id, head.left_ms)
 
     def take(self, task: TaskId) -> Head:
         """It waits no longer, or not for now."""
         batch = self.tasks.pop(task)
-        queue, job = batch.queue, batch.job
-        heads, group = queue.heads, queue.group
-        head = heads.pop(task)
+        queue, heap = batch.queue, batch.heap
+        if heap[0][1] == task:
+            head = heappop(heap)[2]
+        else:
+            head = batch.head(task)
+            heap.remove((head.ready_ms, task, head))
+            heapify(heap)
+        group = queue.group
+        queue.count -= 1
         group.length -= 1
         group.work_ms -= head.work_ms or WORK_MS
         group.late.moved = group.patience.moved = True
-        batch.count -= 1
-        heap = batch.heap
-        if not batch.count:
-            heap.clear()
+        if not heap:
+            job = batch.job
             del queue.batches[job.id]
             job.batches.remove(batch)
             if not job.batches:
                 del self.jobs[job.id]
-        else:
-            while heap[0][1] not in heads:
-                heappop(heap)
         entry = queue.entry
         if entry is not None and entry[5] == task:
             self.place(queue)
@@ -140,7 +141,7 @@ class Waiting:
         group_heap = queue.group.heap
         while heap:
             key, job, batch = heap[0]
-            if batch.count and batch.key == key:
+            if batch.heap and batch.key == key:
                 break
             heappop(heap)
         else:
@@ -148,8 +149,8 @@ class Waiting:
             if group_heap and group_heap[0] is old:
                 heappop(group_heap)
             return
-        ready_ms, task = batch.heap[0]
-        entry = key * self._by_key + queue.payer.offset, key, job, queue.stage, ready_ms, task, queue
+        ready_ms, task, _ = batch.heap[0]
+        entry = key * self._by_key + queue.payer.offset, key, job, queue.stage, ready_ms, task, batch
         if old is None or entry[5] != old[5] or entry[0] != old[0] or key != old[1] or ready_ms != old[4]:
             queue.entry = entry
             if group_heap and group_heap[0] is old:
@@ -169,7 +170,7 @@ class Waiting:
         by_key = self._by_key
         while heap:
             entry = heap[0]
-            queue = entry[6]
+            queue = entry[6].queue
             if queue.entry is not entry:
                 heappop(heap)
                 continue
