@@ -25,6 +25,7 @@ from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Placement
+from vidprocme.dispatch.pool import collect_seldom
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.policy import decide
@@ -80,8 +81,9 @@ def main(argv: Sequence[str]) -> int:
     world = World(options.machines, options.waiting, options.seed)
     print(f"  {world.gpus:,} GPUs, {len(world.board.waiting.tasks):,} tasks wait; settling", file=sys.stderr)
     world.run(max(10, options.calls // 10))
+    collect_seldom()  # as a pool does
     gc.collect()
-    gc.freeze()  # the cluster itself: the collector need not walk over it again and again
+    gc.freeze()  # the cluster itself: the collector need not walk over it at all
     found = world.run(options.calls)
     if options.json:
         print(json.dumps(found))
@@ -101,7 +103,7 @@ class World:
         self.gpus = 0
         for number in range(machines):
             self._add(number)
-        self._tenants = {f"tenant-{n:02d}": TenantShare(0, 1 + n % 5, 1_000 if n == 7 else None) for n in range(50)}
+        self._tenants = {f"tenant-{n:02d}": TenantShare(0, 1 + n % 5, 150 if n == 7 else None) for n in range(50)}
         self.board.shares(Shares(tenants=self._tenants))
         self._lines: dict[tuple[Bin, str, int, str], Line] = {}
         self._wishes: dict[str, Wish] = {}  # by line: the one whose tasks are coming

@@ -249,7 +249,7 @@ class House:
         """
         from vidprocme.dispatch.dispatcher import Dispatcher
         from vidprocme.dispatch.pace import LoopConfig
-        from vidprocme.dispatch.pool import this_pool
+        from vidprocme.dispatch.pool import collect_seldom, this_pool
         from vidprocme.executor.local import LocalExecutor
 
         settings = self.settings
@@ -282,6 +282,7 @@ class House:
             only=only,
             at=self.at,
         )
+        collect_seldom()
         with self._scratch_lock(pool.id), self.logs.kept_swept(self._knows, self.log_s):
             try:
                 self.sweep_scratch()

@@ -58,7 +58,7 @@ class Reasons(Mapping[TaskId, Reason]):
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
         self._elsewhere = frozenset(elsewhere)
         self._able: dict[Wants, _Able] = board.seats.known_of_asks
-        self._started = Counter(batch.queue.group for _, _, _, _, batch, *_ in board.tried) if placements else Counter()
+        self._any_started = bool(placements)
         self._groups: dict[Group, _Common] = {}
         self._rooms: dict[Wants, Reason | None] = {}
         self._known: dict[tuple[int, Bin, str], Reason] = {}
@@ -94,6 +94,9 @@ class Reasons(Mapping[TaskId, Reason]):
     def _tell(self) -> None:
         board, config = self._board, self._board.config
         waiting, kept = board.waiting, self._kept()
+        started = (
+            Counter(batch.queue.group for _, _, _, _, batch, *_ in board.tried) if self._any_started else Counter()
+        )
         ahead: dict[int, int] = {}  # by sorts of places
         fair = config.order.fair in (Fair.TENANTS, Fair.BOUNDED)
         for bin_ in config.bins:
@@ -117,17 +120,22 @@ class Reasons(Mapping[TaskId, Reason]):
                 self._groups[group] = _Common(forced, able, before[able.sorts], fewest[able.sorts], first)
             for sorts, n in here.items():
                 ahead[sorts] = ahead.get(sorts, 0) + n
-            for group, n in self._started.items():
+            for group, n in started.items():
                 if group.bin is bin_:
                     sorts = self._able_of(group.wants).sorts
                     ahead[sorts] = ahead.get(sorts, 0) + n
 
     def _kept(self) -> Counter[Group]:
         """Of each group, how many tasks a rule keeps back: those are in nobody's way."""
+        ledger, waiting = self._board.ledger, self._board.waiting
         kept: Counter[Group] = Counter()
-        if self._board.ledger.keeps_back:
-            for queue in self._board.waiting.queues.values():
-                if not queue.is_allowed:
+        for name, one in ledger.accounts.items():
+            if one.full:
+                for queue in waiting.by_tenant.get(name, {}).values():
+                    kept[queue.group] += len(queue)
+        if any(one.shut for one in ledger.bins.values()):
+            for queue in waiting.queues.values():
+                if queue.bin_account.shut and not queue.account.full:
                     kept[queue.group] += len(queue)
         return kept
 
