@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.queue.things import BROKEN, LEASE_MS, end, lease_of, look, new_job, new_task, pool, run, take
 from vidprocme.core.job import Bin, Limits, Next, Stage
-from vidprocme.queue.base import Keep
+from vidprocme.queue.base import Keep, Reservation
 from vidprocme.queue.beside import RedisJournal, RedisNotes
 from vidprocme.queue.check import check
+from vidprocme.queue.keys import line_name
 from vidprocme.queue.outbox import RedisOutbox
 from vidprocme.queue.records import Records
 from vidprocme.queue.redis import RedisQueue
@@ -59,6 +60,9 @@ def live_through(queue: RedisQueue, jobs: int, seen: set[str]) -> None:
         job = new_job(bin=list(Bin)[n % 4], tenant=f"t{n % 3}")
         probe = new_task(job, Stage.PROBE, limits=Limits(tries=1))
         queue.submit(job, [probe], key=f"{jobs}-{n}")
+        since_ms = int(queue.command("HGET", queue.keys.task(probe.id), "score")) // 1000
+        holds = Reservation(probe.id, "place", line_name(probe), since_ms)
+        queue.turn(name, [], [], lease_ms=LEASE_MS, reserved=[holds])
         if n == 2:
             seen |= set(sizes(queue))
         if n % 4 == 0:

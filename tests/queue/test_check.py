@@ -158,6 +158,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Busy], object]]] = {
     "holder-empty": ("holders", lambda b: b.do("SADD", "@holders", "nobody")),
     "key-of-nothing": ("keys", lambda b: b.do("HSET", "@keys", "k", "job_nothing")),
     "told-of-nobody": ("told", lambda b: b.do("HSET", "@told", "nobody", "{}")),
+    "held-for-nothing": ("reserved", lambda b: b.do("HSET", "@reserved", "nothing", "pool|1|place")),
     "pool-record": ("pools", lambda b: b.do("HSET", "@pools", "pool", "{")),
     "record": ("rec:note", lambda b: b.do("HSET", "@rec:note", "a", "no version")),
     "record-version": ("rec:", lambda b: b.do("SET", "@versions", 0)),

@@ -68,7 +68,7 @@ def test_what_runs_ends_and_what_it_let_go_waits(queue: RedisQueue) -> None:
 def test_a_claim_said_twice_is_granted_twice_though_the_bin_was_paused_between(queue: RedisQueue) -> None:
     """The first answer was lost on the way: the lease is held all the same."""
     _, (bulk,) = submitted(queue, Bin.BULK)
-    args: list[str | int | float] = ["pool", LEASE_MS, 0, 64, 8, "one-call", 0, 1, -1, bulk.id, "place", 1000, 0]
+    args: list[str | int | float] = ["pool", LEASE_MS, 0, 64, 8, "one-call", 0, 1, -1, 0, bulk.id, "place", 1000, 0]
     first = queue.run("turn", *args)
     queue.pause(Bin.BULK)
 

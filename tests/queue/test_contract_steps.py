@@ -249,7 +249,7 @@ def test_a_settlement_beside_one_that_is_refused_is_done_wholly(queue: RedisQueu
     first: list[str | int] = [probe.id, lease.token, "succeed", ended, "ok", "", 0, ""]
     refused: list[str | int] = [other.id, bad.token, "explode", ended, "ok", "", 0, ""]
     with pytest.raises(Fatal):
-        queue.run("turn", "pool", 60_000, 0, 8, 8, "name", 2, 1, -1, *first, *refused)
+        queue.run("turn", "pool", 60_000, 0, 8, 8, "name", 2, 1, -1, 0, *first, *refused)
 
     assert check(queue) == []
     assert states(queue, job) == {"probe:0": "succeeded", "join:0": "ready"}

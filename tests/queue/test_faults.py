@@ -328,7 +328,7 @@ def test_something_that_is_no_server_is_an_error() -> None:
 def test_a_turn_whose_answer_was_lost_gives_its_claims_again(queue: RedisQueue) -> None:
     """The client repeats a call after a dropped connection with the same name: same lease, no second one."""
     _, probe = submitted(queue)
-    args = ("pool", LEASE_MS, 0, 8, 8, "the-name", 0, 1, -1, probe.id, "place", 1000, 0)
+    args = ("pool", LEASE_MS, 0, 8, 8, "the-name", 0, 1, -1, 0, probe.id, "place", 1000, 0)
     first = queue.run("turn", *args)[1]
     again = queue.run("turn", *args)[1]
     other = queue.run("turn", *(*args[:5], "another", *args[6:]))[1]
@@ -343,7 +343,9 @@ def test_a_forbidden_transition_is_an_error_of_the_script(queue: RedisQueue) -> 
     lease = lease_of(queue, probe)
     before, attempts = queue.task(probe.id), queue.attempts(probe.id)
     with pytest.raises(Fatal) as caught:
-        queue.run("turn", "pool", LEASE_MS, 0, 8, 8, "n", 1, 1, -1, probe.id, lease.token, "explode", "{}", "ok", "", 0)
+        queue.run(
+            "turn", "pool", LEASE_MS, 0, 8, 8, "n", 1, 1, -1, 0, probe.id, lease.token, "explode", "{}", "ok", "", 0
+        )
     assert caught.value.code == "QUEUE_FAULT"
     assert before == queue.task(probe.id) and attempts == queue.attempts(probe.id) and check(queue) == []
     assert " blocked>cancelled blocked>ready " in script("turn").text

@@ -1,7 +1,8 @@
 """Rounds of a small world under the real `decide`: tasks come, pools look, claim, run and finish; nothing is decided here.
 
 Pools see the lines as a turn shows them: of too many half of the most urgent bins, the others in rotation, the oldest heads of each, and what they know of the others may be
-old. Claims on tasks that another pool took are refused. Time is counted in rounds; one round is one millisecond to `decide`.
+old. Claims on tasks that another pool took are refused; of the places that pools hold the others hear with their next look, and of one task the
+first pool alone. Time is counted in rounds; one round is one millisecond to `decide`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class World:
         self.tasks: dict[TaskId, Waiting] = {}
         self.waiting: dict[TaskId, Waiting] = {}
         self.lines: set[Key] = set()  # that there ever were
+        self.reserved: dict[TaskId, Pool] = {}  # who holds a place for it, as the pools said
+        self.shared = 0  # looks that told of a place which another pool holds
         self.pools = []
         for number, places in enumerate(cores):
             made = [
@@ -99,6 +102,7 @@ class World:
         while True:
             lines, complete = self.look()
             pool.board.lines(lines, complete=complete)
+            pool.board.elsewhere(self.say(pool))
             plan = decide(pool.board, self.now)
             pool.board.planned(plan)
             if not plan.placements:
@@ -110,6 +114,18 @@ class World:
                 else:
                     task.started = self.now
                     pool.running.append((self.now + task.wish.rounds, placement))
+
+    def say(self, pool: Pool) -> set[TaskId]:
+        """As queue/lua/_holds.lua: what this pool holds, in place of what it said before. Returns what others do."""
+        self.reserved = {
+            task: owner for task, owner in self.reserved.items() if owner is not pool and task in self.waiting
+        }
+        others = set(self.reserved)
+        for task in pool.board.held.seats:
+            if task in self.waiting:
+                self.reserved.setdefault(task, pool)
+        self.shared += bool(others)
+        return others
 
     def look(self) -> tuple[list[Line], bool]:
         by_line: dict[Key, list[Waiting]] = {}

@@ -256,7 +256,14 @@ class Dispatcher:
         # As many heads of a line as could start at once: the next turns may claim them all.
         heads, lease_ms = self._outlook.slots, self._config.lease_ms
         sent = self._queue.begin_turn(
-            self._pool.id, settlements, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=self._due.looks()
+            self._pool.id,
+            settlements,
+            claims,
+            lease_ms=lease_ms,
+            jobs=jobs,
+            heads=heads,
+            looks=self._due.looks(),
+            reserved=() if self._draining.is_set() else self._outlook.reserved,
         )
         self._meanwhile()
         return sent.answer()

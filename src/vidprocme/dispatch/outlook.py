@@ -13,7 +13,7 @@ from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM
 from vidprocme.dispatch.reporting import Decided
 from vidprocme.dispatch.rest import Rest
 from vidprocme.dispatch.unread import Unread
-from vidprocme.queue.base import Turn
+from vidprocme.queue.base import Reservation, Turn
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
@@ -52,6 +52,8 @@ class Outlook:
             journal = self._journal
             journal.lines(lines, complete=len(turn.lines) >= turn.lines_total)
             journal.shares(turn.shares)
+            if turn.elsewhere != self._board.others:
+                journal.elsewhere(turn.elsewhere)
             journal.places(tuple(places))
             for placement in self.foreseen:
                 journal.begun(placement)
@@ -66,6 +68,19 @@ class Outlook:
     def slots(self) -> int:
         with self._lock:
             return sum(seat.place.slots for seat in self._board.seats.all.values())
+
+    @property
+    def reserved(self) -> tuple[Reservation, ...]:
+        """The places that are held, for the other pools to know; none while nothing starts here."""
+        with self._lock:
+            held, tasks = self._board.held, self._board.waiting.tasks
+            if not held or self._rests:
+                return ()
+            return tuple(
+                Reservation(task, seat.id, batch.queue.key, batch.head(task).ready_ms)
+                for task, seat in sorted(held.seats.items())
+                if (batch := tasks.get(task)) is not None
+            )
 
     @property
     def snapshot(self) -> Snapshot:

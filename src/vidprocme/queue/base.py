@@ -18,7 +18,7 @@ from vidprocme.core.event import Event
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin, Job, Lease, Task
 from vidprocme.core.work import Kind, Sums
-from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Settlement, Turn, Unreadable
+from vidprocme.queue.exchange import BeatAnswer, Claim, Claimed, Reservation, Settlement, Turn, Unreadable
 from vidprocme.queue.rules import Rules
 from vidprocme.queue.views import (
     AttemptRecord,
@@ -63,6 +63,7 @@ __all__ = [
     "PoolView",
     "Position",
     "Queue",
+    "Reservation",
     "ServerInfo",
     "Settlement",
     "Submitted",
@@ -216,6 +217,7 @@ class Queue(Rules, Protocol):
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
         looks: bool = True,
+        reserved: Sequence[Reservation] = (),
     ) -> Turn:
         """One round trip: settle (fenced), sweep leases whose time or holder's presence ended, promote due delayed tasks,
         claim, and show the lines.
@@ -226,6 +228,7 @@ class Queue(Rules, Protocol):
         `heads`: so many heads of a line are wished for, HEADS to HEADS_MOST. Each line shows one; HEADS_MOST more go to the lines
         of the most urgent bins first.
         `looks`: look after the others too (sweep, promote, stop what is late, go on with what was put off).
+        `reserved`: the places that this pool holds; of one task only the first pool is heard.
         """
         ...
 
@@ -239,6 +242,7 @@ class Queue(Rules, Protocol):
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
         looks: bool = True,
+        reserved: Sequence[Reservation] = (),
     ) -> TurnSent:
         """`turn`, sent: the caller has other things to do while the queue works. From one thread; any other call of the queue
         in between waits for this one's answer. What may be raised is raised by `answer`, but for what cannot be said at all.

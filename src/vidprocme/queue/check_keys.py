@@ -43,6 +43,7 @@ KNOWN: Mapping[str, str] = {
     "left": "hash",
     "sizes": "hash",
     "durations": "hash",
+    "reserved": "hash",
     "going": "zset",
     "deadlines": "zset",
     "rest": "zset",
@@ -187,6 +188,10 @@ def judge_lists(queue: RedisQueue) -> Iterator[Finding]:
         told, known, present = together(queue, *asked)
         if told and not known and not present:
             yield Finding("told-of-nobody", "told", f"has totals of {pool}, which is forgotten")
+    for task in queue.command("HKEYS", of("reserved")):
+        reserved, state = together(queue, ("HEXISTS", "reserved", task), ("HGET", f"task:{task}", "state"))
+        if reserved and state != "ready":
+            yield Finding("held-for-nothing", "reserved", f"a place is held for {task}, which does not wait in a line")
     for pool, text in queue.command("HGETALL", of("pools")).items():
         if not is_json(text):
             yield Finding("pool-record", "pools", f"what it says of {pool} cannot be read")

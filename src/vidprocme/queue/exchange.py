@@ -46,6 +46,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """A place that a pool holds for an overdue task; and where that stands, as the pool saw it: in this line, ready since then."""
+
+    task: TaskId
+    place: str
+    line: str
+    ready_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A granted claim: the attempt to start, and the lease it runs under. `inputs` are inside the attempt."""
 
@@ -76,6 +86,7 @@ class Turn:
     shares: what may start at all, and who used how much.
     sizes, left: the size of each task that is shown (core.job.Task), and what its job has still to do.
     sums: what attempts took so far, by kind; None: this turn did not look.
+    elsewhere: tasks for which other pools hold a place.
     now_ms: the queue's clock, which all ages in the lines are told by.
     """
 
@@ -90,6 +101,7 @@ class Turn:
     sizes: Mapping[TaskId, int] = field(default_factory=dict)
     left: Mapping[JobId, Left] = field(default_factory=dict)
     sums: Mapping[Kind, Sums] | None = None
+    elsewhere: frozenset[TaskId] = frozenset()
     now_ms: int = 0
 
 

@@ -36,6 +36,7 @@ from vidprocme.queue.base import (
     PoolInfo,
     PoolReport,
     PoolView,
+    Reservation,
     Settlement,
     Submitted,
     Trimmed,
@@ -52,6 +53,7 @@ from vidprocme.queue.watermark import Watermark
 STEP = (
     200  # tasks that one call of forget or trim looks at: 2 to 4 ms of the server (a virtual machine with 2 busy cores)
 )
+HOLDS_MOST = 128  # places of a pool that it can say it holds: the others' decisions do not know of more
 TRIM_AGAIN_MS = 5_000  # after a step that left nothing to do
 
 
@@ -263,9 +265,10 @@ class RedisQueue(QueueReader):
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
         looks: bool = True,
+        reserved: Sequence[Reservation] = (),
     ) -> Turn:
-        sent = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, jobs=jobs, heads=heads, looks=looks)
-        turn = sent.answer()
+        more: dict[str, Any] = {"jobs": jobs, "heads": heads, "looks": looks, "reserved": reserved}
+        turn = self.begin_turn(holder, settle, claims, lease_ms=lease_ms, **more).answer()
         return replace(turn, claimed=tuple(turn.claimed))
 
     def begin_turn(
@@ -278,12 +281,22 @@ class RedisQueue(QueueReader):
         jobs: Collection[JobId] | None = None,
         heads: int = HEADS,
         looks: bool = True,
+        reserved: Sequence[Reservation] = (),
     ) -> TurnSent:
         deep = min(max(heads, HEADS), HEADS_MOST)
         cursor = self._cursors.get(holder, "")
         name = self._unheard.pop(holder, "") or secrets.token_hex(8)
         words = turning.words(
-            holder, settle, claims, lease_ms=lease_ms, cursor=cursor, heads=deep, looks=looks, jobs=jobs, name=name
+            holder,
+            settle,
+            claims,
+            lease_ms=lease_ms,
+            cursor=cursor,
+            heads=deep,
+            looks=looks,
+            jobs=jobs,
+            reserved=reserved[:HOLDS_MOST],
+            name=name,
         )
         sent = self._link.begin(script("turn"), words)
         unheard = partial(self._unheard.__setitem__, holder, name)

@@ -31,7 +31,7 @@ PROMOTE_MOST = 128  # delayed tasks one turn makes ready
 STEPS_MOST = 128  # tasks one script looks at to let them go or cancel them; the rest comes with the next turns
 
 JOB_FIELDS = ("cancel", "doom", "ended", "bin", "used", "live", "rest", *(f"n.{state}" for state in TaskState))
-PRELUDE = ("_lib.lua", "_writes.lua", "_work.lua", "_moves.lua", "_steps.lua", "_shares.lua")
+PRELUDE = ("_lib.lua", "_writes.lua", "_work.lua", "_holds.lua", "_moves.lua", "_steps.lua", "_shares.lua")
 
 LOST_OUTCOME = Outcome(
     OutcomeKind.LOST,

@@ -11,7 +11,7 @@ import redis
 from vidprocme.core.ids import JobId
 from vidprocme.core.shares import cost_milli
 from vidprocme.queue import codec, connect, terms, unreadable, work
-from vidprocme.queue.base import LINES, Claim, Claimed, Settlement, Turn
+from vidprocme.queue.base import LINES, Claim, Claimed, Reservation, Settlement, Turn
 from vidprocme.queue.link import Sent
 
 
@@ -25,12 +25,15 @@ def words(
     heads: int,
     looks: bool,
     jobs: Collection[JobId] | None,
+    reserved: Sequence[Reservation],
     name: str,
 ) -> list[str | int]:
     """A turn as turn.lua reads it. `name`: of the call; one that is said again under it gets its own claims again."""
     args: list[str | int] = [holder, lease_ms, cursor, LINES, heads, name]
     shown = sorted(jobs) if jobs is not None else []
-    args += [len(settle), int(looks), -1 if jobs is None else len(shown), *shown]
+    args += [len(settle), int(looks), -1 if jobs is None else len(shown), *shown, len(reserved)]
+    for one in reserved:
+        args += [one.task, one.place, one.line, one.ready_ms]
     for settlement in settle:
         args += codec.settlement_args(settlement)
     for claim in claims:
@@ -83,7 +86,9 @@ class Begun:
 
     def answer(self) -> Turn:
         try:
-            stale, claimed, lines, total, due, cursor, shares, jobs, sizes, owners, left, sums = self._sent.answer()
+            stale, claimed, lines, total, due, cursor, shares, jobs, sizes, owners, left, sums, others = (
+                self._sent.answer()
+            )
         except redis.RedisError as error:
             self._unheard()
             raise connect.translate(error, self._where) from error
@@ -102,6 +107,7 @@ class Begun:
             sizes=work.sizes_from(lines, sizes),
             left=work.lefts_from(owners, left),
             sums=None if sums is None else work.sums_from(sums),
+            elsewhere=frozenset(others),
             now_ms=int(shares[0]),
         )
 

@@ -7,7 +7,7 @@ the line as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from vidprocme.core.ids import JobId, TaskId
@@ -40,6 +40,7 @@ class Board:
         self.ledger.offset_of = order.offsets(self.ledger)
         self.waiting = Waiting(order.key, self._queue, order.by_key, order.level)
         self.held = Held(self.states)
+        self.others: frozenset[TaskId] = frozenset()  # for which other pools hold a place
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[Start] = []  # what the last decision started, while that can be undone
         self.is_tried = False  # something stands as it was only tried
@@ -98,6 +99,13 @@ class Board:
         if self.is_tried:
             self.undo()
         self.waiting.progress(job, left_ms)
+
+    def elsewhere(self, tasks: Collection[TaskId]) -> None:
+        """For these, and no others, other pools hold a place: here none is held for them."""
+        self.undo()
+        self.others = frozenset(tasks)
+        for task in self.others & self.held.seats.keys():
+            self._release(self.held.seats[task])
 
     def charge(self, tenant: str, amount: int) -> None:
         """A tenant has used so much more, beside what its starts cost."""

@@ -6,9 +6,10 @@ A line is {"told": NAME, ...} for what moved the board, or {"decided": ..., "now
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line, Placement, Plan
@@ -39,6 +40,10 @@ class Journal:
     def shares(self, shares: Shares) -> None:
         self._note("shares", shares=to_wire(shares) if self._write else None)
         self.board.shares(shares)
+
+    def elsewhere(self, tasks: Collection[TaskId]) -> None:
+        self._note("elsewhere", tasks=sorted(tasks))
+        self.board.elsewhere(tasks)
 
     def places(self, places: Sequence[Place]) -> None:
         self._note("places", places=[to_wire(place) for place in places] if self._write else ())
@@ -86,6 +91,8 @@ def replay(lines: Iterable[str], config: PolicyConfig) -> Iterator[Replayed]:
                 board.lines([from_wire(Line, one) for one in line["lines"]], complete=line["complete"])
             case "shares":
                 board.shares(from_wire(Shares, line["shares"]))
+            case "elsewhere":
+                board.elsewhere([TaskId(task) for task in line["tasks"]])
             case "places":
                 board.places([from_wire(Place, one) for one in line["places"]])
             case "begun":

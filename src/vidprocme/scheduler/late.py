@@ -23,6 +23,7 @@ class Late:
         self._board, self._now_ms, self._config = board, now_ms, board.config
         self._known: dict[Bin, bool] = {}
         self._aside: list[tuple[Clock, Batch]] = []
+        self._skipped: list[tuple[Clock, Batch]] = []  # until the first of others is found
 
     def any(self, bin_: Bin) -> bool:
         """Was something of a bin overdue when the decision began?"""
@@ -35,19 +36,19 @@ class Late:
         return found
 
     def first(self, bin_: Bin, seat: Seat) -> tuple[Queue, Head] | None:
-        """What fell due first of what the place could hold, were it empty."""
+        """What fell due first of what the place could hold, were it empty. What another pool holds a place for only if it fits now."""
         groups = self._board.waiting.that_could(bin_, seat.state.spec)
         return self._first(groups, seat, self._now_ms - self._config.late_patience_ms.get(bin_, 0))
 
     def first_of(self, groups: Sequence[Group]) -> tuple[Queue, Head] | None:
-        """What fell due first of some groups, wherever it may go."""
+        """What fell due first of some groups, wherever it may go, and of what no other pool holds a place for."""
         return self._first(groups, None, self._now_ms)
 
     def all_of(self, groups: Sequence[Group]) -> list[tuple[Queue, Head]]:
         """All of it, the first first."""
         due = [one for group in groups for one in group.late.all(self._now_ms)]
         heads = [(batch.queue, batch.heap[0][2]) for _, _, batch in sorted(due, key=lambda one: one[:2])]
-        return [(queue, head) for queue, head in heads if self._may_start(queue, head)]
+        return [one for one in heads if self._may_start(*one) and not self._is_elsewhere(*one, None)]
 
     def restore(self) -> None:
         """Nothing is aside any more."""
@@ -62,6 +63,13 @@ class Late:
         return seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
 
     def _first(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[Queue, Head] | None:
+        found = self._find(groups, seat, later_ms)
+        for clock, batch in self._skipped:
+            clock.push(batch)
+        self._skipped.clear()
+        return found
+
+    def _find(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[Queue, Head] | None:
         now_ms = self._now_ms
         while True:
             best: Due | None = None
@@ -79,6 +87,9 @@ class Late:
             if not self._may_start(queue, head):
                 self._aside.append((queue.group.late, batch))
                 queue.group.late.hide()
+            elif self._is_elsewhere(queue, head, seat):
+                self._skipped.append((queue.group.late, batch))
+                queue.group.late.hide()
             elif seat is not None and head.avoid and self.failed_here(head, seat):
                 return self._search(groups, seat, later_ms)
             else:
@@ -91,13 +102,23 @@ class Late:
         ]
         for _, _, batch in sorted(due, key=lambda one: one[:2]):
             head = batch.heap[0][2]
-            if self._may_start(batch.queue, head) and not self.failed_here(head, seat):
+            if (
+                self._may_start(batch.queue, head)
+                and not self.failed_here(head, seat)
+                and not self._is_elsewhere(batch.queue, head, seat)
+            ):
                 return batch.queue, head
         return None
 
     def _may_start(self, queue: Queue, head: Head) -> bool:
         """No place is held for it yet, and no rule keeps it back."""
         return queue.is_allowed and head.task not in self._board.held.seats
+
+    def _is_elsewhere(self, queue: Queue, head: Head, seat: Seat | None) -> bool:
+        """Does another pool hold a place for it, and it does not fit here now?"""
+        if head.task not in self._board.others:
+            return False
+        return seat is None or not any(seat.state.holds(ask) for ask in queue.group.wants)
 
     def _drops(self, group: Group, seat: Seat) -> bool:
         """Would another model have to go here, while there are places that have this one?"""

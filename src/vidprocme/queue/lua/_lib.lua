@@ -49,6 +49,7 @@
 --   <p>rec:<kind>  hash, <p>versions  string  see put.lua;  <p>due:<kind>, <p>due:<kind>:<line>  zset  see _due.lua
 --   <p>note:<kind>:<id>  string  with EX: see kept.py;  <p>log:<kind>  stream  lines, each one field `d` (wire JSON), MAXLEN ~
 --   <p>left, <p>sizes, <p>durations  hash  what work is left, and how long it takes: see _work.lua
+--   <p>reserved       hash    places that pools hold for tasks: see _holds.lua
 --   <p>ctl, <p>running, <p>usage hash  what persons set, and what bins and tenants use: see _shares.lua
 -- A script that does nothing but begin costs what its functions and tables cost: what is constant is written as a word, not as a
 -- table. A number that goes to `call` is printed with 17 digits, which is slow: words go there.

@@ -6,6 +6,7 @@ local function reline(task, line)
   if task.state == 'ready' then
     place(P .. 'line:' .. task.line, task.id)
     place(P .. 'line:' .. line, task.id, whole(task.score))
+    let_go(task.id)
     LINES[task.line], LINES[line] = true, true
     RUNG = RUNG + 1
   end
@@ -31,6 +32,7 @@ local function leave(task)
   if state == 'ready' then
     place(P .. 'line:' .. task.line, task.id)
     place(P .. 'ready:' .. task.job, task.id)
+    let_go(task.id)
     SIZES[task.id] = false
     LINES[task.line] = true
   elseif state == 'delayed' then

@@ -23,6 +23,7 @@ local more = #held > FREE
 if not more then
   call('HDEL', P .. 'pools', pool)
   call('HDEL', P .. 'told', pool)
+  let_go_of(pool)
 end
 finale()
 return {freed, more and 1 or 0}

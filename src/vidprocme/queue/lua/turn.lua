@@ -2,14 +2,15 @@
 -- One turn of a pool: settle, sweep, promote, claim, and show the lines. Everything is bounded.
 -- ARGV: 1 holder, 2 lease ms, 3 cursor into the lines as the turn before replied it, 4 most lines, 5 most heads of a line, 6 name of this call (a repeated
 --   call gets its own claims again), 7 number of settlements, 8 '1' to look after the others too (sweep, promote, stop what is late,
---   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, then per settlement: task, token, next, outcome (wire JSON),
+--   go on with what was put off), 9 number of jobs to show (-1: all), then those jobs, number of
+--   places that it holds (see _holds.lua), then per such place: task, place, line, since when it is ready (ms); then per settlement: task, token, next, outcome (wire JSON),
 --   kind of outcome, error code or '', delay ms, marks (see finish); then per claim: task, place, cost (milli-cores), predicted ms (0: not).
 -- Reply: {stale {position from 1 ...}, claimed {{position, token, until ms, number, lost, payload, job, {task, state, last attempt or ''
 --   ...}, line, smaller, sort, size} ...}, lines {{name, length, {task, score us ...}, sort, avoided places or ''} ...}, number of lines, next due ms, '' when nothing is,
 --   '-' when this turn did not look,
 --   next cursor, terms (see `terms` in _shares.lua), the claims' jobs {job, its text, uri or '', mtime or '', bin or '' ...},
 --   size or nil of each shown task in their order {...}, their jobs {job ...}, and of each what `left` says or nil {...},
---   `durations` flat (see _work.lua), nil when this turn did not look}.
+--   `durations` flat (see _work.lua), nil when this turn did not look, tasks for which other pools hold places {task ...}}.
 local holder, lease_ms, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most_lines, most_heads, name = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local settlements = tonumber(ARGV[7])
@@ -18,6 +19,8 @@ local at = 10
 local jobs = {}
 for i = 1, tonumber(ARGV[9]) do jobs[i] = ARGV[at] at = at + 1 end
 local some_jobs = tonumber(ARGV[9]) >= 0
+local held, held_at = tonumber(ARGV[at]), at + 1
+at = held_at + 4 * held
 
 -- A server at its memory limit refuses a script's first write if it could grow; after a shrinking one it lets the rest
 -- through. So work that is done can always be settled, while new jobs are refused.
@@ -140,6 +143,7 @@ for position = 1, claims do
   end
 end
 finale()
+local elsewhere = reserve(holder, held_at, held)
 
 local total = call('ZCARD', P .. 'lines')
 local anything = total > 0
@@ -293,4 +297,4 @@ if looks or PUT_OFF then
 end
 local sizes, shown_jobs, left = work_shown()
 return {stale, claimed, lines, total, due, cursor, terms(lines), claimed_jobs, sizes, shown_jobs, left,
-  looks and call('HGETALL', P .. 'durations')}
+  looks and call('HGETALL', P .. 'durations'), elsewhere}
