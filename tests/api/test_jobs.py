@@ -14,10 +14,11 @@ from vidprocme.core.errors import ErrorInfo, Fate
 from vidprocme.core.ids import JobId, TaskId, task_id
 from vidprocme.core.job import Bin, Next, Outcome, OutcomeKind, Recipe, Stage
 from vidprocme.core.resources import PlaceKind, Resources
+from vidprocme.core.snapshot import Line, Reason
 from vidprocme.dispatch.pool import this_pool
 from vidprocme.dispatch.waiting import standing
 from vidprocme.planner.graph import first_tasks
-from vidprocme.queue.base import Claim, Claimed, PlaceReport, PoolReport, Settlement
+from vidprocme.queue.base import Claim, Claimed, LineReport, PlaceReport, PoolReport, Settlement
 from vidprocme.wiring import House
 
 POOL = "pool_test"
@@ -85,6 +86,28 @@ def test_a_job_says_why_it_waits(client: Client, house: House, monkeypatch: pyte
     house.queue.pause(Bin.NORMAL)
     code, text, eta_s, how = seen()
     assert (code, eta_s, how) == ("BIN_PAUSED", None, "bin normal is paused") and "bins resume normal" in text
+
+
+def test_each_of_several_pools_says_why(client: Client, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidprocme.api.jobs.standing_of", lambda desk: standing(desk.queue))
+    job = post(client).json()["id"]
+    cpu, model = (PlaceReport(f"a/{kind}", "a", kind, slots=1, busy=1) for kind in (PlaceKind.CPU, PlaceKind.CPU_MODEL))
+    one = join(house, cpu)
+
+    (item,) = client.get(f"/v1/jobs/{job}").json()["waiting"]
+    assert (item["code"], item["pools"]) == ("IN_LINE", []), "of one pool it has been said"
+
+    two = join(house, model)
+    (probe,) = house.queue.tasks(JobId(job))
+    line = Line(probe.task.bin, probe.task.tenant, probe.task.shape, 0, 0, ()).key
+    full = PoolReport((cpu,), {}, (Reason("NO_PLACE_FREE", "The only CPU place is busy."),), {line: LineReport(1, 0)})
+    house.queue.beat(one, [], lease_ms=60_000, presence_ms=60_000, report=full)
+    (item,) = client.get(f"/v1/jobs/{job}").json()["waiting"]
+
+    assert (item["code"], item["text"]) == ("NO_PLACE_FREE", "The only CPU place is busy.")
+    assert [(pool["pool"], pool["code"]) for pool in item["pools"]] == [(one, "NO_PLACE_FREE"), (two, "NO_SUCH_PLACE")]
+    assert item["pools"][1]["text"] == "It has no place for it, which needs 1 core on a CPU place."
+    assert all(pool["host"] for pool in item["pools"])
 
 
 def test_a_describe_that_no_place_could_take_has_no_guess_of_its_end(

@@ -13,8 +13,10 @@ from vidprocme.cli.words import age_text, clipped, printable
 from vidprocme.core.errors import Fate
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Job, Next
+from vidprocme.core.resources import PlaceKind
+from vidprocme.core.snapshot import Line, Reason
 from vidprocme.planner.graph import first_tasks
-from vidprocme.queue.base import NewJob
+from vidprocme.queue.base import LineReport, NewJob, PlaceReport, PoolInfo, PoolReport
 from vidprocme.wiring import House
 
 BOTH_WAYS = pytest.mark.usefixtures("both_ways")
@@ -62,6 +64,30 @@ def test_a_job_that_failed_is_explained(house: House, tmp_path: Path, capsys: py
     assert "Send a video." in out
     assert "moov?[2J" in out  # what ffmpeg said may not steer the terminal
     assert "probe      0/1, 1 failed  0%" in out
+
+
+@BOTH_WAYS
+def test_a_job_that_waits_is_told_what_each_pool_says(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submit(house, tmp_path)
+    (probe,) = house.queue.tasks(job)
+    line = Line(probe.task.bin, probe.task.tenant, probe.task.shape, 0, 0, ()).key
+    reason = Reason("NO_PLACE_FREE", "The only CPU place is busy.")
+    for name, kind in (("pool_a", PlaceKind.CPU_MODEL), ("pool_b", PlaceKind.CPU)):
+        place = PlaceReport(f"{name}/place", name, kind, slots=1, busy=1)
+        told = (
+            PoolReport((place,), {}, (reason,), {line: LineReport(1, 0)}) if name == "pool_b" else PoolReport((place,))
+        )
+        house.queue.join(PoolInfo(name, f"host-{name}", "boot", 1, 1, 0), 60_000)
+        house.queue.beat(name, [], lease_ms=60_000, presence_ms=60_000, report=told)
+
+    out, _ = said(capsys, "jobs", "show", job)
+
+    lines = [text.strip() for text in out.splitlines()]
+    at = lines.index("waiting   probe ready: The only CPU place is busy.")
+    assert lines[at + 1] == "host-pool_b pool_b: The only CPU place is busy."
+    assert lines[at + 2].startswith("host-pool_a pool_a: It has no place for it, which needs")
 
 
 @BOTH_WAYS

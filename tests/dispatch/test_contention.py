@@ -90,10 +90,10 @@ def test_limits_hold_at_every_moment_though_pools_compete_and_one_is_killed(
         queue.submit_many(wishes)
         doomed, name = pools[0]
         held = queue.keys.of(f"held:{name}")
-        wait_for(lambda: len(queue.client.smembers(held)) >= 2)
+        wait_for(lambda: len(queue.command("SMEMBERS", held)) >= 2)
         os.kill(doomed.pid, signal.SIGKILL)
         doomed.wait()
-        lost = queue.client.smembers(held)
+        lost = set(queue.command("SMEMBERS", held))
 
         wait_for(lambda: all(state(queue, job) is JobState.SUCCEEDED for job in jobs.values()))
     events = all_events(queue)

@@ -203,6 +203,7 @@ export const words = {
     drop: "Drop job",
     openVideo: "Open video",
     waits: "Why it waits",
+    pools: "What each pool says",
     line: (ahead: number, bin: string, urgent: number) =>
       `${many(ahead, "task")} ahead in bin ${bin}` + (urgent ? `, ${urgent.toLocaleString("en")} in more urgent bins` : ""),
     starts: (age: string, how: string) => `Starts in about ${age} (${how}).`,

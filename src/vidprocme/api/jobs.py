@@ -79,7 +79,7 @@ def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) ->
     """One job with everything it has published so far."""
     id_ = known_job(desk, caller, job_id).job.id
     row = desk.index.job_rows([id_]).get(id_)
-    document = job_document(desk.queue, desk.blobs, id_, row, standing_of(desk))
+    document = job_document(desk.queue, desk.blobs, id_, row, standing_of(desk), one_tenant=caller.tenant is not None)
     response.headers["ETag"] = f'"{document.etag}"'
     return document
 

@@ -82,6 +82,8 @@ def page(job: Document) -> list[str]:
     for wait in job["waiting"]:
         count = f" ({wait['count']} tasks)" if wait["count"] > 1 else ""
         lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
+        for one in wait["pools"]:
+            lines += folded(f"{one['host']} {one['pool']}: {one['text']}", " " * 14)
     for trouble in job["troubles"]:
         lines += _trouble(trouble)
     if job["renditions"]:

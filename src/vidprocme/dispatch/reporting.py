@@ -6,9 +6,14 @@ import threading
 from collections import Counter
 
 from vidprocme.core.counts import DECIDE
-from vidprocme.core.snapshot import Plan, Snapshot
-from vidprocme.queue.base import PlaceReport, PoolReport
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.snapshot import Plan, Reason, Snapshot
+from vidprocme.queue.base import LineReport, PlaceReport, PoolReport
 from vidprocme.scheduler.explain import CODES
+
+LINES_TOLD, HEADS_TOLD = 32, 32  # the others hear no more: a report is written with each beat in which it changes
+BINS = {bin_: number for number, bin_ in enumerate(Bin)}
 
 
 def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
@@ -25,7 +30,24 @@ def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
         )
         for _, load in sorted(snapshot.places.items())
     )
-    return PoolReport(places, {code: waiting[code] for code in CODES})
+    return PoolReport(places, {code: waiting[code] for code in CODES}, *_told(snapshot, plan))
+
+
+def _told(snapshot: Snapshot, plan: Plan) -> tuple[tuple[Reason, ...], dict[str, LineReport], dict[TaskId, int]]:
+    """What the first heads of the most urgent and oldest lines are told, and those others that are told something else."""
+    numbers: dict[Reason, int] = {}
+    lines: dict[str, LineReport] = {}
+    heads: dict[TaskId, int] = {}
+    for line in sorted(snapshot.lines.values(), key=lambda one: (BINS[one.bin], one.oldest_ms, one.key))[:LINES_TOLD]:
+        told = [(head.task, plan.reasons[head.task]) for head in line.heads if head.task in plan.reasons]
+        if not told:
+            continue
+        first = numbers.setdefault(told[0][1], len(numbers))
+        lines[line.key] = LineReport(len(line.heads), first)
+        for task, reason in told[1:]:
+            if reason != told[0][1] and len(heads) < HEADS_TOLD:
+                heads[task] = numbers.setdefault(reason, len(numbers))
+    return tuple(numbers), lines, heads
 
 
 class Decided:

@@ -32,7 +32,9 @@ from vidprocme.scheduler.explain import (
     CANNOT_START,
     DRAINING,
     KIND_WORDS,
+    NO_MEMORY,
     NO_SUCH_PLACE,
+    NO_TYPE,
     QUOTA,
     needs_in_words,
 )
@@ -44,6 +46,8 @@ HINDERED = {
     NO_POOL: "no pool is at work",
     DRAINING: "what could take it is draining",
     NO_SUCH_PLACE: "no pool has a place for it",
+    NO_TYPE: "no pool has a place for it",
+    NO_MEMORY: "no pool has a place for it",
     CANNOT_START: "the pools cannot start anything",
 }
 LIMITED = "a limit is reached"
@@ -91,10 +95,10 @@ def why(
             return Reason(WAITS_FOR_OTHERS, _others(view, tasks))
         case TaskState.DELAYED:
             later = _later(view, now.now_ms)
-            hindrance = _hindrance(view.task, _takers(tasks, now, ours), now)
+            hindrance = _hindrance(view.task, takers_of(tasks, now, ours), now)
             return Reason(hindrance.code, f"{hindrance.text} {later}") if hindrance else Reason(BACKOFF, later)
         case TaskState.READY:
-            takers = _takers(tasks, now, ours)
+            takers = takers_of(tasks, now, ours)
             return _hindrance(view.task, takers, now) or _in_line(view.task, takers, now)
         case _:
             return None
@@ -102,7 +106,12 @@ def why(
 
 def room(view: TaskView, tasks: Mapping[TaskId, TaskView], now: Standing, ours: Collection[str] = frozenset()) -> Room:
     """What is there for a task, free or not."""
-    return _room(view.task, _takers(tasks, now, ours), now)
+    return _room(view.task, takers_of(tasks, now, ours), now)
+
+
+def room_at(task: Task, pool: PoolView, now: Standing) -> Room:
+    """What one pool has for it."""
+    return _room(task, [pool], now)
 
 
 def in_short(reason: Reason, bin_: Bin) -> str:
@@ -110,7 +119,7 @@ def in_short(reason: Reason, bin_: Bin) -> str:
     return LIMITED if reason.code == QUOTA else HINDERED.get(reason.code, "").format(bin=bin_)
 
 
-def _takers(tasks: Mapping[TaskId, TaskView], now: Standing, ours: Collection[str]) -> list[PoolView]:
+def takers_of(tasks: Mapping[TaskId, TaskView], now: Standing, ours: Collection[str]) -> list[PoolView]:
     """The pools that take tasks of this job, draining or not."""
     at_it = {view.holder for view in tasks.values()} | set(ours)
     return [pool for pool in now.fleet if not pool.info.own_jobs_only or pool.info.id in at_it]

@@ -294,6 +294,14 @@ class QueueReader:
                 (ahead if its is mine else more_urgent)[stage_of(name)] += int(count)
         return Position(task, mine, +ahead, +more_urgent)
 
+    def number_in_line(self, task: TaskId) -> tuple[int, int] | None:
+        sort, line = self.command("HMGET", self._keys.task(task), "sort", "line")
+        if sort is None:
+            return None
+        key = self._keys.line(line_of(sort, line))
+        rank, length = self.commands((("ZRANK", key, task), ("ZCARD", key)))
+        return None if rank is None else (int(rank) + 1, int(length))
+
     def lately(self, minutes: int) -> Lately:
         now_s = int(self.command("TIME")[0])
         counts = series.read(self, (now_s - minutes * 60) * 1000, now_s * 1000 + 1)

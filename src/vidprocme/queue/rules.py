@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.shares import BinShare, TenantShare
 
@@ -56,6 +57,10 @@ class Rules(Protocol):
 
     def undrain_node(self, node: str) -> bool:
         """Let a drained machine take work again. False: it was not drained."""
+        ...
+
+    def number_in_line(self, task: TaskId) -> tuple[int, int] | None:
+        """Where a task stands in its line, from 1, and how long that is; None when it stands in none."""
         ...
 
     def drained_nodes(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind
+from vidprocme.core.snapshot import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,28 @@ class PlaceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LineReport:
+    """Of a line: how many of its heads the pool sees, and what the first of them is told (PoolReport.said, from 0)."""
+
+    heads: int
+    said: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReport:
-    """What a pool says of itself with its beat. It is known as long as the pool's presence holds."""
+    """What a pool says of itself with its beat. It is known as long as the pool's presence holds.
+
+    said: sentences, each once. lines: of lines that wait, by name, the most urgent ones. heads: of tasks that are told something else than the
+        first of their line, which of the sentences.
+    """
 
     places: tuple[PlaceReport, ...] = ()
     reasons: Mapping[str, int] = field(
         default_factory=dict
     )  # Reason.code -> heads that wait for it, as this pool sees them
+    said: tuple[Reason, ...] = ()
+    lines: Mapping[str, LineReport] = field(default_factory=dict)
+    heads: Mapping[TaskId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,18 @@ function Waiting({ job }: { job: Job }) {
               {wait.count > 1 && ` ×${wait.count}`}
             </span>{" "}
             <Said text={wait.text} />
+            {wait.pools.length > 0 && (
+              <ul className="plain" aria-label={words.job.pools}>
+                {wait.pools.map((pool) => (
+                  <li key={pool.pool} className="break">
+                    <span className="meta mono" title={pool.pool}>
+                      {pool.host}
+                    </span>{" "}
+                    <Said text={pool.text} />
+                  </li>
+                ))}
+              </ul>
+            )}
           </li>
         ))}
       </ul>

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,14 +11,15 @@ from pydantic import Field
 
 from vidprocme.api.schemas.base import Document, ErrorDocument, Wish, time_text
 from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
+from vidprocme.api.schemas.waiting import WaitingDocument, waiting_documents
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
-from vidprocme.core.snapshot import Reason
 from vidprocme.core.wire import to_wire
 from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
-from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing, why
+from vidprocme.dispatch.said import leading
+from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing
 from vidprocme.dispatch.watch import BAD, progress_of, suspects
 from vidprocme.library.base import Blobs, JobRow
 from vidprocme.queue.base import AttemptRecord, JobView, Queue, TaskView
@@ -46,16 +46,6 @@ class StageDocument(Document):
     failed: int
     cancelled: int
     fraction: float
-
-
-class WaitingDocument(Document):
-    """Why `count` tasks of a stage wait: a stable code and a sentence."""
-
-    stage: str
-    state: str
-    code: str
-    text: str
-    count: int
 
 
 class LineDocument(Document):
@@ -176,13 +166,20 @@ def etag_of(view: JobView) -> str:
 
 
 def job_document(
-    queue: Queue, blobs: Blobs, job: JobId, row: JobRow | None = None, now: Standing | None = None
+    queue: Queue,
+    blobs: Blobs,
+    job: JobId,
+    row: JobRow | None = None,
+    now: Standing | None = None,
+    *,
+    one_tenant: bool = False,
 ) -> JobDocument:
     """Everything about one job.
 
     Args:
         row: its row in the table of jobs, if there is one already.
         now: what the house is like, if somebody has looked within the last second.
+        one_tenant: for a key that sees one tenant only.
 
     Raises:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
@@ -191,7 +188,7 @@ def job_document(
     tasks = result.tasks
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now)
+    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now or standing(queue), one_tenant)
     summary = _summary_fields(result.view, row)
     summary |= {
         "progress": round(progress.fraction, 4),
@@ -277,28 +274,19 @@ def _progress(view: JobView) -> float:
 
 
 def _outlook(
-    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float, now: Standing | None
+    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float, now: Standing, one_tenant: bool
 ) -> tuple[list[WaitingDocument], LineDocument | None, Eta]:
     """Why its tasks wait, when the next one starts, and when the last one ends."""
     if view.ended_ms is not None:
         return [], None, Eta(None, "it has ended")
-    by_id, now = {one.task.id: one for one in tasks}, now or standing(queue)
-    reasons = {id_: reason for id_, one in by_id.items() if (reason := why(one, by_id, now))}
+    by_id = {one.task.id: one for one in tasks}
+    told = ((id_, leading(one, by_id, now, one_tenant=one_tenant)) for id_, one in by_id.items())
+    reasons = {id_: reason for id_, reason in told if reason}
     stuck = next((in_short(reason, view.job.bin) for reason in reasons.values() if reason.code in HINDERED), "")
     begun = [one.started_ms for one in tasks if one.started_ms is not None]
     eta = end_eta(settled, (now.now_ms - min(begun)) / 1000 if begun else None, stuck)
-    return _waiting(tasks, reasons), _line(queue, view.job.id, by_id, now), eta
-
-
-def _waiting(tasks: Sequence[TaskView], reasons: Mapping[TaskId, Reason]) -> list[WaitingDocument]:
-    """Reasons, each with how many tasks have it."""
-    found = Counter(
-        (view.task.stage.value, view.state.value, reasons[view.task.id]) for view in tasks if view.task.id in reasons
-    )
-    return [
-        WaitingDocument(stage=stage, state=state, code=reason.code, text=reason.text, count=count)
-        for (stage, state, reason), count in found.items()
-    ]
+    waiting = waiting_documents(queue, by_id, reasons, now, one_tenant=one_tenant)
+    return waiting, _line(queue, view.job.id, by_id, now), eta
 
 
 def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Standing) -> LineDocument | None:
@@ -306,7 +294,7 @@ def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Stand
     view = tasks.get(position.task) if position else None
     if position is None or view is None:
         return None
-    reason = why(replace(view, state=TaskState.READY), tasks, now)  # it may have moved on since it was read
+    reason = leading(replace(view, state=TaskState.READY), tasks, now)  # it may have moved on since it was read
     found = room(view, tasks, now)
     eta = start_eta(
         position,
