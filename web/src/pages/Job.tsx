@@ -168,7 +168,7 @@ function Waiting({ job }: { job: Job }) {
             </span>{" "}
             <Said text={wait.text} />
             {wait.pools.length > 0 && (
-              <ul className="plain" aria-label={words.job.pools}>
+              <ul className="plain" aria-label={words.job.pools} style={{ margin: "4px 0 8px 16px" }}>
                 {wait.pools.map((pool) => (
                   <li key={pool.pool} className="break">
                     <span className="meta mono" title={pool.pool}>
