@@ -17,6 +17,10 @@ def _bounds() -> Mapping[Bin, int]:
 
 
 def _patience() -> Mapping[Bin, int]:
+    return {Bin.URGENT: 6_000, Bin.HIGH: 20_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
+
+
+def _pace() -> Mapping[Bin, int]:
     return {Bin.URGENT: 6_000, Bin.HIGH: 30_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
 
 
@@ -41,6 +45,8 @@ class PolicyConfig:
         that other model, and there is work enough (lag_ms).
     lag_ms: there is work enough for a model when what waits for it, in the task's bin and more urgent ones, would keep the places that have it
         busy for so long, and for `lag_times` as long as that for the model that would be dropped; a bin without: 0.
+    keep_percent: so much of the places that a model's part of the recent work would fill (recent.py) stays loaded with it, and one at least, while
+        others have as much; 0: nothing is kept.
     cold_last: it has such a place only when nothing of its bin waits for the model that is there.
     pace_ms: of a job that has more than one task in line, none is overdue for so long after another has started; a bin without: 0.
     late_patience_ms: so much longer a task that is overdue waits for a turn at a place that has its model, while there is one.
@@ -55,7 +61,8 @@ class PolicyConfig:
     patience_ms: Mapping[Bin, int] = field(default_factory=_patience)
     lag_ms: Mapping[Bin, int] = field(default_factory=_lags)
     lag_times: int = 2
+    keep_percent: int = 50
     cold_last: bool = False
-    pace_ms: Mapping[Bin, int] = field(default_factory=_patience)
+    pace_ms: Mapping[Bin, int] = field(default_factory=_pace)
     late_patience_ms: Mapping[Bin, int] = field(default_factory=_late_patience)
     most: int | None = None

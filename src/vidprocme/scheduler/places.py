@@ -20,6 +20,9 @@ LOG_MOST = 50_000  # states that are remembered as changed; whoever asks later t
 STATES_MOST = 200_000  # then those without a place are forgotten
 
 
+UNKNOWN: Any = object()  # not worked out yet
+
+
 class Score(Protocol):
     """What a place is worth to an ask that it holds: the lowest wins. And the GPU that would give a share; None: the fullest."""
 
@@ -228,9 +231,8 @@ class Seats:
             if top is None:
                 continue
             number = state.number
-            try:
-                value = worth[number]
-            except KeyError:
+            value = worth.get(number, UNKNOWN)
+            if value is UNKNOWN:
                 value = worth[number] = self._worth(state, ask)
             if value is None:
                 continue
@@ -240,7 +242,7 @@ class Seats:
                 heappush(heap, (value[0], value[1], top, number, state, value[2]))
 
     def _worth(self, state: PlaceState, ask: Ask) -> tuple[int, int, int | None] | None:
-        if not state.holds(ask):
+        if not state.fits(ask):
             return None
         rank = 0
         if ask.model is not None and self._warmth:

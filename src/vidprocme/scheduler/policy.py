@@ -17,6 +17,7 @@ from vidprocme.scheduler.explain import amount
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
 from vidprocme.scheduler.lines import Group, Job, Queue, Wants
 from vidprocme.scheduler.orders import Fair
+from vidprocme.scheduler.patience import Patience
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
 from vidprocme.scheduler.reasons import Reasons
 from vidprocme.scheduler.states import Ask
@@ -49,6 +50,7 @@ def decide(board: Board, now_ms: int, config: PolicyConfig | None = None) -> Pla
         raise ValueError("a board decides by the settings that it was made with")
     board.undo()
     board.seats.tidy()
+    board.now_ms = now_ms
     return board.keep(_Decision(board, now_ms).plan())
 
 
@@ -63,7 +65,7 @@ class _Decision:
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
         self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
-        self._late = Late(board, now_ms)
+        self._late, self._patience = Late(board, now_ms), Patience(board, now_ms)
         self._left = -1 if config.most is None else config.most
 
     def plan(self) -> Plan:
@@ -145,7 +147,7 @@ class _Decision:
             if head.avoid and group.wants not in self._full and task in self._waiting.tasks:
                 job = self._waiting.tasks[task].job
                 self._aside.append((queue, self._waiting.take(task), job))
-        elif found.rank == COLD and not self._may_drop(queue, head, found):
+        elif found.rank == COLD and not self._patience.may_drop(queue, head, found):
             self._cold[group] = found.ask
         else:
             self._start(queue, head, found)
@@ -165,7 +167,7 @@ class _Decision:
                 continue
             head = batch.heap[0][2]
             found = self._find(group, head)
-            if found is not None and found.rank == COLD and self._is_wanted(found) and not self._lags(queue, found):
+            if found is not None and found.rank == COLD and self._patience.waits_on(queue, found):
                 waits.remove(group)
             elif found is not None:
                 self._start(queue, head, found)
@@ -223,52 +225,6 @@ class _Decision:
             for seat in self._seats.all.values()
         )
         return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
-
-    def _may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
-        """May it have the place at once, and another model go?"""
-        if self._is_nowhere(found.ask):
-            return True
-        if self._config.cold_last:
-            return False
-        patience_ms = self._config.patience_ms.get(queue.bin, 0)
-        if self._now_ms - head.ready_ms < patience_ms:
-            return False
-        # Two of three must be: its job is served nowhere, the place is good for nothing else, there is much work for its model.
-        unserved = self._now_ms - self._waiting.tasks[head.task].served_ms >= patience_ms
-        unwanted = not self._is_wanted(found)
-        return (unserved and unwanted) or ((unserved or unwanted) and self._lags(queue, found))
-
-    def _is_wanted(self, found: Found) -> bool:
-        """Does anything wait for the models that are loaded there?"""
-        return any(
-            group.length and group.wants and group.wants[0].model in found.seat.state.warm
-            for groups in self._waiting.bins.values()
-            for group in groups.values()
-        )
-
-    def _lags(self, queue: Queue, found: Found) -> bool:
-        """Is there so much work for its model, that one place more is worth the loading?"""
-        config = self._config
-        if not config.lag_ms and not config.lag_times:
-            return True
-        mine = self._busy_ms(queue.bin, found.ask.model or "")
-        theirs = max((self._busy_ms(queue.bin, model) for model in found.seat.state.warm), default=0)
-        return mine >= config.lag_ms.get(queue.bin, 0) and mine >= config.lag_times * theirs
-
-    def _busy_ms(self, bin_: Bin, model: str) -> int:
-        """How long the work that waits for a model, in this bin and more urgent ones, would keep the places busy that have it."""
-        work_ms = 0
-        for more_urgent in self._config.bins:
-            for group in self._waiting.bins.get(more_urgent, {}).values():
-                if group.wants and group.wants[0].model == model:
-                    work_ms += group.work_ms
-            if more_urgent is bin_:
-                break
-        return work_ms // max(1, self._seats.having(model))
-
-    def _is_nowhere(self, ask: Ask) -> bool:
-        """Has no place its model that could take it?"""
-        return not self._seats.can_warm(ask)
 
     def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat
