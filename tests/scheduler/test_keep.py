@@ -94,3 +94,26 @@ def test_parts_of_recent_work() -> None:
     assert recent.models == {"bee"}
     recent.look(9_000)
     assert recent.models == frozenset() and recent.part("bee", 8, 100) == 0
+
+
+@pytest.mark.parametrize(
+    ("spread", "places"), [(frozenset(), ["a", "a", "a", "b"]), ({Bin.HIGH}, ["a", "b", "a", "b"])]
+)
+def test_a_bin_fills_one_place_after_another_or_spreads_over_them(spread: frozenset[Bin], places: list[str]) -> None:
+    board = Board(PolicyConfig(spread=frozenset(spread)))
+    board.places([Place(id_, id_, PlaceKind.CPU, Resources(cpu_milli=3_000), 3) for id_ in ("a", "b")])
+    need = (Need(PlaceKind.CPU, Resources(cpu_milli=1_000)),)
+    for number in range(4):
+        head = Head(TaskId(f"job:transcode:{number}"), number, need)
+        board.arrived(Line(Bin.HIGH, "ann", "transcode/", 1, 0, ()), head)
+    assert [one.place for one in decide(board, 10).placements] == places
+
+
+def test_where_it_failed_is_not_where_it_spreads_to() -> None:
+    board = Board(PolicyConfig(spread=frozenset(Bin)))
+    board.places([Place(id_, id_, PlaceKind.CPU, Resources(cpu_milli=3_000), 3) for id_ in ("a", "b", "c")])
+    need = (Need(PlaceKind.CPU, Resources(cpu_milli=1_000)),)
+    for number, avoid in enumerate(((), ("b",))):
+        head = Head(TaskId(f"job:transcode:{number}"), number, need, avoid=avoid)
+        board.arrived(Line(Bin.HIGH, "ann", f"transcode/{number}", 1, 0, ()), head)
+    assert [one.place for one in decide(board, 10).placements] == ["a", "c"]

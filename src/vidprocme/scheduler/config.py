@@ -17,7 +17,7 @@ def _bounds() -> Mapping[Bin, int]:
 
 
 def _patience() -> Mapping[Bin, int]:
-    return {Bin.URGENT: 6_000, Bin.HIGH: 20_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
+    return {Bin.URGENT: 6_000, Bin.HIGH: 12_000, Bin.NORMAL: 2 * MINUTE_MS, Bin.BULK: 5 * MINUTE_MS}
 
 
 def _pace() -> Mapping[Bin, int]:
@@ -39,6 +39,7 @@ class PolicyConfig:
     max_wait_ms: after so long in line a task is overdue, and its bin's turns are for it (turns.py); a bin without: never.
     order: who comes first.
     score: of several places that hold a task the one with the lowest is taken.
+    spread: the tasks of these bins go to the emptiest place instead, whatever the score says.
     warmth: go by where models are loaded.
     patience_ms: so long a task waits for a place that has its model, while there is one, instead of taking one that would have to
         drop another; a bin without: not at all. After it two of three must be: no task of its job has started for so long, nothing waits for
@@ -57,11 +58,12 @@ class PolicyConfig:
     max_wait_ms: Mapping[Bin, int] = field(default_factory=_bounds)
     order: Order = DEFAULT
     score: Score = alike
+    spread: frozenset[Bin] = frozenset()
     warmth: bool = True
     patience_ms: Mapping[Bin, int] = field(default_factory=_patience)
     lag_ms: Mapping[Bin, int] = field(default_factory=_lags)
     lag_times: int = 2
-    keep_percent: int = 50
+    keep_percent: int = 20
     cold_last: bool = False
     pace_ms: Mapping[Bin, int] = field(default_factory=_pace)
     late_patience_ms: Mapping[Bin, int] = field(default_factory=_late_patience)

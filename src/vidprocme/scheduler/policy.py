@@ -103,7 +103,7 @@ class _Decision:
         if not groups or not self._left or (self._config.order.strict and self._ledger.bins[bin_].shut):
             return
         full, cold, waiting, find = self._full, self._cold, self._waiting, self._seats.find
-        tasks = waiting.tasks
+        tasks, spread = waiting.tasks, bin_ in self._config.spread
         firsts = [
             (first, group)
             for wants, group in groups.items()
@@ -127,7 +127,7 @@ class _Decision:
             else:
                 head, wants = entry[6].heap[0][2], group.wants
                 if len(wants) == 1 and not head.avoid:  # as nearly always; and there is room
-                    found = find(wants[0])
+                    found = find(wants[0], spread)
                     if found is not None and found.rank != COLD:
                         # Of every second start it is nobody's turn (turns.py).
                         if not found.seat.starts & 1 or not self._take_turn(found.seat):
@@ -184,7 +184,7 @@ class _Decision:
                 return found
         cold, tasks, held = None, self._waiting.tasks, self._held
         for ask in group.wants:
-            found = self._open(ask, head)
+            found = self._open(ask, head, group.bin in self._config.spread)
             if head.task not in tasks:
                 return None  # it was its turn, and it has started
             if found is not None:
@@ -198,11 +198,11 @@ class _Decision:
             self._full.add(group.wants)
         return cold
 
-    def _open(self, ask: Ask, head: Head) -> Found | None:
+    def _open(self, ask: Ask, head: Head, spread: bool) -> Found | None:
         """The best place that is open for it now. What is overdue starts first at places whose turn it is."""
         find = self._seats.find
         while True:
-            found = find(ask)
+            found = find(ask, spread)
             # Of every second start it is nobody's turn (turns.py).
             if found is None or not found.seat.starts & 1 or not self._take_turn(found.seat):
                 return found
@@ -211,7 +211,7 @@ class _Decision:
 
     def _find_elsewhere(self, group: Group, head: Head) -> Found | None:
         for ask in group.wants:
-            found = self._seats.find_beside(ask, head.avoid)
+            found = self._seats.find_beside(ask, head.avoid, group.bin in self._config.spread)
             if found is not None:
                 return found
         return None
