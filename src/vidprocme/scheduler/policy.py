@@ -111,17 +111,22 @@ class _Decision:
         ]
         heapify(firsts)
         parked: list[Queue] = []
+        seen: Group | None = None  # whose first stands as it is
         while firsts and self._left:
             entry, group = firsts[0]
             if group.wants in full or group in cold:
                 heappop(firsts)
                 continue
-            now = waiting.first(group)
-            if now is None:
-                heappop(firsts)
-            elif now is not entry:
-                heapreplace(firsts, (now, group))
-            elif (queue := entry[6].queue).bin_account.shut or queue.account.full:
+            if group is not seen:
+                seen, now = group, waiting.first(group)
+                if now is None:
+                    heappop(firsts)
+                    continue
+                if now is not entry:
+                    heapreplace(firsts, (now, group))
+                    continue
+            seen = None
+            if (queue := entry[6].queue).bin_account.shut or queue.account.full:
                 waiting.hide(queue)
                 parked.append(queue)
             else:
