@@ -19,6 +19,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.check_placements import checked
+from vidprocme.dispatch.pool import collect_seldom
 from vidprocme.simulator.replay import POLICIES, Placed, replay
 from vidprocme.simulator.report import MARKS
 from vidprocme.simulator.trace import parse_nodes, parse_tasks
@@ -84,6 +85,7 @@ def one(what: tuple[Path, str, str, int]) -> tuple[Path, str, str, int, dict[str
     tables = [(folder / name).read_text(encoding="utf-8").splitlines() for name in (NODES, TASKS.format(trace))]
     went: list[Placed] = []
     nodes, tasks = parse_nodes(tables[0]), parse_tasks(tables[1])
+    collect_seldom()  # as a pool does
     began_s = time.process_time()
     report = replay(nodes, tasks, seed, policy, on_placed=went.append)
     spent_s = time.process_time() - began_s

@@ -68,6 +68,8 @@ def test_the_data_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("cores", "-1"),
         ("port", "70000"),
         ("port", "-1"),
+        ("keep_warm_percent", "101"),
+        ("spread_bins", "urgent, soon"),
         ("nice", "20"),
         ("nice", "-1"),
         ("beat_ms", "0"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vidprocme.core.errors import BadWish
+from vidprocme.core.job import Bin
 
 PREFIX = "VIDPROCME_"
 FILE_NAME = "vidprocme.toml"
@@ -44,6 +45,12 @@ class Settings:
     overdue_high_s: int = 300
     overdue_normal_s: int = 1_800
     overdue_bulk_s: int = 14_400
+    keep_warm_percent: int = (
+        30  # so much of the places that a model's part of recent work would fill stays loaded with it; 0: none
+    )
+    spread_bins: str = (
+        ""  # bins whose tasks go to the emptiest place, with commas; the others fill one place after another
+    )
     # What has ended is kept for so long; 0: for ever. What succeeded is what people keep: only their number ends it.
     keep_jobs: int = 100_000  # ended jobs; about 50 KB of Redis's memory each
     keep_days: int = 0  # since a job succeeded
@@ -104,6 +111,11 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     return replace(settings, data=settings.data.expanduser().absolute())
 
 
+def named(text: str) -> list[str]:
+    """The names in a text with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings:
     changes: dict[str, Any] = {}
     for name, value in given.items():
@@ -137,6 +149,10 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         raise _invalid(f"{where}: imports_at_once = {settings.imports_at_once} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
+    if not 0 <= settings.keep_warm_percent <= 100:
+        raise _invalid(f"{where}: keep_warm_percent = {settings.keep_warm_percent} is not between 0 and 100.")
+    if unknown := [name for name in named(settings.spread_bins) if name not in list(Bin)]:
+        raise _invalid(f"{where}: spread_bins names {', '.join(unknown)}; bins are {', '.join(Bin)}.")
     if not 0 <= settings.memory_percent <= 100:
         raise _invalid(f"{where}: memory_percent = {settings.memory_percent} is not between 0 and 100.")
     if settings.auth not in ("auto", "off"):

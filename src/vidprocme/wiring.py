@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from vidprocme.config import Settings
+from vidprocme.config import Settings, named
 from vidprocme.core.clock import SystemClock
 from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
@@ -329,7 +329,12 @@ class House:
         bounds = {bin_: 1000 * int(getattr(self.settings, f"overdue_{bin_}_s")) for bin_ in Bin}
         # A job goes on at a pace no slower than what it waits to be begun.
         pace = {bin_: min(pace_ms, bounds[bin_]) for bin_, pace_ms in PolicyConfig().pace_ms.items()}
-        return PolicyConfig(max_wait_ms=bounds, pace_ms=pace)
+        return PolicyConfig(
+            max_wait_ms=bounds,
+            pace_ms=pace,
+            keep_percent=self.settings.keep_warm_percent,
+            spread=frozenset(Bin(name) for name in named(self.settings.spread_bins)),
+        )
 
     @property
     def keep(self) -> Keep:

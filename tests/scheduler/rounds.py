@@ -25,12 +25,13 @@ HEADS = 8
 
 @dataclass(frozen=True)
 class Wish:
-    """A task that is to come: its bin, tenant, cores, and for how many rounds it will run."""
+    """A task that is to come: its bin, tenant, cores, for how many rounds it will run, and for how many that is predicted (0: nobody has)."""
 
     bin: Bin
     tenant: str
     cores: int
     rounds: int
+    guess: int = 0
 
 
 @dataclass
@@ -72,6 +73,7 @@ class World:
         self.lines: set[Key] = set()  # that there ever were
         self.reserved: dict[TaskId, Pool] = {}  # who holds a place for it, as the pools said
         self.shared = 0  # looks that told of a place which another pool holds
+        self.beside = 0  # starts beside a reservation
         self.pools = []
         for number, places in enumerate(cores):
             made = [
@@ -92,7 +94,7 @@ class World:
         for pool in self.pools:
             for ends, placement in pool.running:
                 if ends <= self.now:
-                    pool.board.finished(placement.place, placement.resources)
+                    pool.board.finished(placement.place, placement.resources, task=placement.task)
             pool.running = [(ends, placement) for ends, placement in pool.running if ends > self.now]
             self.look_and_start(pool)
         self.now += 1
@@ -113,6 +115,7 @@ class World:
                     pool.board.taken_back(placement)
                 else:
                     task.started = self.now
+                    self.beside += not placement.counted
                     pool.running.append((self.now + task.wish.rounds, placement))
 
     def say(self, pool: Pool) -> set[TaskId]:
@@ -140,7 +143,7 @@ class World:
             bin_, tenant, cores = key
             tasks = sorted(by_line[key], key=lambda t: t.age)
             needs = (Need(PlaceKind.CPU, Resources(cpu_milli=1000 * cores)),)
-            heads = tuple(Head(t.id, t.since, needs) for t in tasks[:HEADS])
+            heads = tuple(Head(t.id, t.since, needs, work_ms=t.wish.guess) for t in tasks[:HEADS])
             lines.append(Line(bin_, tenant, f"transcode/-/cpu{cores}", len(tasks), heads[0].ready_ms, heads))
         return lines, len(by_line) <= self.shown
 
@@ -167,12 +170,18 @@ class World:
         return keys[at:] + keys[:at]
 
 
-def saturating(seed: int, cores: int, most_rounds: int) -> Arrive:
-    """More urgent work than there is ever room for, and of every other bin now and then a task or a few at once."""
+def saturating(seed: int, cores: int, most_rounds: int, *, guessed: bool = False) -> Arrive:
+    """More urgent work than there is ever room for, and of every other bin now and then a task or a few at once.
+
+    Args:
+        guessed: of each is predicted how long it will take, anything from one round to twice what is true.
+    """
     rng = random.Random(seed)
 
     def wish(bin_: Bin) -> Wish:
-        return Wish(bin_, rng.choice(("ann", "bob")), rng.choice((1, cores)), rng.randint(1, most_rounds))
+        rounds = rng.randint(1, most_rounds)
+        guess = rng.randint(1, 2 * rounds) if guessed else 0
+        return Wish(bin_, rng.choice(("ann", "bob")), rng.choice((1, cores)), rounds, guess)
 
     def arrive(now: int, waiting: Counter[Bin]) -> list[Wish]:
         wishes = [wish(Bin.URGENT) for _ in range(2 * cores + 4 - waiting[Bin.URGENT])]

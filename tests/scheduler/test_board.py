@@ -245,8 +245,8 @@ def test_progress_of_a_job_moves_what_waits_of_it() -> None:
 
 def test_who_has_used_many_times_as_much_goes_behind_however_short_its_jobs_are() -> None:
     core_hour = 3_600_000_000
-    used = Shares(tenants={"ann": TenantShare(5 * core_hour), "bob": TenantShare(core_hour)})
-    fair = Shares(tenants={"ann": TenantShare(3 * core_hour), "bob": TenantShare(core_hour)})
+    used = Shares(tenants={"ann": TenantShare(9 * core_hour), "bob": TenantShare(core_hour)})
+    fair = Shares(tenants={"ann": TenantShare(7 * core_hour), "bob": TenantShare(core_hour)})
     lines = sized("short", 1_000), sized("long", 600_000, tenant="bob")
 
     assert first(PolicyConfig(), *lines, shares=used) == "long"

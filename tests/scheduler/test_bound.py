@@ -64,6 +64,19 @@ def test_no_task_waits_longer_than_the_formula(seed: int, cores: list[list[int]]
     assert any(task.since + bounds[task.id] < world.now for task in bulk), "long enough to tell"
 
 
+@settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(st.integers(0, 2**32), st.lists(st.lists(st.integers(2, 4), min_size=1, max_size=2), min_size=1, max_size=2))
+def test_what_runs_beside_a_reservation_for_longer_than_predicted_costs_one_attempt_more(
+    seed: int, cores: list[list[int]]
+) -> None:
+    """The formula with twice the longest attempt, where predictions are anything between a round and twice the truth."""
+    most = 6
+    world = World(cores, CONFIG, saturating(seed, max(n for pool in cores for n in pool), most, guessed=True))
+
+    bounds = live(world, 400, 2 * most)
+    assert bounds and (world.beside or len({n for pool in cores for n in pool}) > 1)
+
+
 def test_the_formula_is_not_far_from_what_happens() -> None:
     """One core, urgent work without end, bulk tasks that all came at once: each has its turn within sixteen starts."""
     bulk = [Wish(Bin.BULK, "ann", 1, 1)] * 5
@@ -86,6 +99,35 @@ def test_a_task_that_needs_a_whole_place_is_not_passed_by_for_ever() -> None:
 
     (task,) = (t for t in world.tasks.values() if t.wish.bin is Bin.BULK)
     assert task.started is not None and task.started - task.since <= 10 + 16 + 4
+
+
+def test_two_pools_hold_one_place_for_a_task_and_it_waits_no_longer_for_that() -> None:
+    """Both have turns for the same big ones. What one has just begun to hold the other may not know yet, but does with its next look."""
+    bigs = [Wish(Bin.HIGH, "ann", 4, 2)] * 4
+    world = World([[4], [4]], CONFIG, lambda now, _: [Wish(Bin.URGENT, "bob", 1, 4)] * 3 + bigs * (now == 0))
+    before: set[TaskId] = set()
+    together = 0
+    for _ in range(100):
+        list(world.round())
+        one, two = (set(pool.board.held.seats) for pool in world.pools)
+        assert not before & one & two
+        before, together = one & two, max(together, len(one | two))
+
+    waits = [t.started - t.since for t in world.tasks.values() if t.wish.bin is Bin.HIGH and t.started is not None]
+    assert len(waits) == 4 and all(wait <= 3 + (older + 1) * 4 * 5 for older, wait in enumerate(sorted(waits)))
+    assert world.shared and together == 2, "two places were held at once, for two"
+
+
+def test_who_says_to_be_short_and_is_not_passes_by_once_at_most() -> None:
+    """The same, where every second small one says it takes one round, and takes eight: beside the reservation it overruns."""
+    big = Wish(Bin.BULK, "ann", 4, 2, 2)
+    slow, sly = Wish(Bin.URGENT, "bob", 1, 8, 8), Wish(Bin.URGENT, "bob", 1, 8, 1)
+    world = World([[4]], CONFIG, lambda now, _: [sly if now % 2 else slow, *([big] if now == 0 else [])])
+    for _ in range(80):
+        list(world.round())
+
+    (task,) = (t for t in world.tasks.values() if t.wish.bin is Bin.BULK)
+    assert task.started is not None and task.started - task.since <= 10 + 16 + 2 * 8 and world.beside
 
 
 def test_urgent_work_keeps_its_part_though_everything_else_is_overdue() -> None:

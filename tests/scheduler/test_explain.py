@@ -191,7 +191,7 @@ def test_without_the_cause_the_decision_is_another(snapshot: Snapshot, now_ms: i
 def test_the_next_place_that_comes_free_is_not_for_the_tenant_over_its_share() -> None:
     """What TENANT_OVER_SHARE says is what happens: with one place more the other starts; without it, this one does."""
     mine, theirs = line("t", NEED), replace(line("u", NEED), tenant="bob")
-    used = Shares(tenants={"ann": TenantShare(used=9)})
+    used = Shares(tenants={"ann": TenantShare(used=9_000_000)})
     one_more = {"p": FULL, "q": PlaceLoad(replace(PLACE, id="q", slots=1), PLACE.resources, 1)}
 
     both = Snapshot({one.key: one for one in (mine, theirs)}, one_more, used)

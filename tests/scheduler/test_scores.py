@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidprocme.scheduler.choose import Anyone, Best
 from vidprocme.scheduler.demand import demand_of, pressure_of, use_of_whole
-from vidprocme.scheduler.nodes import WHOLE, Node, NodeSpec, Shape
-from vidprocme.scheduler.scores import Balanced, Fgd, Score, best_fit, clustering, dot_product, packing
-from vidprocme.simulator.chance import Chance
+from vidprocme.scheduler.nodes import WHOLE, NodeSpec, Shape
+from vidprocme.scheduler.places import Score, Seat, Seats
+from vidprocme.scheduler.scores import Balanced, Fgd, best_fit, clustering, dot_product, packing
+from vidprocme.scheduler.states import Ask, PlaceState, States
+from vidprocme.simulator.replay import need_of, place_of
 
 BIG, SMALL = NodeSpec("big", 96_000, 500_000, 8, "G2"), NodeSpec("small", 64_000, 200_000, 2, "T4")
 HALF, ONE, TWO, EIGHT = (
@@ -31,31 +32,38 @@ SCORES: dict[str, Score] = {
 }
 
 
-def used(spec: NodeSpec, *asks: Shape) -> Node:
-    node = Node(spec)
-    for ask in asks:
-        node.place(ask)
-    return node
+STATES = States()
 
 
-def lower(score: Score, ask: Shape, better: Node, worse: Node) -> bool:
-    return score(better, ask)[0] < score(worse, ask)[0]
+def asked(shape: Shape) -> Ask:
+    return STATES.ask(need_of(shape), None)
+
+
+def used(spec: NodeSpec, *shapes: Shape) -> PlaceState:
+    state = STATES.empty(place_of(spec.name, spec))
+    for shape in shapes:
+        state = STATES.take(state, asked(shape))[0]
+    return state
+
+
+def lower(score: Score, shape: Shape, better: PlaceState, worse: PlaceState) -> bool:
+    return score(better, asked(shape))[0] < score(worse, asked(shape))[0]
 
 
 def test_best_fit_leaves_least_and_dot_product_turns_away_from_what_is_asked() -> None:
-    assert lower(best_fit, ONE, Node(SMALL), Node(BIG))
-    assert lower(best_fit, ONE, used(BIG, ONE, ONE), Node(BIG))
-    assert lower(dot_product, ONE, used(BIG, ONE, ONE), Node(BIG))
+    assert lower(best_fit, ONE, used(SMALL), used(BIG))
+    assert lower(best_fit, ONE, used(BIG, ONE, ONE), used(BIG))
+    assert lower(dot_product, ONE, used(BIG, ONE, ONE), used(BIG))
 
 
 def test_packing_takes_gpus_in_use_then_nodes_in_use() -> None:
-    shared, begun, free = used(BIG, HALF), used(BIG, ONE), Node(BIG)
+    shared, begun, free = used(BIG, HALF), used(BIG, ONE), used(BIG)
     assert lower(packing, HALF, shared, begun) and lower(packing, HALF, begun, free)
-    assert packing(free, PLAIN) == (0, None)
+    assert packing(free, asked(PLAIN)) == (0, None)
 
 
 def test_clustering_puts_like_beside_like() -> None:
-    alike, mixed, empty, other = used(BIG, TWO), used(BIG, TWO, ONE), Node(BIG), used(BIG, ONE)
+    alike, mixed, empty, other = used(BIG, TWO), used(BIG, TWO, ONE), used(BIG), used(BIG, ONE)
     for better, worse in ((alike, mixed), (mixed, empty), (empty, other)):
         assert lower(clustering, TWO, better, worse)
 
@@ -63,18 +71,18 @@ def test_clustering_puts_like_beside_like() -> None:
 def test_fgd_spares_what_would_become_useless() -> None:
     fgd = SCORES["fgd"]
     assert lower(fgd, HALF, used(BIG, HALF), used(BIG, ONE))  # the other half of a GPU that is shared already
-    assert fgd(used(BIG, HALF), HALF)[1] == 0
+    assert fgd(used(BIG, HALF), asked(HALF))[1] == 0
 
 
 def test_ours_gives_a_share_where_least_is_left_and_spares_what_few_nodes_have() -> None:
     ours = SCORES["default"]
     node = used(BIG, HALF, Shape(1, 0, 1, 800))
-    assert ours(node, Shape(1_000, 0, 1, 200)) == (ours(node, Shape(1_000, 0, 1, 200))[0], 1)
+    assert ours(node, asked(Shape(1_000, 0, 1, 200)))[1] == 1
     assert lower(ours, HALF, used(BIG, HALF), used(BIG, ONE))
     demanded = demand_of([Shape(1_000, 0, 1, 1000, frozenset({"T4"}))] * 5 + [ONE] * 5)
     picky = Balanced(demanded, [NodeSpec("a", 64_000, 1, 2, "T4"), NodeSpec("b", 64_000, 1, 2, "P100")])
-    assert lower(picky, ONE, Node(NodeSpec("b", 64_000, 1, 2, "P100")), Node(NodeSpec("a", 64_000, 1, 2, "T4")))
-    assert lower(ours, PLAIN, Node(NodeSpec("cpu", 96_000, 500_000, 0, "")), Node(BIG))
+    assert lower(picky, ONE, used(NodeSpec("b", 64_000, 1, 2, "P100")), used(NodeSpec("a", 64_000, 1, 2, "T4")))
+    assert lower(ours, PLAIN, used(NodeSpec("cpu", 96_000, 500_000, 0, "")), used(BIG))
 
 
 def test_demand_is_counted_without_memory() -> None:
@@ -105,50 +113,31 @@ ASKS = st.sampled_from(
 
 @pytest.mark.parametrize("name", SCORES)
 @given(st.lists(ASKS, max_size=60), st.integers(0, 3))
-def test_the_search_finds_what_a_look_at_every_node_finds(name: str, asks: list[Shape], back: int) -> None:
+def test_the_search_finds_what_a_look_at_every_node_finds(name: str, shapes: list[Shape], back: int) -> None:
     """Also when something is given back on the way."""
-    score, nodes = SCORES[name], [Node(spec) for spec in (BIG, SMALL, BIG, SMALL)]
-    best = Best(nodes, score)
-    placed: list[tuple[int, Shape, tuple[int, ...]]] = []
-    for number, ask in enumerate(asks):
-        able = [(score(node, ask)[0], at) for at, node in enumerate(nodes) if node.holds(ask)]
-        found = best.find(ask)
+    score, states = SCORES[name], States()
+    seats = Seats(states, score, warmth=False)
+    for number, spec in enumerate((BIG, SMALL, BIG, SMALL)):
+        place = place_of(str(number), spec)
+        seats.add(Seat(place, states.empty(place)))
+    placed: list[tuple[Seat, Ask, tuple[int, ...]]] = []
+    for number, shape in enumerate(shapes):
+        ask = states.ask(need_of(shape), None)
+        able = [(score(seat.state, ask)[0], id_) for id_, seat in seats.all.items() if seat.state.holds(ask)]
+        found = seats.find(ask)
         assert (found is None) == (not able)
         if found is None:
             continue
-        assert (score(nodes[found[0]], ask)[0], found[0]) == min(able)
-        placed.append((found[0], ask, nodes[found[0]].place(ask, found[1])))
-        best.changed(found[0])
+        assert (score(found.seat.state, ask)[0], found.seat.id) == min(able)
+        state, gpus = states.take(found.seat.state, ask, found.gpu)
+        seats.move(found.seat, state)
+        placed.append((found.seat, ask, gpus))
         if back and number % 4 == back:
-            at, old, gpus = placed.pop(0)
-            nodes[at].release(old, gpus)
-            best.changed(at)
-
-
-def test_changes_are_not_remembered_for_ever() -> None:
-    nodes = [Node(BIG)]
-    best = Best(nodes, best_fit)
-    for _ in range(100):
-        found = best.find(HALF)
-        assert found == (0, None)
-        gpus = nodes[0].place(HALF)
-        best.changed(0)
-        nodes[0].release(HALF, gpus)
-        best.changed(0)
-
-
-def test_anyone_is_drawn_evenly_from_those_that_hold_it() -> None:
-    nodes = [Node(SMALL), used(SMALL, TWO), Node(SMALL)]
-    any_ = Anyone(nodes, Chance(1))
-    found = [any_.find(ONE) for _ in range(300)]
-    assert {one[0] for one in found if one} == {0, 2} and 100 < sum(one == (0, None) for one in found) < 200
-    shares = [any_.find(HALF) for _ in range(300)]
-    assert {one[1] for one in shares if one} == {0, 1}
-    assert any_.find(EIGHT) is None
+            seat, old, had = placed.pop(0)
+            seats.move(seat, states.give(seat.state, old.resources, had))
 
 
 def test_what_a_node_runs_is_counted_by_its_gpus() -> None:
-    node = used(BIG, HALF, TWO)
-    assert node.kinds == {0: 1, 2: 1} and node.gpu_milli.count(WHOLE) == 5
-    node.release(HALF, (0,))
-    assert node.kinds == {2: 1}
+    state = used(BIG, HALF, TWO)
+    assert dict(state.kinds) == {0: 1, 2: 1} and state.gpu_milli.count(WHOLE) == 5
+    assert dict(STATES.give(state, asked(HALF).resources, (0,)).kinds) == {2: 1}

@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks.check_placements import checked
 from vidprocme.core.errors import BadWish
-from vidprocme.scheduler.nodes import Node, NodeSpec, Shape
+from vidprocme.scheduler.nodes import NodeSpec, Shape
+from vidprocme.scheduler.states import States
 from vidprocme.simulator.chance import Chance
-from vidprocme.simulator.replay import POLICIES, Placed, replay
+from vidprocme.simulator.replay import POLICIES, Placed, need_of, place_of, replay
 from vidprocme.simulator.report import MARKS, Mark, Report
 from vidprocme.simulator.trace import synthetic
 from vidprocme.simulator.workload import arrivals
@@ -42,16 +43,17 @@ def test_it_is_first_fit_as_written_down_in_four_lines() -> None:
     nodes, pods = synthetic(3, nodes=30, pods=150)  # few enough to be filled up to exactly 130 %
     report = replay(nodes, pods, 5, "first-fit")
 
-    plain = [Node(spec) for spec in sorted(nodes, key=lambda spec: spec.name)]
+    states = States()
+    plain = [states.empty(place_of(spec.name, spec)) for spec in sorted(nodes, key=lambda spec: spec.name)]
     order = arrivals(pods, sum(spec.gpus for spec in nodes) * 1000, Chance(5))
     placed = 0
     for number in order:
-        pod = pods[number]
-        node = next((node for node in plain if node.holds(pod)), None)
-        if node is not None:
-            node.place(pod)
+        ask = states.ask(need_of(pods[number]), None)
+        at = next((at for at, state in enumerate(plain) if state.fits(ask)), None)
+        if at is not None:
+            plain[at] = states.take(plain[at], ask)[0]
             placed += 1
-    free = sum(node.free_gpu_milli for node in plain)
+    free = sum(state.free_gpu_milli for state in plain)
     capacity = sum(spec.gpus for spec in nodes) * 1000
     assert report.placed == placed and report.dropped == len(order) - placed > 0
     assert report.marks[-1].unallocated_percent == pytest.approx(100 * free / capacity)
@@ -121,6 +123,20 @@ def test_arrivals_are_all_pods_shuffled_then_drawn_until_the_requests_suffice() 
     assert sorted(order[:20]) == list(range(20)) != order[:20]
     assert len(order) == 52  # 130 % of 40 GPUs
     assert all(0 <= number < 20 for number in order)
+
+
+def test_anywhere_is_drawn_evenly_from_what_holds_it() -> None:
+    """Two nodes, of which each holds one task: the second one goes where the first did not; the first to either."""
+    nodes = [NodeSpec(name, 1_000, 1_000, 1, "T4") for name in ("a", "b", "c")]
+    firsts: list[str] = []
+    for seed in range(60):
+        went: list[Placed] = []
+        replay(nodes, [Shape(1_000, 1, 1, 1000)] * 2, seed, "random", on_placed=went.append)
+        assert (
+            len({one.node for one in went if one.node}) == 3
+        )  # 130 % of three GPUs: four tasks, one of them finds none
+        firsts.append(went[0].node)
+    assert {firsts.count(name) > 10 for name in ("a", "b", "c")} == {True}
 
 
 def test_a_trace_that_asks_for_more_than_the_goal_is_shuffled_only() -> None:

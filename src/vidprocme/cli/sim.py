@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from vidprocme.core.errors import BadWish
+from vidprocme.dispatch.pool import collect_seldom
 from vidprocme.simulator.queueing import POLICIES as QUEUEING
 from vidprocme.simulator.replay import POLICIES, Placed, replay
 from vidprocme.simulator.scenario import SCENARIOS
@@ -53,6 +54,7 @@ def replay_command(
     went: list[Placed] = []
     began_s = time.process_time()
     with _progress() as on_progress:
+        collect_seldom()
         report = replay(nodes, tasks, seed, policy, on_progress, went.append if placements else None)
     spent_s = time.process_time() - began_s
     if placements is not None:

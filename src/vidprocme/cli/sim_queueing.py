@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from vidprocme.dispatch.pool import collect_seldom
 from vidprocme.simulator.picture import picture
 from vidprocme.simulator.queueing import Outcome, document, mean_of, simulate
 
@@ -42,6 +43,7 @@ def run(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     percent = round(100 * load)
+    collect_seldom()
     outcomes: list[Outcome] = []
     for number in range(seeds):
 

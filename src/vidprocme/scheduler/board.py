@@ -18,8 +18,9 @@ from vidprocme.core.snapshot import Head, Line, Placement, Plan
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.held import Held
 from vidprocme.scheduler.ledger import Ledger
-from vidprocme.scheduler.lines import Batch, Group, Queue, Wants
+from vidprocme.scheduler.lines import WORK_MS, Batch, Group, Queue, Wants
 from vidprocme.scheduler.places import Seat, Seats
+from vidprocme.scheduler.recent import Recent
 from vidprocme.scheduler.states import Ask, PlaceState, States
 from vidprocme.scheduler.waiting import Waiting
 
@@ -39,13 +40,14 @@ class Board:
         self.ledger = Ledger()
         self.ledger.offset_of = order.offsets(self.ledger)
         self.waiting = Waiting(order.key, self._queue, order.by_key, order.level)
-        self.held = Held(self.states)
-        self.others: frozenset[TaskId] = frozenset()  # for which other pools hold a place
+        self.held, self.others = Held(self.states), frozenset[TaskId]()  # others: for which other pools hold a place
+        self.recent = Recent()
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[Start] = []  # what the last decision started, while that can be undone
         self.is_tried = False  # something stands as it was only tried
         self._held_before: dict[TaskId, Seat] | None = None
         self._plan: Plan | None = None  # that was decided last, and whose starts are tried
+        self.now_ms = 0  # of the last decision
         self.filled = False  # the last start was the last that a limit allows
 
     # -- what the queue shows ------------------------------------------------------------------------------------------
@@ -207,6 +209,8 @@ class Board:
         seat = self.seats.all[placement.place]
         batch = self.waiting.tasks.get(placement.task)
         model = batch.queue.model if batch is not None else None
+        if model is not None:
+            self.recent.add(model, placement.work_ms or WORK_MS, self.now_ms)
         self.seats.move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
         seat.starts += placement.counted
         seat.running[placement.task] = placement.resources, placement.gpus, None
@@ -272,6 +276,8 @@ class Board:
         seat.running[task] = resources, gpus, now_ms + work_ms if work_ms else None
         if seat.held_for is not None:
             self.held.moved(seat)
+        if ask.model is not None:
+            self.recent.add(ask.model, work_ms or WORK_MS, now_ms)
         self.is_tried = True
         self.tried.append((placement, seat, old, starts, batch, head, served_ms, ask.cost))
         return placement
@@ -307,6 +313,8 @@ class Board:
             self.ledger.start(queue.bin_account, queue.account, queue.payer, -cost)
             self.waiting.add(queue, head, batch.job)
             self.waiting.unserved(self.waiting.tasks[placement.task], served_ms)
+            if queue.model is not None:
+                self.recent.take_back(queue.model, head.work_ms or WORK_MS)
         self.waiting.epoch += 1
         self.tried.clear()
         if self._held_before is not None:

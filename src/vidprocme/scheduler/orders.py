@@ -45,8 +45,8 @@ class Order:
     fair: Fair = Fair.TENANTS
     left: int = 1000
     age: int = 0
-    bound: int = 4
-    even_ms: int = 20_000
+    bound: int = 8
+    even_ms: int = 5_000
     mixed_ms: int = 3_600_000
 
     def level(self, bin_: Bin) -> Bin:

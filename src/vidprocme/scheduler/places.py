@@ -20,6 +20,9 @@ LOG_MOST = 50_000  # states that are remembered as changed; whoever asks later t
 STATES_MOST = 200_000  # then those without a place are forgotten
 
 
+UNKNOWN: Any = object()  # not worked out yet
+
+
 class Score(Protocol):
     """What a place is worth to an ask that it holds: the lowest wins. And the GPU that would give a share; None: the fullest."""
 
@@ -29,6 +32,17 @@ class Score(Protocol):
 def alike(_node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
     """Every place is as good as any other: the first id wins."""
     return 0, None
+
+
+def emptiest(node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
+    """The less is in use of what is used most there, the better."""
+    spec = node.spec
+    parts = [node.slots * 1000 // spec.slots]
+    if spec.cpu_milli:
+        parts.append(node.cpu_milli * 1000 // spec.cpu_milli)
+    if spec.gpus:
+        parts.append(node.free_gpu_milli * 1000 // (spec.gpus * spec.gpu_milli or 1))
+    return -min(parts), None
 
 
 # What runs at a place: its resources, its GPUs, and when it will have ended, as predicted; None: nobody knows.
@@ -61,9 +75,10 @@ class Found(NamedTuple):
 class _Known:
     """The states that hold one ask, best first. `tops`: the place with which each stands in the heap."""
 
-    __slots__ = ("heap", "seen", "tops", "worth")
+    __slots__ = ("heap", "score", "seen", "tops", "worth")
 
-    def __init__(self) -> None:
+    def __init__(self, score: Score) -> None:
+        self.score = score
         self.heap: list[tuple[int, int, str, int, PlaceState, int | None]] = []
         self.seen = -1
         self.tops: dict[int, str] = {}
@@ -190,11 +205,16 @@ class Seats:
 
     # -- finding one -----------------------------------------------------------------------------------------------------
 
-    def find(self, ask: Ask) -> Found | None:
-        """The best listed place that holds it now."""
-        known = self._known.get(ask.number)
+    def find(self, ask: Ask, spread: bool = False) -> Found | None:
+        """The best listed place that holds it now.
+
+        Args:
+            spread: that is, of those where its model is warm, the emptiest.
+        """
+        number = -1 - ask.number if spread else ask.number
+        known = self._known.get(number)
         if known is None:
-            known = self._known[ask.number] = _Known()
+            known = self._known[number] = _Known(emptiest if spread else self._score)
         end = self._dropped + len(self._log)
         if known.seen < end:
             self._catch_up(known, ask, end)
@@ -228,10 +248,9 @@ class Seats:
             if top is None:
                 continue
             number = state.number
-            try:
-                value = worth[number]
-            except KeyError:
-                value = worth[number] = self._worth(state, ask)
+            value = worth.get(number, UNKNOWN)
+            if value is UNKNOWN:
+                value = worth[number] = self._worth(state, ask, known.score)
             if value is None:
                 continue
             standing = tops.get(number)
@@ -239,13 +258,13 @@ class Seats:
                 tops[number] = top
                 heappush(heap, (value[0], value[1], top, number, state, value[2]))
 
-    def _worth(self, state: PlaceState, ask: Ask) -> tuple[int, int, int | None] | None:
-        if not state.holds(ask):
+    def _worth(self, state: PlaceState, ask: Ask, score: Score) -> tuple[int, int, int | None] | None:
+        if not state.fits(ask):
             return None
         rank = 0
         if ask.model is not None and self._warmth:
             rank = WARM if ask.model in state.warm else COLD if state.warm else EMPTY
-        return rank, *self._score(state, ask)
+        return rank, *score(state, ask)
 
     def tidy(self) -> None:
         """Forget states that no place is in, when there have been very many. What is found stays the same."""
@@ -255,17 +274,17 @@ class Seats:
             self._dropped += len(self._log)
             self._log.clear()
 
-    def choices(self, ask: Ask) -> Iterator[tuple[int, int, str, int | None]]:
+    def choices(self, ask: Ask, spread: bool = False) -> Iterator[tuple[int, int, str, int | None]]:
         """All listed places that hold it, in no order: rank, score, id, GPU."""
         for seat in self.all.values():
             if seat.listed:
-                value = self._worth(seat.state, ask)
+                value = self._worth(seat.state, ask, emptiest if spread else self._score)
                 if value is not None:
                     yield value[0], value[1], seat.id, value[2]
 
-    def find_beside(self, ask: Ask, avoid: Collection[str]) -> Found | None:
+    def find_beside(self, ask: Ask, avoid: Collection[str], spread: bool = False) -> Found | None:
         """As `find`, but at none of these."""
-        best = min((one for one in self.choices(ask) if one[2] not in avoid), default=None)
+        best = min((one for one in self.choices(ask, spread) if one[2] not in avoid), default=None)
         return Found(self.all[best[2]], ask, best[0], best[3]) if best is not None else None
 
     def having(self, model: str) -> int:

@@ -17,6 +17,7 @@ from vidprocme.scheduler.explain import amount
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
 from vidprocme.scheduler.lines import Group, Job, Queue, Wants
 from vidprocme.scheduler.orders import Fair
+from vidprocme.scheduler.patience import Patience
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
 from vidprocme.scheduler.reasons import Reasons
 from vidprocme.scheduler.states import Ask
@@ -49,6 +50,7 @@ def decide(board: Board, now_ms: int, config: PolicyConfig | None = None) -> Pla
         raise ValueError("a board decides by the settings that it was made with")
     board.undo()
     board.seats.tidy()
+    board.now_ms = now_ms
     return board.keep(_Decision(board, now_ms).plan())
 
 
@@ -63,7 +65,7 @@ class _Decision:
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
         self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
-        self._late = Late(board, now_ms)
+        self._late, self._patience = Late(board, now_ms), Patience(board, now_ms)
         self._left = -1 if config.most is None else config.most
 
     def plan(self) -> Plan:
@@ -101,7 +103,7 @@ class _Decision:
         if not groups or not self._left or (self._config.order.strict and self._ledger.bins[bin_].shut):
             return
         full, cold, waiting, find = self._full, self._cold, self._waiting, self._seats.find
-        tasks = waiting.tasks
+        tasks, spread = waiting.tasks, bin_ in self._config.spread
         firsts = [
             (first, group)
             for wants, group in groups.items()
@@ -109,23 +111,28 @@ class _Decision:
         ]
         heapify(firsts)
         parked: list[Queue] = []
+        seen: Group | None = None  # whose first stands as it is
         while firsts and self._left:
             entry, group = firsts[0]
             if group.wants in full or group in cold:
                 heappop(firsts)
                 continue
-            now = waiting.first(group)
-            if now is None:
-                heappop(firsts)
-            elif now is not entry:
-                heapreplace(firsts, (now, group))
-            elif (queue := entry[6].queue).bin_account.shut or queue.account.full:
+            if group is not seen:
+                seen, now = group, waiting.first(group)
+                if now is None:
+                    heappop(firsts)
+                    continue
+                if now is not entry:
+                    heapreplace(firsts, (now, group))
+                    continue
+            seen = None
+            if (queue := entry[6].queue).bin_account.shut or queue.account.full:
                 waiting.hide(queue)
                 parked.append(queue)
             else:
                 head, wants = entry[6].heap[0][2], group.wants
                 if len(wants) == 1 and not head.avoid:  # as nearly always; and there is room
-                    found = find(wants[0])
+                    found = find(wants[0], spread)
                     if found is not None and found.rank != COLD:
                         # Of every second start it is nobody's turn (turns.py).
                         if not found.seat.starts & 1 or not self._take_turn(found.seat):
@@ -145,7 +152,7 @@ class _Decision:
             if head.avoid and group.wants not in self._full and task in self._waiting.tasks:
                 job = self._waiting.tasks[task].job
                 self._aside.append((queue, self._waiting.take(task), job))
-        elif found.rank == COLD and not self._may_drop(queue, head, found):
+        elif found.rank == COLD and not self._patience.may_drop(queue, head, found):
             self._cold[group] = found.ask
         else:
             self._start(queue, head, found)
@@ -165,7 +172,7 @@ class _Decision:
                 continue
             head = batch.heap[0][2]
             found = self._find(group, head)
-            if found is not None and found.rank == COLD and self._is_wanted(found) and not self._lags(queue, found):
+            if found is not None and found.rank == COLD and self._patience.waits_on(queue, found):
                 waits.remove(group)
             elif found is not None:
                 self._start(queue, head, found)
@@ -182,7 +189,7 @@ class _Decision:
                 return found
         cold, tasks, held = None, self._waiting.tasks, self._held
         for ask in group.wants:
-            found = self._open(ask, head)
+            found = self._open(ask, head, group.bin in self._config.spread)
             if head.task not in tasks:
                 return None  # it was its turn, and it has started
             if found is not None:
@@ -196,11 +203,11 @@ class _Decision:
             self._full.add(group.wants)
         return cold
 
-    def _open(self, ask: Ask, head: Head) -> Found | None:
+    def _open(self, ask: Ask, head: Head, spread: bool) -> Found | None:
         """The best place that is open for it now. What is overdue starts first at places whose turn it is."""
         find = self._seats.find
         while True:
-            found = find(ask)
+            found = find(ask, spread)
             # Of every second start it is nobody's turn (turns.py).
             if found is None or not found.seat.starts & 1 or not self._take_turn(found.seat):
                 return found
@@ -209,7 +216,7 @@ class _Decision:
 
     def _find_elsewhere(self, group: Group, head: Head) -> Found | None:
         for ask in group.wants:
-            found = self._seats.find_beside(ask, head.avoid)
+            found = self._seats.find_beside(ask, head.avoid, group.bin in self._config.spread)
             if found is not None:
                 return found
         return None
@@ -223,52 +230,6 @@ class _Decision:
             for seat in self._seats.all.values()
         )
         return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
-
-    def _may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
-        """May it have the place at once, and another model go?"""
-        if self._is_nowhere(found.ask):
-            return True
-        if self._config.cold_last:
-            return False
-        patience_ms = self._config.patience_ms.get(queue.bin, 0)
-        if self._now_ms - head.ready_ms < patience_ms:
-            return False
-        # Two of three must be: its job is served nowhere, the place is good for nothing else, there is much work for its model.
-        unserved = self._now_ms - self._waiting.tasks[head.task].served_ms >= patience_ms
-        unwanted = not self._is_wanted(found)
-        return (unserved and unwanted) or ((unserved or unwanted) and self._lags(queue, found))
-
-    def _is_wanted(self, found: Found) -> bool:
-        """Does anything wait for the models that are loaded there?"""
-        return any(
-            group.length and group.wants and group.wants[0].model in found.seat.state.warm
-            for groups in self._waiting.bins.values()
-            for group in groups.values()
-        )
-
-    def _lags(self, queue: Queue, found: Found) -> bool:
-        """Is there so much work for its model, that one place more is worth the loading?"""
-        config = self._config
-        if not config.lag_ms and not config.lag_times:
-            return True
-        mine = self._busy_ms(queue.bin, found.ask.model or "")
-        theirs = max((self._busy_ms(queue.bin, model) for model in found.seat.state.warm), default=0)
-        return mine >= config.lag_ms.get(queue.bin, 0) and mine >= config.lag_times * theirs
-
-    def _busy_ms(self, bin_: Bin, model: str) -> int:
-        """How long the work that waits for a model, in this bin and more urgent ones, would keep the places busy that have it."""
-        work_ms = 0
-        for more_urgent in self._config.bins:
-            for group in self._waiting.bins.get(more_urgent, {}).values():
-                if group.wants and group.wants[0].model == model:
-                    work_ms += group.work_ms
-            if more_urgent is bin_:
-                break
-        return work_ms // max(1, self._seats.having(model))
-
-    def _is_nowhere(self, ask: Ask) -> bool:
-        """Has no place its model that could take it?"""
-        return not self._seats.can_warm(ask)
 
     def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat

@@ -40,7 +40,7 @@ class _Common(NamedTuple):
     reason: Reason | None
     able: _Able
     ahead: int  # tasks of more urgent bins
-    least: int  # the least that a tenant of its bin, that waits for these places, has used for its weight
+    least: int  # how far behind the tenant of its bin is that has used least for its weight, of those that wait for these places
     first: Entry | None
 
 
@@ -111,7 +111,7 @@ class Reasons(Mapping[TaskId, Reason]):
                 groups.append((group, able, first))
                 here[sorts] = here.get(sorts, 0) + group.length - kept.get(group, 0)
                 if fair and first is not None:
-                    used = first[6].queue.account.weighted
+                    used = first[6].queue.account.offset
                     least[sorts] = min(used, least.get(sorts, used))
             before = {sorts: sum(n for more, n in ahead.items() if more & sorts) for sorts in here}
             fewest = {sorts: min((n for more, n in least.items() if more & sorts), default=0) for sorts in here}
@@ -192,7 +192,7 @@ class Reasons(Mapping[TaskId, Reason]):
                 f"{count(common.ahead, 'task')} of more urgent bins {verb} placed first on {common.able.kinds} places."
             )
             return Reason(explain.BIN_BEHIND, text)
-        if common.least < queue.account.weighted:
+        if common.least < queue.account.offset:
             over = self._over_share(queue, common.able)
             if over is not None:
                 return over
@@ -249,17 +249,17 @@ class Reasons(Mapping[TaskId, Reason]):
         return Reason(explain.RESERVED_FOR, text)
 
     def _over_share(self, queue: Queue, able: _Able) -> Reason | None:
-        mine = queue.account.weighted
+        mine = queue.account.offset
         before = {
             other.account.name: other.account
             for group in self._board.waiting.bins.get(queue.group.bin, {}).values()
             if self._able_of(group.wants).sorts & able.sorts
             for other in group.queues.values()
-            if other.account.weighted < mine and other.count and other.is_allowed
+            if other.account.offset < mine and other.count and other.is_allowed
         }
         if not before:
             return None
-        least = min(before.values(), key=lambda one: (one.weighted, one.name))
+        least = min(before.values(), key=lambda one: (one.offset, one.name))
         return Reason(
             explain.TENANT_OVER_SHARE,
             f"Tenant {queue.tenant} has used {_used(queue.account)}; {count(len(before), 'tenant')} with less for "

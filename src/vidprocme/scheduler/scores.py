@@ -10,34 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from vidprocme.scheduler.demand import Demand, pressure_of, use_of_whole
-from vidprocme.scheduler.nodes import WHOLE, Node, NodeSpec, Shape
+from vidprocme.scheduler.nodes import NodeSpec
+from vidprocme.scheduler.states import WHOLE, Ask, PlaceState
 
 MOST = 100  # of the study's scores
 CPU_MOST, GPU_MOST = 128_000, 8_000  # milli of the largest node, by which the study measures
 CORES_PER_GPU = 12  # of the nodes with eight GPUs
-Fit = tuple[int, int | None]  # the score, and the GPU that would give a share; None: the fullest
-
-
-class Score(Protocol):
-    """What `node` is worth to `ask`, which it holds."""
-
-    def __call__(self, node: Node, ask: Shape) -> Fit: ...
+Fit = tuple[int, int | None]  # the score, and the GPU that would give a share; None: the fullest (places.Score)
 
 
 # -- the study's -----------------------------------------------------------------------------------------------------------
 
 
-def best_fit(node: Node, ask: Shape) -> Fit:
+def best_fit(node: PlaceState, ask: Ask) -> Fit:
     """The less is left, the better."""
     cpu = (node.cpu_milli - ask.cpu_milli) / CPU_MOST
     gpu = (node.free_gpu_milli - ask.total_gpu_milli) / GPU_MOST
     return -int((1 - (cpu + gpu) / 2) * MOST), None
 
 
-def dot_product(node: Node, ask: Shape) -> Fit:
+def dot_product(node: PlaceState, ask: Ask) -> Fit:
     """Tetris (Grandl et al., "Multi-Resource Packing for Cluster Schedulers", SIGCOMM 2014), as the study has it: the less what is free and
     what is asked for point the same way, the better."""
     cpu = node.cpu_milli / CPU_MOST * ask.cpu_milli / CPU_MOST
@@ -45,7 +39,7 @@ def dot_product(node: Node, ask: Shape) -> Fit:
     return -int((1 - (cpu + gpu) / 2) * MOST), None
 
 
-def packing(node: Node, ask: Shape) -> Fit:
+def packing(node: PlaceState, ask: Ask) -> Fit:
     """GPUs in use first, then free ones of nodes in use, then free nodes."""
     if not ask.gpus:
         return 0, None
@@ -60,11 +54,11 @@ def packing(node: Node, ask: Shape) -> Fit:
     return -max(MOST - free // 10, MOST // 2), None
 
 
-def clustering(node: Node, ask: Shape) -> Fit:
+def clustering(node: PlaceState, ask: Ask) -> Fit:
     """Tasks with as many GPUs beside each other (Xiao et al., "Gandiva", OSDI 2018, as the study has it)."""
     if not ask.gpus:
         return 0, None
-    kinds = node.kinds
+    kinds = dict(node.kinds)
     with_like = (0 if ask.is_share else ask.gpus) in kinds
     level = 2 + (len(kinds) == 1) if with_like else int(not kinds)
     return -(MOST // 4 * (GPU_MOST - node.free_gpu_milli) // GPU_MOST + MOST * level // 4), None
@@ -76,7 +70,7 @@ class Fgd:
     def __init__(self, demand: Demand) -> None:
         self._typical = demand.typical()
 
-    def __call__(self, node: Node, ask: Shape) -> Fit:
+    def __call__(self, node: PlaceState, ask: Ask) -> Fit:
         cpu, model = node.cpu_milli, node.spec.model
         before = self._useless(cpu, node.gpu_milli, model)
         found: Fit | None = None
@@ -108,7 +102,7 @@ class Fgd:
         return found
 
 
-def _after(node: Node, ask: Shape) -> Iterator[tuple[int | None, Sequence[int]]]:
+def _after(node: PlaceState, ask: Ask) -> Iterator[tuple[int | None, Sequence[int]]]:
     """Each way to take it, by the GPU that gives a share, and what is free then. Of GPUs that are equally free the first."""
     if ask.is_share:
         seen: set[int] = set()
@@ -157,7 +151,7 @@ class Balanced:
         self._pressure = pressure_of(demand, nodes)
         self._use = use_of_whole(demand, max((node.gpus for node in nodes), default=0))
 
-    def __call__(self, node: Node, ask: Shape) -> Fit:
+    def __call__(self, node: PlaceState, ask: Ask) -> Fit:
         w, spec = self._weights, node.spec
         cores = node.cpu_milli - ask.cpu_milli
         gpus = node.free_gpu_milli - ask.gpus * ask.gpu_milli

@@ -103,6 +103,7 @@ class PlaceState:
         "kinds",
         "members",
         "memory_bytes",
+        "most_milli",
         "number",
         "slots",
         "spec",
@@ -124,6 +125,7 @@ class PlaceState:
             self.kinds,
         ) = key  # type: ignore[assignment]
         self.free_gpu_milli: int = sum(self.gpu_milli)
+        self.most_milli = max(self.gpu_milli, default=0)
         self.held: dict[int, bool] = {}  # by ask: does it hold it?
         self.after: dict[tuple[int, int | None], tuple[PlaceState, tuple[int, ...]]] = {}
         self.before: dict[tuple[Resources, tuple[int, ...]], PlaceState] = {}
@@ -142,22 +144,25 @@ class PlaceState:
 
     def holds(self, ask: Ask) -> bool:
         """True when a slot, cores, memory, GPU type and each GPU's share and memory fit now."""
-        try:
-            return self.held[ask.number]
-        except KeyError:
-            found = self.held[ask.number] = self._holds(ask)
-            return found
+        found = self.held.get(ask.number)
+        if found is None:
+            found = self.held[ask.number] = self.fits(ask)
+        return found
 
-    def _holds(self, ask: Ask) -> bool:
-        if self.slots <= 0 or ask.kind is not self.spec.kind:
+    def fits(self, ask: Ask) -> bool:
+        """The same, not looked up."""
+        if (
+            ask.cpu_milli > self.cpu_milli
+            or ask.total_gpu_milli > self.free_gpu_milli
+            or ask.memory_bytes > self.memory_bytes
+            or self.slots <= 0
+            or ask.kind is not self.spec.kind
+            or (ask.models and self.spec.model not in ask.models)
+        ):
             return False
-        if ask.cpu_milli > self.cpu_milli or ask.memory_bytes > self.memory_bytes:
-            return False
-        if ask.models and self.spec.model not in ask.models:
-            return False
-        if not ask.gpus:
-            return True
-        return ask.total_gpu_milli <= self.free_gpu_milli and len(self._fitting(ask)) >= ask.gpus
+        if not ask.vram_bytes and ask.gpus <= 1:
+            return ask.gpu_milli <= self.most_milli
+        return len(self._fitting(ask)) >= ask.gpus
 
     def fullest(self, ask: Ask) -> tuple[int, ...]:
         """The GPUs that would give what is asked: the fullest that still fit, so that whole ones stay whole."""

@@ -104,7 +104,7 @@ class Cluster:
         self._videos: dict[JobId, Video] = {}
         self._lines: dict[tuple[Bin, str, str], Line] = {}
         self._running: dict[str, dict[TaskId, Work]] = {}  # by place
-        self._used: dict[str, tuple[float, int]] = {}  # what a tenant had used at a moment
+        self._used: dict[str, tuple[float, int]] = {}  # what a tenant, or a bin, had used at a moment
         self._told = -TELL_MS
         self._weights = {
             name: max(1, round(100 * part)) if scenario.weighted else 1 for name, part in tenants(scenario).items()
@@ -236,11 +236,11 @@ class Cluster:
         return True
 
     def _use(self, work: Work, ran_ms: int) -> None:
-        """Its tenant pays for what ran."""
+        """Its tenant pays for what ran, or its bin, where bins do."""
         amount = cost_milli(work.needs[0].resources) * ran_ms
-        tenant = work.film.tenant
-        self._used[tenant] = self._used_now(tenant) + amount, self._now
-        self._board.charge(tenant, amount)
+        payer = self._board.config.order.payer(work.film.bin, work.film.tenant)
+        self._used[payer] = self._used_now(payer) + amount, self._now
+        self._board.charge(payer, amount)
 
     def _used_now(self, tenant: str) -> float:
         used, at_ms = self._used.get(tenant, (0.0, self._now))
@@ -252,7 +252,8 @@ class Cluster:
         board, result = self._board, self.result
         if self._now - self._told >= TELL_MS:
             self._told = self._now
-            shares = {name: TenantShare(int(self._used_now(name)), self._weights[name]) for name in self._weights}
+            names = [*self._weights, *(name for name in self._used if name not in self._weights)]
+            shares = {name: TenantShare(int(self._used_now(name)), self._weights.get(name, 1)) for name in names}
             board.shares(Shares(tenants=shares))
         if board.seats.free_slots <= 0 or not board.waiting.tasks:
             return

@@ -23,6 +23,12 @@ _ORDERS = {
     "strict-srpt": orders.Order(fair=orders.Fair.NOBODY),
 }
 BULK_WAIT_MS = 5_400_000  # after so long in line a bulk task is overdue here: an hour and a half
+PATIENCE_MS = {
+    Bin.URGENT: 6_000,
+    Bin.HIGH: 30_000,
+    Bin.NORMAL: 120_000,
+    Bin.BULK: 300_000,
+}  # of what ours is measured against
 SLO_MS = {Bin.URGENT: 60_000, Bin.HIGH: 600_000, Bin.NORMAL: 3_600_000}
 SLO_TIMES = 3  # or so many times the ideal
 
@@ -31,7 +37,9 @@ def _policies() -> dict[str, PolicyConfig]:
     own = PolicyConfig()
     found = {"default": replace(own, max_wait_ms={**own.max_wait_ms, Bin.BULK: BULK_WAIT_MS})}
     for name, order in _ORDERS.items():
-        plain = PolicyConfig(max_wait_ms={}, order=order, lag_ms={}, lag_times=0)
+        plain = PolicyConfig(
+            max_wait_ms={}, order=order, patience_ms=PATIENCE_MS, lag_ms={}, lag_times=0, keep_percent=0
+        )
         found[name] = replace(plain, warmth=False)
         # With strict bins fewer models are loaded, and less is waited for, when what is warm goes first; without them it is the other way round.
         found[f"{name}+warm"] = replace(plain, cold_last=order.strict)

@@ -1,0 +1,53 @@
+"""How much work was begun for each model of late: what places are kept warm by."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+WINDOW_MS = 600_000
+
+
+class Recent:
+    """Work that was begun in the last window, by model. Of the window before, the part counts that is not over yet."""
+
+    def __init__(self, window_ms: int = WINDOW_MS) -> None:
+        self._window_ms = window_ms
+        self._number = 0  # of the window that `_now` counts
+        self._now: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self._left = 0  # thousandths of the window before that are in the last one
+        self.models: frozenset[str] = frozenset()
+
+    def add(self, model: str, work_ms: int, now_ms: int) -> None:
+        """So much was begun."""
+        number = now_ms // self._window_ms
+        if number != self._number:
+            self._turn(number)
+        self._now[model] += work_ms
+
+    def take_back(self, model: str, work_ms: int) -> None:
+        """What was added last was not begun, after all."""
+        self._now[model] -= work_ms
+
+    def look(self, now_ms: int) -> None:
+        """What `part` and `models` tell is true at this moment."""
+        number, into_ms = divmod(now_ms, self._window_ms)
+        if number != self._number:
+            self._turn(number)
+        self._left = 1000 - 1000 * into_ms // self._window_ms
+        self.models = frozenset(model for model in self._now | self._before if self._of(model) > 0)
+
+    def part(self, model: str, places: int, percent: int) -> int:
+        """Of so many places, `percent` of those that a model's part of the work would fill; one at least, if there was any."""
+        mine = self._of(model)
+        if mine <= 0:
+            return 0
+        return max(1, places * mine * percent // (100 * sum(self._of(one) for one in self.models)))
+
+    def _of(self, model: str) -> int:
+        return self._now[model] + self._before[model] * self._left // 1000
+
+    def _turn(self, number: int) -> None:
+        """Another window has begun."""
+        self._before = self._now if number == self._number + 1 else Counter()
+        self._now, self._number = Counter(), number
