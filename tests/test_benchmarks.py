@@ -265,6 +265,16 @@ def test_the_queueing_benchmark_holds_ours_against_the_best_of_the_others() -> N
     assert all(f"| {name} |" in done.stdout for name in names)
 
 
+def test_the_live_benchmark_sets_each_figure_beside_the_predicted_one() -> None:
+    words = ["live", "--minutes", "2", "--load", "0.2", "--speed", "60", "--seeds", "42", "43"]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines()]
+    assert [len(row) for row in rows] == [4] * len(rows) and len(rows) == 20
+    assert "NOT COMPLETE" not in done.stdout and all(" / " in row[1] for row in rows[2:-2])
+
+
 def test_the_placement_benchmark_holds_every_policy_against_the_study(tmp_path: Path) -> None:
     nodes, tasks = synthetic(5, nodes=12, pods=120)
     with (tmp_path / placement.NODES).open("w", newline="") as file:

@@ -79,6 +79,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 # Arrows that one module has and its room has not.
 MODULE_MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli.up": frozenset({"api.server"}),
+    "cli.sim_scenario": frozenset({"executor.base", "executor.timed"}),
     "cli.sim_node": frozenset({"executor.telling", "executor.timed"}),
 }
 STAGES_ARE_RUN_BY = re.compile(r"executor\.(worker|resident)")

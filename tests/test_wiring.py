@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.dispatch.things import new_job, places, state, step_until, waiting
 from vidprocme.config import Settings
+from vidprocme.core.job import JobState
+from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.blobs import ASIDE
 from vidprocme.queue import embedded
+from vidprocme.scheduler.journal import replay
 from vidprocme.wiring import House
 
 
@@ -69,3 +74,19 @@ def test_a_pool_starts_also_where_nothing_can_be_swept(house: House, caplog: pyt
         with house.pool():
             assert house.queue.pools()
     assert "could not be swept" in caplog.text
+
+
+def test_a_pool_writes_its_journal_where_the_setting_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(embedded.LINGER_VARIABLE, "0.2")
+    settings = Settings(data=tmp_path / "data", journal=str(tmp_path / "journal"), journal_mb=1, overdue_high_s=7)
+    with House(settings) as house, house.pool(executor=TimedExecutor(places())) as pool:
+        job = new_job()
+        house.queue.submit(job, waiting(job, 5))
+        step_until(pool, lambda: state(house.queue, job) is JobState.SUCCEEDED)
+
+    (part,) = (tmp_path / "journal").iterdir()
+    lines = part.read_text().splitlines()
+    assert json.loads(lines[0])["settings"]["max_wait_ms"]["high"] == 7_000
+    found = list(replay(lines))
+    assert sum(len(one.recorded["placements"]) for one in found) >= 5
+    assert all(one.again == one.recorded for one in found)

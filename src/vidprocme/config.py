@@ -60,6 +60,8 @@ class Settings:
     log_days: int = 30  # logs of attempts: since the last line of their job; they go with their job, too
     memory_percent: int = 90  # of Redis's maxmemory, from where on nothing new is taken; 0: up to the end
     log_level: str = "warning"
+    journal: str = ""  # a folder where pools write what their scheduler is told and decides; "": nowhere
+    journal_mb: int = 256  # MiB of all that is in it; the oldest goes
     host: str = "127.0.0.1"
     port: int = 8484
     hosts: str = (
@@ -147,6 +149,8 @@ def _apply(settings: Settings, given: Mapping[str, Any], where: str) -> Settings
         raise _invalid(f"{where}: upload_hours = {settings.upload_hours} must be at least 1.")
     if settings.imports_at_once < 1:
         raise _invalid(f"{where}: imports_at_once = {settings.imports_at_once} must be at least 1.")
+    if settings.journal_mb < 1:
+        raise _invalid(f"{where}: journal_mb = {settings.journal_mb} must be at least 1.")
     if settings.retry_later_s < 1:
         raise _invalid(f"{where}: retry_later_s = {settings.retry_later_s} must be at least 1.")
     if not 0 <= settings.keep_warm_percent <= 100:

@@ -248,6 +248,7 @@ class House:
             executor: who runs the attempts; None: processes of this machine, on its places.
         """
         from vidprocme.dispatch.dispatcher import Dispatcher
+        from vidprocme.dispatch.journal_files import recording
         from vidprocme.dispatch.pace import LoopConfig
         from vidprocme.dispatch.pool import collect_seldom, this_pool
         from vidprocme.executor.local import LocalExecutor
@@ -264,26 +265,27 @@ class House:
                 memory_bytes=self.attempt_memory_bytes,
                 nice=settings.nice,
             )
-        dispatcher = Dispatcher(
-            self.queue,
-            executor,
-            self.blobs,
-            pool,
-            clock=self.clock,
-            rng=random.Random(),
-            config=LoopConfig(
-                settings.lease_ms,
-                settings.beat_ms,
-                settings.presence_ms,
-                later_ms=1000 * settings.retry_later_s,
-                keep=self.keep,
-            ),
-            policy=self.policy,
-            only=only,
-            at=self.at,
-        )
-        collect_seldom()
-        with self._scratch_lock(pool.id), self.logs.kept_swept(self._knows, self.log_s):
+        times = (settings.lease_ms, settings.beat_ms, settings.presence_ms)
+        with (
+            recording(settings.journal, settings.journal_mb, pool.id) as (record, renew),
+            self._scratch_lock(pool.id),
+            self.logs.kept_swept(self._knows, self.log_s),
+        ):
+            dispatcher = Dispatcher(
+                self.queue,
+                executor,
+                self.blobs,
+                pool,
+                clock=self.clock,
+                rng=random.Random(),
+                config=LoopConfig(*times, later_ms=1000 * settings.retry_later_s, keep=self.keep),
+                policy=self.policy,
+                only=only,
+                at=self.at,
+                record=record,
+                renew=renew,
+            )
+            collect_seldom()
             try:
                 self.sweep_scratch()
                 self._sweep_unfinished()

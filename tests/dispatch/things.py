@@ -63,6 +63,7 @@ def dispatcher(
     policy: PolicyConfig | None = None,
     executor: Executor | None = None,
     record: Callable[[str], None] | None = None,
+    renew: Callable[[], bool] = lambda: False,
 ) -> Dispatcher:
     here = places(slots) if executor is None else tuple(executor.places())
     pool = this_pool(CLOCK.now_ms(), len(here), own_jobs_only=only is not None)
@@ -78,6 +79,7 @@ def dispatcher(
         only=only,
         at=at,
         record=record,
+        renew=renew,
     )
 
 

@@ -163,3 +163,18 @@ def test_a_script_says_how_an_attempt_ends_and_what_is_warm_then() -> None:
     assert outcome.result == {"played": one.id} and outcome.usage.wall_s >= 0
     assert {place.id: place.warm for place in executor.places()} == {CPU: (), MODEL: ("demo",)}
     assert told == [(one.id, OutcomeKind.OK), (two.id, OutcomeKind.CANCELLED)]
+
+
+def test_a_machine_that_is_away_has_no_places_and_loses_what_runs_there() -> None:
+    executor = TimedExecutor(PLACES)
+    node = PLACES[0].node
+    executor.submit(attempt(Stage.INDEX, {"wait_s": 60}, place=CPU))
+    executor.lose(node)
+
+    (ended,) = [report for report in executor.poll(1.0) if isinstance(report, Finished)]
+    assert ended.outcome.kind is OutcomeKind.LOST and executor.places() == ()
+    executor.submit(attempt(Stage.INDEX, {"wait_s": 0}, place=CPU))
+    (refused,) = executor.poll(1.0)
+    assert isinstance(refused, Finished) and refused.outcome.kind is OutcomeKind.LOST
+    executor.regain(node)
+    assert {place.id for place in executor.places()} == {CPU, MODEL}

@@ -13,10 +13,11 @@ from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.turns import wait_bound_ms
-from vidprocme.simulator.cluster import Cluster, Run
+from vidprocme.simulator.cluster import Cluster
 from vidprocme.simulator.picture import picture
 from vidprocme.simulator.queueing import POLICIES, document, figures, ideal_ms, simulate
 from vidprocme.simulator.scenario import VP1, Scenario, Trouble, films, troubles
+from vidprocme.simulator.video import Run
 
 MINUTE_MS = 60_000
 SMALL = replace(VP1, nodes=2, gpus_per_node=2, cores_per_node=4, for_ms=20 * MINUTE_MS, dump=0)

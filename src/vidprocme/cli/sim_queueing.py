@@ -8,9 +8,12 @@ from pathlib import Path
 
 import click
 
+from vidprocme.cli.words import printable
 from vidprocme.dispatch.pool import collect_seldom
+from vidprocme.simulator.films import parse
 from vidprocme.simulator.picture import picture
-from vidprocme.simulator.queueing import Outcome, document, mean_of, simulate
+from vidprocme.simulator.queueing import Outcome, document, mean_of, replay, simulate
+from vidprocme.simulator.scenario import Scenario
 
 FIRST_SEED = 42
 ROWS = (
@@ -60,6 +63,35 @@ def run(
         click.echo(json.dumps(document(policy, scenario, percent / 100, outcomes)))
     else:
         click.echo(table(policy, scenario, percent / 100, outcomes))
+
+
+def run_trace(
+    trace: Path,
+    world: Scenario,
+    policy: str,
+    as_json: bool,
+    file: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Play a table of films on a scenario's machines.
+
+    Raises:
+        BadWish: BAD_FILMS, with the line.
+    """
+    collect_seldom()
+    with trace.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        films = parse(lines)
+    outcome, what = replay(films, world, policy, on_progress=progress)
+    title = f"{trace.name} on {world.name}, {policy}"
+    if file is not None:
+        file.write_text(picture(what, title), encoding="utf-8")
+    if as_json:
+        told = document(policy, world.name, round(outcome.load, 3), [outcome])
+        click.echo(json.dumps({**told, "trace": str(trace)}))
+        return
+    lines_ = table(policy, f"{printable(trace.name)} on {world.name}", outcome.load, [outcome])
+    shown = "".join(f"{line[:80]}\n" for line in lines_.splitlines())
+    click.echo(shown, nl=False)
 
 
 def table(policy: str, scenario: str, load: float, outcomes: list[Outcome]) -> str:

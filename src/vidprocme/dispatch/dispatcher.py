@@ -55,11 +55,12 @@ class Dispatcher:
         only: Callable[[], Collection[JobId]] | None = None,
         at: Failpoint = lambda _name: None,
         record: Callable[[str], None] | None = None,
+        renew: Callable[[], bool] = lambda: False,
     ) -> None:
         """
         Args:
             only: the jobs this pool serves; None: all.
-            record: writes down a line of what the scheduler is told and decides; None: nobody does.
+            record, renew: write down what the scheduler is told and decides; see outlook.py.
         """
         self._queue, self._executor, self._pool, self._at = queue, executor, pool, at
         self._config = config or LoopConfig()
@@ -68,7 +69,7 @@ class Dispatcher:
         self._runs: dict[TaskId, AttemptId] = {}  # the newest attempt of a task that runs here
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._rest = Rest()
-        self._outlook = Outlook(policy or PolicyConfig(), self._rest, record)
+        self._outlook = Outlook(policy or PolicyConfig(), self._rest, record, renew)
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()

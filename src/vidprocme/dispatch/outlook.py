@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from vidprocme.core.ids import TaskId
 from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM
@@ -25,14 +26,22 @@ from vidprocme.scheduler.policy import decide
 class Outlook:
     """For one loop's thread; `plan` and `snapshot` are values that any thread may ask for."""
 
-    def __init__(self, policy: PolicyConfig, rest: Rest, record: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        policy: PolicyConfig,
+        rest: Rest,
+        record: Callable[[str], None] | None = None,
+        renew: Callable[[], bool] = lambda: False,
+    ) -> None:
         """
         Args:
             record: writes down a line of what is told and decided (scheduler/journal.py); None: nobody does.
+            renew: asked before a turn is told; True: what is recorded from now on is to be replayed without what came before.
         """
-        self._rest = rest
+        self._rest, self._policy, self._record, self._renew = rest, policy, record, renew
         self._board = Board(policy)
         self._journal = Journal(self._board, record)
+        self._has: dict[tuple[str, TaskId], Placement] = {}  # who has something of a place, while it is recorded
         self._lock = threading.RLock()  # the board's
         # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
         self.foreseen: tuple[Placement, ...] = ()
@@ -49,15 +58,26 @@ class Outlook:
             self._durations = Durations(turn.sums)
         lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         with self._lock:
+            renewed = self._renew()
+            if renewed:
+                self._begin_again()
             journal = self._journal
             journal.lines(lines, complete=len(turn.lines) >= turn.lines_total)
             journal.shares(turn.shares)
             if turn.elsewhere != self._board.others:
                 journal.elsewhere(turn.elsewhere)
             journal.places(tuple(places))
+            if renewed:
+                journal.running(tuple(self._has.values()))
             for placement in self.foreseen:
                 journal.begun(placement)
             self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
+
+    def _begin_again(self) -> None:
+        """As after a start of the pool: of what was before only what runs is known."""
+        self._board = Board(self._policy)
+        self._journal = Journal(self._board, self._record)
+        self._journal.settings()
 
     @property
     def is_fresh(self) -> bool:
@@ -105,6 +125,8 @@ class Outlook:
             if len(plan.placements) > most:
                 plan = replace(plan, placements=plan.placements[:most])
             self._journal.planned(plan)
+            if self._record is not None:
+                self._has.update({(one.place, one.task): one for one in plan.placements})
             self._last = plan.placements
             return plan.placements
 
@@ -121,12 +143,14 @@ class Outlook:
         """These claims came to nothing: what they were to have is free again."""
         with self._lock:
             for placement in claims:
+                self._has.pop((placement.place, placement.task), None)
                 self._journal.taken_back(placement)
 
     def free(self, ended: Sequence[Placement]) -> None:
         """Attempts ended that had this."""
         with self._lock:
             for one in ended:
+                self._has.pop((one.place, one.task), None)
                 self._journal.finished(one)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())

@@ -56,15 +56,27 @@ class TimedExecutor:
         self._waits: dict[AttemptId, _Wait] = {}
         self._ready: list[Report] = []
         self._woken = threading.Event()
+        self._away: set[str] = set()
 
     def start(self) -> None:
         pass
 
     def places(self) -> Sequence[Place]:
-        return tuple(self._places.values())
+        return tuple(place for place in self._places.values() if place.node not in self._away)
+
+    def lose(self, node: str) -> None:
+        """A machine is away: its places are gone with what is loaded there, and what runs there is lost."""
+        self._away.add(node)
+        for attempt in [id_ for id_, wait in self._waits.items() if self._places[wait.attempt.place].node == node]:
+            self.cancel(attempt, lost=True)
+        self._places = {id_: replace(one, warm=()) if one.node == node else one for id_, one in self._places.items()}
+
+    def regain(self, node: str) -> None:
+        """It is back."""
+        self._away.discard(node)
 
     def submit(self, attempt: Attempt) -> None:
-        if attempt.place not in self._places:
+        if attempt.place not in self._places or self._places[attempt.place].node in self._away:
             error = ErrorInfo("UNPLACEABLE", f"There is no place {attempt.place} here.", "", {}, Fate.LOST)
             self._ready.append(Finished(attempt.id, Outcome(OutcomeKind.LOST, error=error)))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vidprocme.core.job import Bin
-from vidprocme.simulator.cluster import Run
+from vidprocme.simulator.video import Run
 
 WIDTH, LEFT, STRIP, CHART = 1_000, 110, 12, 120
 COLOURS = ("#3b6fb6", "#d08b2c", "#3f9c6b", "#8c5bb0", "#b8524e", "#5b8f97")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
@@ -11,8 +11,9 @@ from vidprocme.core.errors import BadWish
 from vidprocme.core.job import Bin
 from vidprocme.scheduler import orders
 from vidprocme.scheduler.config import PolicyConfig
-from vidprocme.simulator.cluster import Cluster, Run, Video
-from vidprocme.simulator.scenario import SCENARIOS, Scenario, films, troubles
+from vidprocme.simulator.cluster import Cluster
+from vidprocme.simulator.scenario import SCENARIOS, Film, Scenario, films, troubles
+from vidprocme.simulator.video import Run, Video
 
 _ORDERS = {
     "fifo": orders.FIFO,
@@ -79,15 +80,47 @@ def simulate(
     Raises:
         BadWish: NO_SUCH_POLICY, NO_SUCH_SCENARIO.
     """
-    if policy not in POLICIES:
-        raise BadWish("NO_SUCH_POLICY", f'There is no policy "{policy}".', f"Choose one of: {', '.join(POLICIES)}.")
+    world = world_of(scenario)
+    comes, breaks = films(world, load_percent, seed), troubles(world, seed)
+    run = Cluster(world, config or _policy(policy), comes, breaks, on_progress).run()
+    return Outcome(policy, scenario, load_percent / 100, seed, figures(world, run)), run
+
+
+def replay(
+    comes: Sequence[Film],
+    world: Scenario,
+    policy: str = "default",
+    seed: int = 42,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[Outcome, Run]:
+    """Play these films on a scenario's machines. The outcome's load is what describing them takes of all GPUs while they come.
+
+    Args:
+        seed: of the machines' troubles, if the scenario has any; they go on for as long as the films come.
+
+    Raises:
+        BadWish: NO_SUCH_POLICY.
+    """
+    over_ms = max((film.at_ms for film in comes), default=0)
+    world = replace(world, weighted=False, for_ms=max(world.for_ms, over_ms))
+    run = Cluster(world, _policy(policy), comes, troubles(world, seed), on_progress).run()
+    asked_ms = sum(chunk.long_ms for video in run.videos for chunk in video.chunks)
+    load = asked_ms / max(1, world.gpus * over_ms) if over_ms else 0.0
+    return Outcome(policy, world.name, load, seed, figures(world, run)), run
+
+
+def world_of(scenario: str) -> Scenario:
+    """Raises: BadWish: NO_SUCH_SCENARIO."""
     if scenario not in SCENARIOS:
         known = ", ".join(SCENARIOS)
         raise BadWish("NO_SUCH_SCENARIO", f'There is no scenario "{scenario}".', f"Choose one of: {known}.")
-    world = SCENARIOS[scenario]
-    comes, breaks = films(world, load_percent, seed), troubles(world, seed)
-    run = Cluster(world, config or POLICIES[policy], comes, breaks, on_progress).run()
-    return Outcome(policy, scenario, load_percent / 100, seed, figures(world, run)), run
+    return SCENARIOS[scenario]
+
+
+def _policy(name: str) -> PolicyConfig:
+    if name not in POLICIES:
+        raise BadWish("NO_SUCH_POLICY", f'There is no policy "{name}".', f"Choose one of: {', '.join(POLICIES)}.")
+    return POLICIES[name]
 
 
 def figures(scenario: Scenario, run: Run) -> dict[str, float]:
@@ -99,9 +132,10 @@ def figures(scenario: Scenario, run: Run) -> dict[str, float]:
     for video in run.videos:
         tenants.setdefault(video.film.tenant, []).append(slow[video.id])
     means = [sum(each) / len(each) for each in tenants.values()]
+    firsts = [_first(v) for v in by_bin[Bin.URGENT] if v.chunks]
     found: dict[str, float] = {
-        "urgent_first_p50_s": _percentile([_first(v) for v in by_bin[Bin.URGENT]], 50) / 1000,
-        "urgent_first_p99_s": _percentile([_first(v) for v in by_bin[Bin.URGENT]], 99) / 1000,
+        "urgent_first_p50_s": _percentile(firsts, 50) / 1000,
+        "urgent_first_p99_s": _percentile(firsts, 99) / 1000,
         "high_p99_s": _percentile([_took(v) for v in by_bin[Bin.HIGH]], 99) / 1000,
         "normal_p99_s": _percentile([_took(v) for v in by_bin[Bin.NORMAL]], 99) / 1000,
         "bulk_p99_s": _percentile([_took(v) for v in by_bin[Bin.BULK]], 99) / 1000,
@@ -119,7 +153,7 @@ def figures(scenario: Scenario, run: Run) -> dict[str, float]:
     }
     for bin_, within_ms in SLO_MS.items():
         met = [_took(v) <= max(within_ms, SLO_TIMES * ideal[v.id]) for v in by_bin[bin_]]
-        found[f"slo_{bin_}_percent"] = 100 * sum(met) / max(1, len(met))
+        found[f"slo_{bin_}_percent"] = 100 * sum(met) / len(met) if met else 100.0
     return found
 
 
@@ -131,9 +165,9 @@ def ideal_ms(scenario: Scenario, video: Video) -> int:
         end = heappop(cores) + segment.long_ms
         heappush(cores, end)
         ends.append(max(end, ends[-1]) if ends else end)
-    last = ends[-1]
+    last = ends[-1] if ends else 0
     for chunk, waits_for in zip(video.chunks, video.waits_for, strict=True):
-        end = max(heappop(gpus), ends[waits_for - 1]) + chunk.long_ms
+        end = max(heappop(gpus), ends[waits_for - 1] if waits_for else 0) + chunk.long_ms
         heappush(gpus, end)
         last = max(last, end)
     return last
@@ -172,7 +206,9 @@ def _first(video: Video) -> int:
 
 
 def _first_wait(video: Video) -> int:
-    """From when the first chunk could be described until one was."""
+    """From when the first chunk could be described until one was; 0 of a video without."""
+    if not video.chunks:
+        return 0
     return max(0, video.first_start_ms - video.chunks[0].ready_ms)
 
 

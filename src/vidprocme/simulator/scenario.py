@@ -15,7 +15,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A job: a video of so many milliseconds that somebody sends at a moment. guess: by which factor its work is mispredicted."""
+    """A job: a video of so many milliseconds that somebody sends at a moment. guess: by which factor its work is mispredicted.
+
+    Of a recorded one it is told how long its tasks take, in milliseconds: segments on a core, chunks on a GPU that wait for these, and others
+    on a core that nobody waits for. None told: the scenario says.
+    """
 
     number: int
     at_ms: int
@@ -24,6 +28,9 @@ class Film:
     model: str
     long_ms: int
     guess: float
+    segments_ms: tuple[int, ...] = ()
+    chunks_ms: tuple[int, ...] = ()
+    others_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,11 @@ def _long_ms(scenario: Scenario, chance: Chance, share: tuple[Bin, int, int, flo
 def tenants(scenario: Scenario) -> dict[str, float]:
     """Who sends, and how much of all."""
     return {f"tenant-{n}": (n + 1) ** -scenario.zipf for n in range(scenario.tenants)}
+
+
+def weights(scenario: Scenario) -> dict[str, int]:
+    """Of each tenant."""
+    return {name: max(1, round(100 * part)) if scenario.weighted else 1 for name, part in tenants(scenario).items()}
 
 
 @lru_cache(maxsize=16)

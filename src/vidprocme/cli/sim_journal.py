@@ -1,0 +1,68 @@
+"""`vidprocme sim journal`: a live pool's journal, decided again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from vidprocme.cli.words import printable
+from vidprocme.core.errors import BadWish
+from vidprocme.simulator.journal import Checked, check
+
+SHOWN = 60  # characters of what differs
+
+
+def run(files: Sequence[Path], as_json: bool, on_progress: Callable[[int, int], None]) -> int:
+    """Tell of each file. 0: every decision of every one is made again as it was; 1: one is not.
+
+    Raises:
+        BadWish: JOURNAL_UNREADABLE, with file and line.
+    """
+    whole, done, equal = sum(path.stat().st_size for path in files), 0, True
+    for path in files:
+
+        def told(read: int, before: int = done) -> None:
+            on_progress(before + read, whole)
+
+        try:
+            found = check(_lines(path, told))
+        except BadWish as error:
+            raise BadWish(
+                error.code, f"{path}: {error.message}", error.hint, {**error.evidence, "file": str(path)}
+            ) from None
+        done += path.stat().st_size
+        equal = equal and not found.unequal
+        click.echo(json.dumps({"file": str(path), **found.json()}) if as_json else _text(path, found))
+    return 0 if equal else 1
+
+
+def _lines(path: Path, told: Callable[[int], None]) -> Iterator[str]:
+    """Whole ones only: of the last one a pool that was killed may have written a part."""
+    read = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            read += len(line)
+            if number % 100 == 0:
+                told(read)
+            if line.endswith(b"\n"):
+                yield line.decode("utf-8", "replace")
+    told(read)
+
+
+def _text(path: Path, found: Checked) -> str:
+    equal = found.decisions - found.unequal
+    lines = [
+        f"{path}",
+        f"  {equal:,} of {found.decisions:,} decisions are equal; they place {found.placements:,} attempts",
+    ]
+    for one in found.different:
+        lines.append(f"  line {one.line:,}: other {', '.join(one.what)}")
+        for name in one.what:
+            for word, what in (("was", one.recorded[name]), ("now", one.again[name])):
+                lines.append(f"    {word}: {printable(json.dumps(what))[:SHOWN]}")
+    if found.unequal > len(found.different):
+        lines.append(f"  and {found.unequal - len(found.different):,} more")
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""The policy's settings as a journal's first line has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_origin, get_type_hints
+
+from vidprocme.core.wire import from_wire, to_wire
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.places import alike
+
+VERSION = 1  # of a journal's form
+_HINTS = get_type_hints(PolicyConfig)
+_SCORES = {alike.__name__: alike}
+
+
+def told_settings(config: PolicyConfig) -> dict[str, Any]:
+    """JSON values; a score by its name."""
+    told = {one.name: to_wire(getattr(config, one.name)) for one in fields(PolicyConfig) if one.name != "score"}
+    return {**told, "score": getattr(config.score, "__name__", "")}
+
+
+def settings_told(line: Mapping[str, Any]) -> PolicyConfig:
+    """The settings of a journal's first line.
+
+    Raises:
+        ValueError: it is of something else, or of another version's policy. Fatal: a value is none that it can be.
+    """
+    if line.get("told") != "settings":
+        raise ValueError("it tells no settings")
+    told = dict(line["settings"])
+    score = _SCORES.get(told.pop("score", ""))
+    unknown = told.keys() - _HINTS.keys()
+    if line.get("version") != VERSION or unknown or score is None:
+        raise ValueError("it was written by another version of vidprocme")
+    return PolicyConfig(score=score, **{name: _value(_HINTS[name], value) for name, value in told.items()})
+
+
+def _value(kind: Any, told: Any) -> Any:
+    if get_origin(kind) is frozenset:
+        (item,) = get_args(kind)
+        return frozenset(from_wire(item, one) for one in told)
+    return from_wire(kind, told)

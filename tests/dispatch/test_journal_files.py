@@ -1,0 +1,115 @@
+"""A pool's journal on disk: every part replays by itself, the folder stays within its bound, and a full disk stops nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.dispatch.things import started, state, step_until, submit_waiting
+from vidprocme.core.job import Bin, Job, JobState
+from vidprocme.dispatch.journal_files import AGAIN_S, PARTS, JournalFiles, recording
+from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.redis import RedisQueue
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.journal import replay
+
+POLICY = PolicyConfig(max_wait_ms=dict.fromkeys(Bin, 20))
+MOST = 40_000
+
+
+def ended(queue: RedisQueue, *jobs: Job) -> bool:
+    return all(state(queue, job) is JobState.SUCCEEDED for job in jobs)
+
+
+def test_every_part_replays_by_itself_to_equal_plans(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
+    files = JournalFiles(tmp_path, "pool_A", 1 << 30)
+    begun = 0
+
+    def renew() -> bool:
+        nonlocal begun
+        begun += 1
+        if begun % 7 == 0:  # as if it were full, also while attempts run
+            files._bytes = 1 << 30
+        return files.renew()
+
+    with started(queue, blobs, slots=3, policy=POLICY, record=files.write, renew=renew) as pool:
+        jobs = [submit_waiting(queue, 25, 0.03, bin_) for bin_ in (Bin.URGENT, Bin.NORMAL, Bin.BULK)]
+        step_until(pool, lambda: ended(queue, *jobs))
+    files.close()
+
+    parts = sorted(tmp_path.glob("pool_*"))
+    assert len(parts) > 4 and [path.name for path in parts[:2]] == ["pool_A.0001.jsonl", "pool_A.0002.jsonl"]
+    placed, running = 0, 0
+    for path in parts:
+        lines = path.read_text().splitlines()
+        found = list(replay(lines))
+        assert all(one.again == one.recorded for one in found)
+        placed += sum(len(one.recorded["placements"]) for one in found)
+        running += sum(len(json.loads(line)["placements"]) for line in lines if '"told": "running"' in line)
+    assert placed >= 75 and running > 3
+    # A part that did not say what runs where it begins would place attempts where there is no room: the comparison can fail.
+    deaf = [[line for line in path.read_text().splitlines() if '"told": "running"' not in line] for path in parts]
+    assert any(one.again != one.recorded for lines in deaf for one in replay(lines))
+
+
+def test_of_a_folder_that_is_full_the_oldest_part_goes(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("of somebody's")
+    old = JournalFiles(tmp_path, "pool_OLD", MOST)
+    assert old.renew() and not old.renew()
+    files = JournalFiles(tmp_path, "pool_NEW", MOST)
+    for _ in range(100):
+        files.renew()
+        old.renew()
+        for one in (files, old):
+            one.write("x" * 999)
+    files.close()
+    old.close()
+
+    parts = sorted(tmp_path.glob("pool_*"))
+    whole = sum(path.stat().st_size for path in parts)
+    part = MOST // PARTS + 1_000
+    assert MOST - 2 * part < whole <= MOST + part  # both pools have a part that grows
+    assert all(path.stat().st_size <= part for path in parts)
+    assert not (tmp_path / "pool_OLD.0001.jsonl").exists() and (tmp_path / "notes.txt").exists()
+
+
+def test_a_full_disk_is_said_once_and_the_next_part_is_begun_when_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = 0.0
+    files = JournalFiles(tmp_path, "pool_A", MOST, lambda: now_s)
+    for number in (1, 2):
+        (tmp_path / f"pool_A.{number:04d}.jsonl").symlink_to("/dev/full")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert files.renew()
+            for _ in range(20):
+                files.write("y" * 999)
+                files.renew()
+            now_s += AGAIN_S
+        assert files.renew()  # there is room
+        files.write("z")
+        assert not files.renew()
+        files.close()
+
+    (told,) = caplog.records
+    assert "No space left on device" in told.getMessage() and str(tmp_path) in told.getMessage()
+    assert (tmp_path / "pool_A.0003.jsonl").read_text() == "z\n"
+
+
+def test_a_pool_works_whose_journal_cannot_be_written(
+    queue: RedisQueue, blobs: BlobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "journal").write_text("no folder")
+    with (
+        caplog.at_level(logging.WARNING, "vidprocme.dispatch"),
+        recording(str(tmp_path / "journal"), 1, "pool_A") as (record, renew),
+        started(queue, blobs, record=record, renew=renew) as pool,
+    ):
+        job = submit_waiting(queue, 20)
+        step_until(pool, lambda: ended(queue, job))
+
+    assert len([one for one in caplog.records if "journal" in one.getMessage()]) == 1
