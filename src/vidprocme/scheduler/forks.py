@@ -1,0 +1,61 @@
+"""A board beside a board: it knows the same and decides the same, and what is tried on it moves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vidprocme.core.snapshot import Placement, Plan, Snapshot
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.facts import load_of, snapshot_of
+from vidprocme.scheduler.places import Seat
+from vidprocme.scheduler.states import PlaceState
+
+
+def fork(board: Board, config: PolicyConfig | None = None) -> Board:
+    """
+    Args:
+        board: what its last decision tried is undone.
+        config: other settings than its own.
+    """
+    snapshot = snapshot_of(board)
+    other = Board(config or board.config)
+    for seat in board.seats.all.values():
+        _seat(other, seat)
+    _lines(other, board, snapshot)
+    other.shares(snapshot.shares)
+    held = {seat.id: task for task, seat in board.held.seats.items()}
+    other.planned(Plan(reserved=held))
+    return other
+
+
+def _seat(board: Board, seat: Seat) -> None:
+    board.place(replace(seat.place, warm=seat.state.warm))
+    mine = board.seats.all[seat.id]
+    for task, running in seat.running.items():
+        board.placed(Placement(task, seat.id, running.resources, "", counted=False, gpus=running.gpus))
+    if _left(mine.state) != _left(seat.state):  # not all that is taken is told by what runs
+        load = load_of(seat)
+        board.seats.replace(mine, mine.place, board.states.loaded(mine.place, load.free, load.free_slots))
+    board.seats.replace(mine, seat.place, mine.state)  # what was told of it; what is loaded there says its state
+    mine.running.clear()
+    mine.running.update(seat.running)
+    mine.starts = seat.starts
+
+
+def _left(state: PlaceState) -> tuple[object, ...]:
+    return state.cpu_milli, state.memory_bytes, state.gpu_milli, state.vram_bytes, state.slots
+
+
+def _lines(other: Board, board: Board, snapshot: Snapshot) -> None:
+    for key, line in snapshot.lines.items():
+        if not line.heads:  # it stands where it stood: what it needs is known from when it had some
+            queue = board.waiting.queues[key]
+            needs = tuple(ask.need for ask in queue.group.wants)
+            other.waiting.queue_of(line, other.wants(needs, queue.model), queue.model)
+    other.lines(snapshot.lines.values(), complete=True)
+    for job in board.waiting.jobs.values():
+        other.progress(job.id, job.left_ms)
+    for key, queue in board.waiting.queues.items():
+        for batch in queue.batches.values():
+            other.waiting.served(other.waiting.queues[key], batch.job.id, batch.served_ms)

@@ -1,0 +1,57 @@
+"""A fork decides as its board does, and what happens to it is its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scheduler.boards import case
+from vidprocme.core.snapshot import Plan
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.facts import snapshot_of
+from vidprocme.scheduler.forks import fork
+from vidprocme.scheduler.policy import decide
+
+
+def told(plan: Plan) -> tuple[object, ...]:
+    return plan.placements, dict(plan.reasons), dict(plan.reserved)
+
+
+def ends(board: Board) -> dict[str, object]:
+    return {seat.id: dict(seat.running) for seat in board.seats.all.values()}
+
+
+@pytest.mark.parametrize("first", range(0, 400, 100))
+def test_a_fork_decides_as_its_board_does(first: int) -> None:
+    for seed in range(first, first + 100):
+        one = case(seed)
+        other = fork(one.board)
+        assert snapshot_of(other) == snapshot_of(one.board), seed
+        assert ends(other) == ends(one.board), seed
+        assert told(decide(other, one.now_ms)) == told(decide(one.board, one.now_ms)), seed
+
+
+def test_and_goes_on_deciding_as_it_does() -> None:
+    """As ends and time pass: what was reserved, when a job was served last and who has used what are all known to it."""
+    for seed in range(150):
+        one = case(seed)
+        other, now_ms = fork(one.board), one.now_ms
+        for _ in range(6):
+            plans = [decide(board, now_ms) for board in (one.board, other)]
+            assert told(plans[0]) == told(plans[1]), seed
+            for board, plan in zip((one.board, other), plans, strict=True):
+                board.planned(plan)
+                for seat in sorted(board.seats.all.values(), key=lambda seat: seat.id)[:2]:
+                    for task, run in list(seat.running.items()):
+                        board.finished(seat.id, run.resources, run.gpus, task)
+            now_ms += 7_000
+
+
+def test_what_happens_to_a_fork_leaves_the_board_alone() -> None:
+    for seed in range(60):
+        one = case(seed)
+        before = snapshot_of(one.board)
+        other = fork(one.board)
+        other.planned(decide(other, one.now_ms))
+        for seat in list(other.seats.all.values()):
+            other.gone(seat.id)
+        assert snapshot_of(one.board) == before, seed
