@@ -243,3 +243,14 @@ def test_it_makes_no_more_decisions_than_it_may() -> None:
             few = smallest_change(one.board, task, one.now_ms, decisions=1)
             assert few is None or len(few.changes) == 1
             assert smallest_change(one.board, task, one.now_ms, decisions=0) is None
+
+
+def test_where_it_failed_is_remembered_when_going_back_does_not_help() -> None:
+    failed = line(TASK)
+    failed = replace(failed, heads=tuple(replace(head, avoid=("a",)) for head in failed.heads))
+    board = board_of([cpu("a")], failed)
+    board.placed(running("a"))
+    trial = Trial(board, TASK, 5, 9)
+
+    assert not trial.forget_failures()
+    assert trial.queue.heads[TASK].avoid == ("a",)

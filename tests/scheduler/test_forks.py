@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.scheduler.boards import case
-from vidprocme.core.snapshot import Plan
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.snapshot import Head, Line, Plan
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.facts import snapshot_of
 from vidprocme.scheduler.forks import fork
@@ -55,3 +58,17 @@ def test_what_happens_to_a_fork_leaves_the_board_alone() -> None:
         for seat in list(other.seats.all.values()):
             other.gone(seat.id)
         assert snapshot_of(one.board) == before, seed
+
+
+def test_a_fork_knows_how_much_is_left_of_a_job() -> None:
+    """As it was told after its heads were seen: that says who goes first."""
+    board = Board()
+    board.place(Place("p", "n", PlaceKind.CPU, Resources(cpu_milli=1000)))
+    needs = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
+    heads = tuple(
+        Head(TaskId(f"{job}:probe:0"), 0, needs, left_ms=left) for job, left in (("long", 9_000), ("short", 10))
+    )
+    board.lines([Line(Bin.NORMAL, "ann", "probe", 2, 0, heads)], complete=True)
+    board.progress(JobId("short"), 50_000)
+
+    assert [one.task for one in decide(fork(board), 0).placements] == ["long:probe:0"]
