@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from vidprocme.core.errors import VidprocmeError
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Lease
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.queue.base import PoolReport, Queue
@@ -35,14 +35,16 @@ class LeaseKeeper:
         report: Callable[[], PoolReport],
         totals: Callable[[], Mapping[str, int]],
         rejoin: Callable[[], None],
+        asked: Callable[[Sequence[JobId]], None],
         at: Failpoint = lambda _name: None,
     ) -> None:
         """
         Args:
             report, totals: asked for each beat, from the beat's thread; see Queue.beat.
             rejoin: called, from that thread too, when the queue has forgotten this pool; may raise as the queue does.
+            asked: called, from that thread too, after each beat: of which jobs somebody asked lately (BeatAnswer.asked).
         """
-        self._report, self._totals, self._rejoin, self._at = report, totals, rejoin, at
+        self._report, self._totals, self._rejoin, self._asked, self._at = report, totals, rejoin, asked, at
         self._queue, self._holder, self._wake = queue, holder, wake
         self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
         self._lock = threading.Lock()
@@ -130,3 +132,4 @@ class LeaseKeeper:
                 self._lost += answer.lost
                 self._cancel += answer.cancel
             self._wake()
+        self._asked(answer.asked)

@@ -18,6 +18,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
 from vidprocme.scheduler.facts import snapshot_of
+from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.journal import Journal
 from vidprocme.scheduler.policy import decide
 
@@ -115,6 +116,13 @@ class Outlook:
                 self._journal.finished(one)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())
+
+    def copy(self) -> tuple[Board, int] | None:
+        """The board as it is, for somebody to try things on, and the moment on the queue's clock; None: nothing can start here."""
+        with self._lock:
+            if self._rests or self._seen_s == float("-inf"):
+                return None
+            return fork(self._board), self._now_ms()
 
     @property
     def plan(self) -> Plan:

@@ -7,11 +7,11 @@ from collections import Counter
 
 from vidprocme.core.counts import DECIDE
 from vidprocme.core.snapshot import Plan, Snapshot
-from vidprocme.queue.base import PlaceReport, PoolReport
+from vidprocme.queue.base import PlaceReport, PoolReport, TaskWhy
 from vidprocme.scheduler.explain import CODES
 
 
-def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
+def report_of(snapshot: Snapshot, plan: Plan, whys: tuple[TaskWhy, ...] = ()) -> PoolReport:
     """The places as the loop last saw them, and how many heads wait for which reason; a reason that nobody has counts 0."""
     waiting = Counter(reason.code for reason in plan.reasons.values())
     places = tuple(
@@ -25,7 +25,7 @@ def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
         )
         for _, load in sorted(snapshot.places.items())
     )
-    return PoolReport(places, {code: waiting[code] for code in CODES})
+    return PoolReport(places, {code: waiting[code] for code in CODES}, whys)
 
 
 class Decided:

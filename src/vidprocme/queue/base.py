@@ -35,6 +35,7 @@ from vidprocme.queue.views import (
     Position,
     ServerInfo,
     TaskView,
+    TaskWhy,
     Trimmed,
 )
 
@@ -67,6 +68,7 @@ __all__ = [
     "Settlement",
     "Submitted",
     "TaskView",
+    "TaskWhy",
     "Trimmed",
     "Turn",
     "TurnSent",

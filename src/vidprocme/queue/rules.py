@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin
 from vidprocme.core.shares import BinShare, TenantShare
 
@@ -56,6 +57,10 @@ class Rules(Protocol):
 
     def undrain_node(self, node: str) -> bool:
         """Let a drained machine take work again. False: it was not drained."""
+        ...
+
+    def ask_why(self, job: JobId) -> None:
+        """Let the pools say for the next seconds, with their reports, why this job's tasks wait (PoolReport.whys)."""
         ...
 
     def drained_nodes(self) -> Mapping[str, str]:

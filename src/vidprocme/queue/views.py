@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind
+from vidprocme.core.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,14 @@ class PlaceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskWhy:
+    """What a pool answers of one task that waits, when somebody has asked of its job."""
+
+    task: TaskId
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReport:
     """What a pool says of itself with its beat. It is known as long as the pool's presence holds."""
 
@@ -50,6 +59,9 @@ class PoolReport:
     reasons: Mapping[str, int] = field(
         default_factory=dict
     )  # Reason.code -> heads that wait for it, as this pool sees them
+    whys: tuple[
+        TaskWhy, ...
+    ] = ()  # of jobs that somebody asked of lately; of each stage of one the first that is ready
 
 
 @dataclass(frozen=True, slots=True)

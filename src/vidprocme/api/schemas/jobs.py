@@ -12,6 +12,7 @@ from pydantic import Field
 
 from vidprocme.api.schemas.base import Document, ErrorDocument, Wish, time_text
 from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
+from vidprocme.api.schemas.why import WhyDocument, why_documents
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
@@ -128,6 +129,9 @@ class JobDocument(JobSummary):
     progress: float = Field(description="0..1 over all stages: what succeeded, and the running tasks' own progress")
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
+    why: list[WhyDocument] = Field(
+        description="of stages with a task that is ready, what a pool says of it: there a second or two after the job was first asked for"
+    )
     line: LineDocument | None = Field(description="null when none of its tasks is ready")
     eta_s: float | None = Field(
         description="seconds to its end if it goes on as so far; null: unknown, or it has ended"
@@ -176,13 +180,20 @@ def etag_of(view: JobView) -> str:
 
 
 def job_document(
-    queue: Queue, blobs: Blobs, job: JobId, row: JobRow | None = None, now: Standing | None = None
+    queue: Queue,
+    blobs: Blobs,
+    job: JobId,
+    row: JobRow | None = None,
+    now: Standing | None = None,
+    *,
+    one_tenant: bool = False,
 ) -> JobDocument:
     """Everything about one job.
 
     Args:
         row: its row in the table of jobs, if there is one already.
         now: what the house is like, if somebody has looked within the last second.
+        one_tenant: for a key that sees one tenant only.
 
     Raises:
         Fatal: JOB_UNKNOWN. Retryable: the queue or the blobs are out of reach.
@@ -191,6 +202,7 @@ def job_document(
     tasks = result.tasks
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
+    now = now or standing(queue)
     waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now)
     summary = _summary_fields(result.view, row)
     summary |= {
@@ -217,6 +229,7 @@ def job_document(
             for stage in progress.stages
         ],
         waiting=waiting,
+        why=why_documents(tasks, now.fleet, one_tenant=one_tenant) if result.view.ended_ms is None else [],
         line=line,
         eta_s=None if eta.seconds is None else round(eta.seconds, 1),
         eta_how=eta.how,
@@ -277,12 +290,12 @@ def _progress(view: JobView) -> float:
 
 
 def _outlook(
-    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float, now: Standing | None
+    queue: Queue, view: JobView, tasks: Sequence[TaskView], settled: float, now: Standing
 ) -> tuple[list[WaitingDocument], LineDocument | None, Eta]:
     """Why its tasks wait, when the next one starts, and when the last one ends."""
     if view.ended_ms is not None:
         return [], None, Eta(None, "it has ended")
-    by_id, now = {one.task.id: one for one in tasks}, now or standing(queue)
+    by_id = {one.task.id: one for one in tasks}
     reasons = {id_: reason for id_, one in by_id.items() if (reason := why(one, by_id, now))}
     stuck = next((in_short(reason, view.job.bin) for reason in reasons.values() if reason.code in HINDERED), "")
     begun = [one.started_ms for one in tasks if one.started_ms is not None]

@@ -1,0 +1,81 @@
+"""What a pool answers when somebody looks at a job that waits: why, when it starts, and what would start it now.
+
+Working that out takes some tens of decisions (docs/architecture.md): it is done when it is asked for, in the beat's thread after a beat, on a copy
+of the board, and for no more than one part in SHARE of the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.snapshot import Reason
+from vidprocme.core.why import Why
+from vidprocme.dispatch.outlook import Outlook
+from vidprocme.queue.base import TaskWhy
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.explain import RESERVED_FOR, TENANT_OVER_SHARE
+from vidprocme.scheduler.why import why
+
+# In place of sentences that name another tenant.
+GENERAL = {
+    RESERVED_FOR: "A place has room for it, but is held for a task that is overdue and needs more.",
+    TENANT_OVER_SHARE: "Tenants of its bin that have used less for their weight go first.",
+}
+SHARE = 20
+TASKS_MOST = 12  # that are answered for at a time, of as many as are asked of
+EACH_MOST = 3  # after one beat
+FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
+
+
+class Answers:
+    """For one pool. `hear` and `told` are called from one thread."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self._outlook = outlook
+        self._known: dict[TaskId, tuple[float, Why]] = {}  # when it was worked out
+        self._rests_until_s = float("-inf")
+
+    def hear(self, jobs: Sequence[JobId]) -> None:
+        """Somebody asked of these jobs lately: work out the answers that are missing or old, as far as there is time."""
+        if not jobs:
+            self._known.clear()
+            return
+        now_s = time.monotonic()
+        if now_s < self._rests_until_s:
+            return
+        copy = self._outlook.copy()
+        if copy is None:
+            self._known.clear()
+            return
+        board, now_ms = copy
+        wanted = [task for job in jobs for task in _firsts(board, job)][:TASKS_MOST]
+        self._known = {task: self._known[task] for task in wanted if task in self._known}
+        old = [task for task in wanted if task not in self._known or now_s - self._known[task][0] >= FRESH_S]
+        old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
+        for task in old[:EACH_MOST]:
+            self._known[task] = time.monotonic(), why(board, task, now_ms)
+        over_s = time.monotonic()
+        self._rests_until_s = over_s + SHARE * (over_s - now_s)
+
+    @property
+    def told(self) -> tuple[TaskWhy, ...]:
+        return tuple(TaskWhy(task, answer) for task, (_, answer) in sorted(self._known.items()))
+
+
+def _firsts(board: Board, job: JobId) -> Iterator[TaskId]:
+    """Of each line in which tasks of the job wait the oldest."""
+    for batch in board.waiting.jobs[job].batches if job in board.waiting.jobs else ():
+        yield batch.oldest()[1]
+
+
+def discreet(answer: Why) -> Why:
+    """For somebody who sees one tenant only: others, and their tasks, are not named."""
+    reason, start = answer.reason, answer.start
+    if reason.code in GENERAL:
+        reason = Reason(reason.code, GENERAL[reason.code])
+    if start.start_ms is None:  # what it would be stopped by in the end may name others, too
+        start = replace(start, how=reason.text)
+    return replace(answer, reason=reason, start=start)
