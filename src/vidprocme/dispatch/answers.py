@@ -7,7 +7,7 @@ of the board, and for no more than one part in SHARE of the time.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from vidprocme.core.ids import JobId, TaskId
@@ -33,8 +33,12 @@ FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
 class Answers:
     """For one pool. `hear` and `told` are called from one thread."""
 
-    def __init__(self, outlook: Outlook) -> None:
-        self._outlook = outlook
+    def __init__(self, outlook: Outlook, now_s: Callable[[], float] = time.monotonic) -> None:
+        """
+        Args:
+            now_s: a clock that never goes back, in seconds.
+        """
+        self._outlook, self._now_s = outlook, now_s
         self._known: dict[TaskId, tuple[float, Why]] = {}  # when it was worked out
         self._rests_until_s = float("-inf")
 
@@ -43,7 +47,7 @@ class Answers:
         if not jobs:
             self._known.clear()
             return
-        now_s = time.monotonic()
+        now_s = self._now_s()
         if now_s < self._rests_until_s:
             return
         copy = self._outlook.copy()
@@ -56,8 +60,8 @@ class Answers:
         old = [task for task in wanted if task not in self._known or now_s - self._known[task][0] >= FRESH_S]
         old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
         for task in old[:EACH_MOST]:
-            self._known[task] = time.monotonic(), why(board, task, now_ms)
-        over_s = time.monotonic()
+            self._known[task] = self._now_s(), why(board, task, now_ms)
+        over_s = self._now_s()
         self._rests_until_s = over_s + SHARE * (over_s - now_s)
 
     @property

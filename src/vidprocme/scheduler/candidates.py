@@ -8,6 +8,7 @@ from vidprocme.core.why import Candidate
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.places import COLD, EMPTY, WARM
+from vidprocme.scheduler.trial import NEW
 from vidprocme.scheduler.waiting import Queue
 
 MOST = 3
@@ -38,7 +39,7 @@ def candidates(board: Board, plan: Plan, task: TaskId, most: int = MOST) -> tupl
     first: dict[str, Candidate] = {}
     for _, number, rank, score, id_ in found:
         word = RANKS[rank] if queue.model is not None else NO_MODEL
-        first.setdefault(id_, Candidate(id_, word, score, number))
+        first.setdefault(id_, Candidate(_shown(id_), word, score, number))
     taken = first.pop(mine.place, None) or _held(other, queue, mine)
     best = (taken, *first.values())[:most]
     return best, _chosen(queue, mine, best)
@@ -49,7 +50,7 @@ def _held(board: Board, queue: Queue, mine: Placement) -> Candidate:
     state = board.seats.all[mine.place].state
     number = next((n for n, ask in enumerate(queue.group.wants, 1) if ask.resources == mine.resources), 1)
     rank = WARM if queue.model in state.warm else COLD if state.warm else EMPTY
-    return Candidate(mine.place, RANKS[rank] if queue.model is not None else NO_MODEL, 0, number)
+    return Candidate(_shown(mine.place), RANKS[rank] if queue.model is not None else NO_MODEL, 0, number)
 
 
 def _chosen(queue: Queue, mine: Placement, best: tuple[Candidate, ...]) -> str:
@@ -69,3 +70,7 @@ def _chosen(queue: Queue, mine: Placement, best: tuple[Candidate, ...]) -> str:
     if one.score != other.score:
         return f"{one.place} has the lower score, {one.score} against the {other.score} of {other.place}."
     return f"{one.place} and {other.place} are as good as each other, and the first by name is taken."
+
+
+def _shown(place: str) -> str:
+    return f"new place {int(place[len(NEW) :]) + 1}" if place.startswith(NEW) else place
