@@ -82,6 +82,8 @@ def page(job: Document) -> list[str]:
     for wait in job["waiting"]:
         count = f" ({wait['count']} tasks)" if wait["count"] > 1 else ""
         lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
+    for why in job["why"]:
+        lines += _why(why)
     for trouble in job["troubles"]:
         lines += _trouble(trouble)
     if job["renditions"]:
@@ -104,6 +106,27 @@ def _line(line: Document, *, begun: bool) -> list[str]:
         *folded(f"{task}{line['ahead']} ahead in bin {line['bin']}{more}", "  in line   "),
         *folded(f"{task}{start} ({line['how']})", "  next      " if begun else "  start     "),
     ]
+
+
+def _why(why: Document) -> list[str]:
+    """What a pool says of the task of a stage that goes first."""
+    task, indent = why["task"].partition(":")[2], " " * 12
+    lines = folded(f"{task}: {why['text']}", "  reason    ")
+    before = why["position"]
+    if why["starts_at"] is None:
+        lines += folded(f"{before} before it by bin and age; when it starts is not known.", indent)
+    else:
+        left_s = (datetime.fromisoformat(why["starts_at"]) - datetime.now(UTC)).total_seconds()
+        when = f"in about {age_text(left_s)}" if left_s >= 1 else "at any moment"
+        lines += folded(f"{when[0].upper()}{when[1:]}: {why['starts_how']}.", indent)
+    said = [f"{one['text']} {one['command'] and '`' + one['command'] + '`'}".strip() for one in why["changes"]]
+    if said:
+        lines += folded(f"What would start it now: {' And: '.join(said)}", indent)
+    if why["candidates"]:
+        ranks = {"none": "", "warm": " (loaded)", "empty": " (empty)", "cold": " (another model)"}
+        best = ", ".join(f"{one['place']}{ranks.get(one['rank'], '')}" for one in why["candidates"])
+        lines += folded(f"Best places then: {best}. {why['chosen']}", indent)
+    return lines
 
 
 def _trouble(attempt: Document) -> list[str]:

@@ -2,7 +2,7 @@
 
 It runs beside the loop, so that nothing the loop does (planning a long video, waiting for a disk) can lose a lease. What it
 hears (leases lost, attempts to cancel) waits for the loop, which is woken. While something runs it comes twice as often: a
-cancel is heard with it, and two seconds later no process is to be left.
+cancel is heard with it, and two seconds later no process is to be left. So it does while somebody asks why a job waits.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class LeaseKeeper:
         self._progress: dict[TaskId, float] = {}
         self._lost: list[Lease] = []
         self._cancel: list[Lease] = []
+        self._are_asked = False  # somebody waits for an answer: with the next beat it can be there
         self.drained: frozenset[str] = frozenset()  # machines on which nothing new is to start
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
@@ -91,7 +92,7 @@ class LeaseKeeper:
         left_out = False
         while not self._stop.wait(self._beat_s / 2):
             with self._lock:
-                left_out = not self._leases and not left_out
+                left_out = not (self._leases or self._are_asked) and not left_out
             if left_out:
                 continue
             try:
@@ -132,4 +133,5 @@ class LeaseKeeper:
                 self._lost += answer.lost
                 self._cancel += answer.cancel
             self._wake()
+        self._are_asked = bool(answer.asked)
         self._asked(answer.asked)
