@@ -55,6 +55,32 @@ def test_a_pool_at_work_answers_while_somebody_asks(queue: RedisQueue, blobs: Bl
         step_until(pool, lambda: shown(queue) == ())
 
 
+def test_a_job_that_stands_far_behind_is_answered_for_too(queue: RedisQueue, blobs: BlobStore) -> None:
+    """No turn shows its task: it is fetched, and stands behind all that are older."""
+    submit_waiting(queue, 40, 3600)
+    last = submit_waiting(queue, 1, 3600)
+    with started(queue, blobs, slots=1) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        queue.ask_why(last.id)
+        step_until(pool, lambda: shown(queue))
+
+        (answer,) = shown(queue)
+        assert answer.task.startswith(last.id) and answer.why.reason.code == "NO_PLACE_FREE"
+        assert answer.why.start.position == 39, "one of the forty runs"
+
+
+def test_a_pool_for_some_jobs_answers_for_no_others(queue: RedisQueue, blobs: BlobStore) -> None:
+    mine, other = submit_waiting(queue, 2, 3600), submit_waiting(queue, 1, 3600)
+    with started(queue, blobs, slots=1, only=lambda: [mine.id]) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        queue.ask_why(other.id)
+        queue.ask_why(mine.id)
+        step_until(pool, lambda: shown(queue))
+        for _ in range(5):
+            pool.step(0.2)
+        assert [answer.task.startswith(mine.id) for answer in shown(queue)] == [True]
+
+
 # -- by itself -------------------------------------------------------------------------------------------------------------
 
 
@@ -78,9 +104,9 @@ class Watch:
         return self.now_s
 
 
-def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time() -> None:
+def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time(queue: RedisQueue) -> None:
     jobs, watch = [JobId(f"job_{n}") for n in range(5)], Watch()
-    some = Answers(seen(*jobs), watch)
+    some = Answers(seen(*jobs), queue, now_s=watch)
 
     some.hear(jobs)
     assert [answer.task for answer in some.told] == [f"{job}:transcode:0" for job in jobs[: answers.EACH_MOST]]
@@ -92,7 +118,7 @@ def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time() -> None:
     assert some.told == ()
 
 
-def test_it_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_takes_no_more_than_its_share_of_the_time(queue: RedisQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look takes 0.2 s: then nothing is worked out for 4 s, however often it is asked."""
     watch, worked = Watch(), []
 
@@ -102,7 +128,7 @@ def test_it_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyP
         return Why(Reason("NO_PLACE_FREE", "."), Start(0, True, 1, ""))
 
     monkeypatch.setattr(answers, "why", slow)
-    some = Answers(seen("job_1"), watch)
+    some = Answers(seen("job_1"), queue, now_s=watch)
     for _ in range(200):
         some.hear([JobId("job_1")])
         watch.now_s += 0.5
@@ -110,9 +136,9 @@ def test_it_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyP
     assert len(worked) > 10 and 0.2 * len(worked) <= (watch.now_s - 100) / answers.SHARE
 
 
-def test_an_answer_that_is_fresh_is_not_worked_out_anew() -> None:
+def test_an_answer_that_is_fresh_is_not_worked_out_anew(queue: RedisQueue) -> None:
     watch = Watch()
-    some = Answers(seen("job_1"), watch)
+    some = Answers(seen("job_1"), queue, now_s=watch)
     some.hear([JobId("job_1")])
     first = some.told[0].why
     watch.now_s += answers.FRESH_S / 2
@@ -123,15 +149,15 @@ def test_an_answer_that_is_fresh_is_not_worked_out_anew() -> None:
     assert some.told[0].why is not first
 
 
-def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing() -> None:
-    some = Answers(Outlook(PolicyConfig(), Rest()))
+def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing(queue: RedisQueue) -> None:
+    some = Answers(Outlook(PolicyConfig(), Rest()), queue)
     some.hear([JobId("job_1")])
     assert some.told == ()
 
 
-def test_what_it_takes_with_many_heads() -> None:
+def test_what_it_takes_with_many_heads(queue: RedisQueue) -> None:
     """As many as a turn shows, twice: the figure of docs/architecture.md, with much room for a busy machine."""
-    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4))
+    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4), queue)
     began_s = time.perf_counter()
     some.hear([JobId("job_95")])
     assert len(some.told) == 1

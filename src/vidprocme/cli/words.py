@@ -72,7 +72,7 @@ def page(job: Document) -> list[str]:
         lines.append(f"  ended     {job['ended_at']}")
     if job["ended_at"] is None and job["eta_s"] is not None:
         lines.append(f"  end       in about {age_text(job['eta_s'])} ({job['eta_how']})")
-    if job["line"]:
+    if job["line"] and job["line"]["task"] not in [why["task"] for why in job["why"]]:  # a pool knows it better
         lines += _line(job["line"], begun=job["state"] != "queued")
     lines.append("  stages")
     for stage in job["stages"]:

@@ -70,7 +70,7 @@ class Dispatcher:
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._rest = Rest()
         self._outlook = Outlook(policy or PolicyConfig(), self._rest, record)
-        self._answers = Answers(self._outlook)
+        self._answers = Answers(self._outlook, queue, only)
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()

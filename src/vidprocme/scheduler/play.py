@@ -15,6 +15,7 @@ from vidprocme.scheduler.explain import count
 from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS
 from vidprocme.scheduler.policy import ELSEWHERE_MS, decide
+from vidprocme.scheduler.waiting import Queue
 
 DECISIONS = 200
 BEHIND_MOST = (
@@ -82,20 +83,24 @@ def _start(number: int) -> str:
 
 
 def _fill(board: Board) -> None:
-    """Let what stands behind the heads be heads, too: like the last of them."""
+    """Let what stands behind the heads be heads, too."""
     left = BEHIND_MOST
-    for number, key in enumerate(sorted(board.waiting.queues)):
-        queue = board.waiting.queues[key]
-        more = min(queue.more, left)
-        if not more or not queue.heads:
-            continue
-        last = max(queue.heads.values(), key=lambda head: (head.ready_ms, head.task))
-        line = Line(queue.bin, queue.tenant, queue.shape, 0, queue.oldest_ms, ())
-        for n in range(more):
-            id_ = TaskId(f"{job_of(last.task)}:~{number}:{n:04d}")
-            board.arrived(line, replace(last, task=id_, avoid=()))
-        board.waiting.set_more(queue, queue.more - more)
-        left -= more
+    for key in sorted(board.waiting.queues):
+        left -= reveal(board, board.waiting.queues[key], left)
+
+
+def reveal(board: Board, queue: Queue, most: int) -> int:
+    """Let so many at most of those that stand behind a line's heads be heads: like the last of them. Returns how many are."""
+    more = min(queue.more, most)
+    if not more or not queue.heads:
+        return 0
+    last = max(queue.heads.values(), key=lambda head: (head.ready_ms, head.task))
+    line = Line(queue.bin, queue.tenant, queue.shape, 0, queue.oldest_ms, ())
+    name = f"{job_of(last.task)}:~{queue.key.replace(':', ';')}"
+    for n in range(more):
+        board.arrived(line, replace(last, task=TaskId(f"{name}:{queue.more:06d}{n:04d}"), avoid=()))
+    board.waiting.set_more(queue, queue.more - more)
+    return more
 
 
 def _next_ms(board: Board, task: TaskId, moment_ms: int) -> int | None:
