@@ -157,12 +157,12 @@ function Broken({ error }: { error: Schemas["ErrorDocument"] }) {
 
 function Waiting({ job }: { job: Job }) {
   if (!job.waiting.length && !job.line && job.eta_s === null) return null;
+  // A pool that answers knows better than the queue, which only counts.
+  const counted = job.waiting.filter((wait) => wait.code !== "IN_LINE" || !job.why.some((why) => why.stage === wait.stage));
   return (
     <Card title={words.job.waits}>
       <ul className="plain">
-        {job.waiting
-          .filter((wait) => !(wait.code === "IN_LINE" && job.why.some((why) => why.stage === wait.stage)))
-          .map((wait) => (
+        {counted.map((wait) => (
           <li key={`${wait.stage} ${wait.state} ${wait.code}`} className="break">
             <span className="meta">
               {wait.stage}
