@@ -222,4 +222,5 @@ def test_a_pool_that_is_asked_only_now_is_waited_for(
     finally:
         pool.join(10)
     assert "reason    probe:0: All are busy." in out
-    assert "4 before it by bin and age; when it starts is not known." in out
+    assert "4 before it by bin and age; when it starts cannot be told: ?." in out
+    assert "Nothing small would start it now." in out

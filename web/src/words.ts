@@ -210,7 +210,9 @@ export const words = {
     ends: (age: string, how: string) => `Ends in about ${age} (${how}).`,
     why: {
       label: (stage: string) => `What a pool says of ${stage}`,
-      startsUnknown: (before: number) => `${many(before, "task")} before it by bin and age; when it starts cannot be told.`,
+      startsUnknown: (before: number, how: string) =>
+        `${many(before, "task")} before it by bin and age; when it starts cannot be told${how && `: ${how}`}.`,
+      nothing: "Nothing small would start it now.",
       starts: (age: string, how: string) => `${age ? `Starts in about ${age}` : "Starts at any moment"}: ${how}.`,
       now: "What would start it now:",
       and: "And:",

@@ -29,7 +29,7 @@ from vidprocme.cli.words import (
 from vidprocme.client.base import Client, Document
 
 # Pools answer why a job waits with the beats that follow the first look at it.
-ANSWER_TRIES, ANSWER_S = 3, 0.7
+ANSWER_TRIES, ANSWER_S = 4, 0.7
 ANSWERED = frozenset(
     {"IN_LINE", "BIN_PAUSED", "QUOTA", "NO_SUCH_PLACE"}
 )  # of the queue's own reasons, those with a pool at work

@@ -110,16 +110,19 @@ def _line(line: Document, *, begun: bool) -> list[str]:
 
 def _why(why: Document) -> list[str]:
     """What a pool says of the task of a stage that goes first."""
-    task, indent = why["task"].partition(":")[2], " " * 12
+    task, indent, left_s = why["task"].partition(":")[2], " " * 12, 0.0
     lines = folded(f"{task}: {why['text']}", "  reason    ")
     before = why["position"]
     if why["starts_at"] is None:
-        lines += folded(f"{before} before it by bin and age; when it starts is not known.", indent)
+        because = "" if why["starts_how"].rstrip(".") == why["text"].rstrip(".") else f": {why['starts_how']}"
+        lines += folded(f"{before} before it by bin and age; when it starts cannot be told{because}.", indent)
     else:
         left_s = (datetime.fromisoformat(why["starts_at"]) - datetime.now(UTC)).total_seconds()
         when = f"in about {age_text(left_s)}" if left_s >= 1 else "at any moment"
         lines += folded(f"{when[0].upper()}{when[1:]}: {why['starts_how']}.", indent)
     said = [f"{one['text']} {one['command'] and '`' + one['command'] + '`'}".strip() for one in why["changes"]]
+    if not said and (why["starts_at"] is None or left_s >= 1):
+        lines += folded("Nothing small would start it now.", indent)
     if said:
         lines += folded(f"What would start it now: {' And: '.join(said)}", indent)
     if why["candidates"]:

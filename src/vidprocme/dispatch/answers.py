@@ -26,7 +26,8 @@ GENERAL = {
     RESERVED_FOR: "A place has room for it, but is held for a task that is overdue and needs more.",
     TENANT_OVER_SHARE: "Tenants of its bin that have used less for their weight go first.",
 }
-SHARE = 20
+SHARE = 10
+LONG_S = 0.05  # after that no other is begun: whoever asks next is to be answered soon
 TASKS_MOST = 12  # that are answered for at a time, of as many as are asked of
 EACH_MOST = 3  # after one beat
 FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
@@ -76,6 +77,8 @@ class Answers:
         old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
         for task in old[:EACH_MOST]:
             self._known[task] = self._now_s(), why(board, task, now_ms)
+            if self._now_s() - now_s > LONG_S:
+                break
         over_s = self._now_s()
         self._rests_until_s = over_s + SHARE * (over_s - now_s)
 

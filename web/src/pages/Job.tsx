@@ -193,8 +193,9 @@ function Why({ why }: { why: Schemas["WhyDocument"] }) {
     <section className="why" aria-label={words.job.why.label(why.stage)}>
       <p className="break">
         <span className="meta">{why.stage}</span> {why.text}{" "}
-        {left === null ? words.job.why.startsUnknown(why.position) : words.job.why.starts(left >= 1 ? age(left) : "", why.starts_how)}
+        {left === null ? words.job.why.startsUnknown(why.position, why.text.startsWith(why.starts_how) ? "" : why.starts_how) : words.job.why.starts(left >= 1 ? age(left) : "", why.starts_how)}
       </p>
+      {why.changes.length === 0 && (left === null || left >= 1) && <p className="meta">{words.job.why.nothing}</p>}
       {why.changes.length > 0 && (
         <p className="break">
           <b>{words.job.why.now}</b>{" "}
