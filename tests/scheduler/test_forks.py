@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scheduler.boards import case
-from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.ids import JobId, TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.snapshot import Head, Line, Plan
@@ -72,3 +72,17 @@ def test_a_fork_knows_how_much_is_left_of_a_job() -> None:
     board.progress(JobId("short"), 50_000)
 
     assert [one.task for one in decide(fork(board), 0).placements] == ["long:probe:0"]
+
+
+def test_a_fork_that_knows_few_heads_counts_the_others() -> None:
+    """The oldest of each line, and all of a job that it is to keep; how many wait is the same."""
+    for seed in range(100):
+        one = case(seed)
+        whole = one.board.waiting
+        keep = sorted(whole.jobs)[-1:]
+        few = fork(one.board, heads=len(whole.queues), keep=keep).waiting
+        for key, queue in whole.queues.items():
+            kept = set(few.queues[key].heads)
+            assert len(few.queues[key]) == len(queue), seed
+            oldest = min(queue.heads.values(), key=lambda head: (head.ready_ms, head.task)).task
+            assert kept == {oldest, *(task for task in queue.heads if job_of(task) in keep)}, seed

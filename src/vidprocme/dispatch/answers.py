@@ -66,7 +66,7 @@ class Answers:
         now_s = self._now_s()
         if now_s < self._rests_until_s:
             return
-        copy = self._outlook.copy()
+        copy = self._outlook.copy(jobs)
         if copy is None:
             self._known.clear()
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
+from vidprocme.core.ids import JobId, job_of
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
@@ -12,13 +14,24 @@ from vidprocme.scheduler.places import Seat
 from vidprocme.scheduler.states import PlaceState
 
 
-def fork(board: Board, config: PolicyConfig | None = None) -> Board:
+def fork(
+    board: Board, config: PolicyConfig | None = None, *, heads: int | None = None, keep: Collection[JobId] = ()
+) -> Board:
     """
     Args:
         board: what its last decision tried is undone.
         config: other settings than its own.
+        heads: of all lines together the fork knows about so many at most, the oldest of each; the others stand behind them. None: all.
+        keep: jobs of which it knows all heads.
     """
     snapshot = snapshot_of(board)
+    if heads is not None and len(board.waiting.tasks) > heads:
+        each = max(1, heads // len(snapshot.lines))
+        lines = {
+            key: replace(line, heads=tuple(h for n, h in enumerate(line.heads) if n < each or job_of(h.task) in keep))
+            for key, line in snapshot.lines.items()
+        }
+        snapshot = replace(snapshot, lines=lines)
     other = Board(config or board.config)
     for seat in board.seats.all.values():
         _seat(other, seat)
