@@ -39,12 +39,13 @@ def test_nothing_small_would_do() -> None:
     board = board_of([cpu("a")], line(*(f"job_x:transcode:{n}" for n in range(1, 40)), TASK))
     board.placed(running("a"))
 
-    assert (why(board, TASK, 7).changes, why(board, TASK, 7).candidates) == ((), ())
+    said = why(board, TASK, 7)
+    assert (said.changes, said.candidates, said.chosen) == ((), (), "")
 
 
 def test_on_random_boards() -> None:
     told = 0
-    for seed in range(150):
+    for seed in range(60):
         one = case(seed)
         plan = decide(fork(one.board), one.now_ms)
         reasons = dict(plan.reasons)
@@ -57,4 +58,4 @@ def test_on_random_boards() -> None:
             assert loads(Why, dumps(said)) == said, "it travels"
             assert said == why(one.board, task, one.now_ms), "the same question, the same answer"
             told += 1
-    assert told > 300
+    assert told > 120
