@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.dispatch.things import started, step_until, submit_waiting
+from tests.queue.test_unreadable import spoil_job
 from tests.scheduler.test_counterfactual import CORE, cpu
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
@@ -79,6 +80,14 @@ def test_a_pool_for_some_jobs_answers_for_no_others(queue: RedisQueue, blobs: Bl
         for _ in range(5):
             pool.step(0.2)
         assert [answer.task.startswith(mine.id) for answer in shown(queue)] == [True]
+
+
+def test_what_a_newer_vidprocme_wrote_is_left_to_its_pools(queue: RedisQueue) -> None:
+    job = submit_waiting(queue, 1)
+    spoil_job(queue, job)
+    some = Answers(seen("job_1"), queue)
+    some.hear([job.id, JobId("job_1")])
+    assert [answer.task for answer in some.told] == ["job_1:transcode:0"]
 
 
 # -- by itself -------------------------------------------------------------------------------------------------------------

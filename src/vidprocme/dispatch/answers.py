@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TaskState
 from vidprocme.core.snapshot import Head, Line, Reason
@@ -85,7 +87,8 @@ class Answers:
     def _firsts(self, board: Board, job: JobId) -> list[TaskId]:
         """Of each line in which tasks of the job wait the oldest; when all stand behind the heads that are known, the first that is ready."""
         if job not in board.waiting.jobs:
-            self._bring(board, job)
+            with suppress(Fatal):  # a newer vidprocme wrote it, whose pools can say more
+                self._bring(board, job)
         known = board.waiting.jobs.get(job)
         return [batch.oldest()[1] for batch in known.batches] if known is not None else []
 
