@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,13 @@ from tests.cli.things import fail, said, submit
 from tests.dispatch.things import new_job, plan_by_hand, settle, transcoded
 from vidprocme.cli.words import age_text, clipped, printable
 from vidprocme.core.errors import Fate
-from vidprocme.core.ids import JobId
+from vidprocme.core.ids import JobId, task_id
 from vidprocme.core.job import Job, Next
 from vidprocme.core.resources import PlaceKind
 from vidprocme.core.snapshot import Line, Reason
+from vidprocme.core.why import Candidate, Change, Start, Why
 from vidprocme.planner.graph import first_tasks
-from vidprocme.queue.base import LineReport, NewJob, PlaceReport, PoolInfo, PoolReport
+from vidprocme.queue.base import LineReport, NewJob, PlaceReport, PoolInfo, PoolReport, TaskWhy
 from vidprocme.wiring import House
 
 BOTH_WAYS = pytest.mark.usefixtures("both_ways")
@@ -183,3 +186,65 @@ def test_words_for_a_terminal() -> None:
     assert clipped("short", 8) == "short"
     assert clipped("a long name.mp4", 8) == "a lon..."
     assert clipped("山羊山羊山羊", 8) == "山..."
+
+
+@BOTH_WAYS
+def test_a_job_that_waits_is_told_what_the_pool_says(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submit(house, tmp_path)
+    now_ms = house.queue.now_ms()
+    house.queue.join(PoolInfo("pool_1", "n", "b", 1, 1, now_ms), 60_000)
+    why = Why(
+        Reason("QUOTA", "Tenant default runs 2 tasks; its limit is 2."),
+        Start(1, True, now_ms + 130_000, "1 task starts before it, when attempts end as predicted"),
+        (Change("RAISE_TENANT_LIMIT", "Raise it.", "vidprocme tenants set default --limit 3", 3), Change("X", "Wait.")),
+        (Candidate("n/gpu:1", "warm", 0, 1), Candidate("n/gpu:0", "empty", 0, 1)),
+        "n/gpu:1 has demo loaded, and n/gpu:0 has nothing loaded.",
+    )
+    answer = TaskWhy(task_id(job, "probe", 0), why)
+    house.queue.beat("pool_1", [], lease_ms=60_000, presence_ms=60_000, report=PoolReport(whys=(answer,)))
+
+    lines = said(capsys, "jobs", "show", job)[0].splitlines()
+
+    text = " ".join(" ".join(lines[[line[:12] for line in lines].index("  reason    ") :]).split())
+    assert text.startswith(
+        "reason probe:0: Tenant default runs 2 tasks; its limit is 2. In about 2 min: 1 task starts before it,"
+    )
+    assert "What would start it now: Raise it. `vidprocme tenants set default --limit 3` And: Wait." in text
+    assert text.endswith(
+        "Best places then: n/gpu:1 (loaded), n/gpu:0 (empty). n/gpu:1 has demo loaded, and n/gpu:0 has nothing loaded."
+    )
+
+
+@BOTH_WAYS
+def test_a_pool_that_is_asked_only_now_is_waited_for(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It answers with the beat that comes after the first look."""
+    job = submit(house, tmp_path)
+    house.queue.join(PoolInfo("pool_1", "n", "b", 1, 1, house.queue.now_ms()), 60_000)
+    places = (PlaceReport("n/cpu", "n", PlaceKind.CPU, 1, 1),)
+    answer = TaskWhy(
+        task_id(job, "probe", 0), Why(Reason("NO_PLACE_FREE", "All are busy."), Start(4, False, None, "?"))
+    )
+
+    def beats() -> None:
+        whys: tuple[TaskWhy, ...] = ()
+        for _ in range(100):
+            report = PoolReport(places, whys=whys)
+            heard = house.queue.beat("pool_1", [], lease_ms=60_000, presence_ms=60_000, report=report).asked
+            if whys:
+                return
+            whys = (answer,) if heard == (job,) else ()
+            time.sleep(0.05)
+
+    pool = threading.Thread(target=beats)
+    pool.start()
+    try:
+        out, _ = said(capsys, "jobs", "show", job)
+    finally:
+        pool.join(10)
+    assert "reason    probe:0: All are busy." in out
+    assert "4 before it by bin and age; when it starts cannot be told: ?." in out
+    assert "Nothing small would start it now." in out

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.queue.things import BROKEN, LEASE_MS, end, lease_of, look, new_job, new_task, pool, run, take
+from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, Limits, Next, Stage
 from vidprocme.queue.base import Keep, Reservation
 from vidprocme.queue.beside import RedisJournal, RedisNotes
@@ -109,6 +110,7 @@ def test_no_key_grows_with_the_jobs_that_were(queue: RedisQueue) -> None:
     RedisJournal(queue, "audit", str).append("a")
     queue.set_tenant("t1", weight=3)
     queue.drain_node("n1", "ana")
+    queue.ask_why(JobId("job_1"))
     before = trimmed(queue)
     live_through(queue, 32, seen)
     seen |= set(sizes(queue))

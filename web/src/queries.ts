@@ -215,8 +215,15 @@ export const useJobsHead = (filter: JobSearch) =>
     placeholderData: keepPreviousData,
   });
 
+const ASK_MS = 3_000;
+
 export const useJob = (id: string) =>
-  useQuery({ queryKey: ["job", id], queryFn: () => told(http.GET("/v1/jobs/{job_id}", { params: { path: { job_id: id } } })) });
+  useQuery({
+    queryKey: ["job", id],
+    queryFn: () => told(http.GET("/v1/jobs/{job_id}", { params: { path: { job_id: id } } })),
+    // Pools say why it waits only while somebody asks, and nothing happens meanwhile that would be told.
+    refetchInterval: (query) => (query.state.data?.waiting.some((one) => one.state === "ready") ? ASK_MS : false),
+  });
 
 export const useTimeline = (id: string) =>
   useQuery({

@@ -209,6 +209,17 @@ export const words = {
     starts: (age: string, how: string) => `Starts in about ${age} (${how}).`,
     startsUnknown: (how: string) => `When it starts is not known: ${how}.`,
     ends: (age: string, how: string) => `Ends in about ${age} (${how}).`,
+    why: {
+      label: (stage: string) => `What a pool says of ${stage}`,
+      startsUnknown: (before: number, how: string) =>
+        `${many(before, "task")} before it by bin and age; when it starts cannot be told${how && `: ${how}`}.`,
+      nothing: "Nothing small would start it now.",
+      starts: (age: string, how: string) => `${age ? `Starts in about ${age}` : "Starts at any moment"}: ${how}.`,
+      now: "What would start it now:",
+      and: "And:",
+      rank: { warm: " (loaded)", empty: " (empty)", cold: " (another model)" } as Record<string, string>,
+      places: (names: string) => `Best places then: ${names}.`,
+    },
     evidence: "Evidence",
     stages: "Stages",
     round: (n: number) => `Round ${n}`,

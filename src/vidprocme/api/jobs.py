@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, cast
 
@@ -23,7 +24,7 @@ from vidprocme.api.schemas.bulk import JobFilter
 from vidprocme.api.schemas.jobs import Changed, JobDocument, JobList, JobPatch, etag_of, job_document, job_summary
 from vidprocme.api.sending import FOREVER, send_blob
 from vidprocme.api.wordless import no_captions
-from vidprocme.core.errors import BadWish, Fatal
+from vidprocme.core.errors import BadWish, Fatal, VidprocmeError
 from vidprocme.core.ids import JobId
 from vidprocme.core.job import Bin, JobState, TaskState
 from vidprocme.core.when import deadline_ms
@@ -76,10 +77,15 @@ def list_jobs(desk: AtDesk, caller: AsCaller, query: Annotated[JobQuery, Query()
 
 @router.get("/v1/jobs/{job_id}", responses=documented(404, 422, 503))
 def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> JobDocument:
-    """One job with everything it has published so far."""
-    id_ = known_job(desk, caller, job_id).job.id
+    """One job with everything it has published so far. Of one that waits the pools are asked why; a second or two later they have said it."""
+    view = known_job(desk, caller, job_id)
+    id_ = view.job.id
+    if view.counts.get(TaskState.READY):
+        with suppress(VidprocmeError):  # a queue that takes no more can be read all the same
+            desk.queue.ask_why(id_)
     row = desk.index.job_rows([id_]).get(id_)
-    document = job_document(desk.queue, desk.blobs, id_, row, standing_of(desk), one_tenant=caller.tenant is not None)
+    one_tenant = caller.tenant is not None
+    document = job_document(desk.queue, desk.blobs, id_, row, standing_of(desk), one_tenant=one_tenant)
     response.headers["ETag"] = f'"{document.etag}"'
     return document
 

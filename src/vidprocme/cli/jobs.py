@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,12 @@ from vidprocme.cli.words import (
     table,
 )
 from vidprocme.client.base import Client, Document
+
+# Pools answer why a job waits with the beats that follow the first look at it.
+ANSWER_TRIES, ANSWER_S = 4, 0.7
+ANSWERED = frozenset(
+    {"IN_LINE", "BIN_PAUSED", "QUOTA", "NO_SUCH_PLACE"}
+)  # of the queue's own reasons, those with a pool at work
 
 
 @click.group()
@@ -79,12 +86,24 @@ def list_jobs(ctx: click.Context, /, limit: int, active: bool, output: str | Non
 def show(ctx: click.Context, job: str, as_json: bool) -> int:
     """Show one job: its stages, where it stands, why it waits, what broke."""
     with client_of(ctx) as client:
-        document = client.ask("GET", f"/v1/jobs/{find(client, job)['id']}")
+        path = f"/v1/jobs/{find(client, job)['id']}"
+        document = client.ask("GET", path)
+        for _ in range(0 if as_json else ANSWER_TRIES):
+            if not _is_answered_later(document):
+                break
+            time.sleep(ANSWER_S)
+            document = client.ask("GET", path)
     if as_json:
         print_json(document)
     else:
         click.echo("\n".join(page(document)))
     return 0
+
+
+def _is_answered_later(job: Document) -> bool:
+    """The pools have only now been asked why it waits, and there are some that can say it."""
+    asked = any(wait["state"] == "ready" and wait["code"] in ANSWERED for wait in job["waiting"])
+    return asked and not job["why"]
 
 
 @jobs.command("dead")

@@ -72,7 +72,7 @@ def page(job: Document) -> list[str]:
         lines.append(f"  ended     {job['ended_at']}")
     if job["ended_at"] is None and job["eta_s"] is not None:
         lines.append(f"  end       in about {age_text(job['eta_s'])} ({job['eta_how']})")
-    if job["line"]:
+    if job["line"] and job["line"]["task"] not in [why["task"] for why in job["why"]]:  # a pool knows it better
         lines += _line(job["line"], begun=job["state"] != "queued")
     lines.append("  stages")
     for stage in job["stages"]:
@@ -84,6 +84,8 @@ def page(job: Document) -> list[str]:
         lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
         for one in wait["pools"]:
             lines += folded(f"{one['host']} {one['pool']}: {one['text']}", " " * 14)
+    for why in job["why"]:
+        lines += _why(why)
     for trouble in job["troubles"]:
         lines += _trouble(trouble)
     if job["renditions"]:
@@ -106,6 +108,30 @@ def _line(line: Document, *, begun: bool) -> list[str]:
         *folded(f"{task}{line['ahead']} ahead in bin {line['bin']}{more}", "  in line   "),
         *folded(f"{task}{start} ({line['how']})", "  next      " if begun else "  start     "),
     ]
+
+
+def _why(why: Document) -> list[str]:
+    """What a pool says of the task of a stage that goes first."""
+    task, indent, left_s = why["task"].partition(":")[2], " " * 12, 0.0
+    lines = folded(f"{task}: {why['text']}", "  reason    ")
+    before = why["position"]
+    if why["starts_at"] is None:
+        because = "" if why["starts_how"].rstrip(".") == why["text"].rstrip(".") else f": {why['starts_how']}"
+        lines += folded(f"{before} before it by bin and age; when it starts cannot be told{because}.", indent)
+    else:
+        left_s = (datetime.fromisoformat(why["starts_at"]) - datetime.now(UTC)).total_seconds()
+        when = f"in about {age_text(left_s)}" if left_s >= 1 else "at any moment"
+        lines += folded(f"{when[0].upper()}{when[1:]}: {why['starts_how']}.", indent)
+    said = [f"{one['text']} {one['command'] and '`' + one['command'] + '`'}".strip() for one in why["changes"]]
+    if not said and (why["starts_at"] is None or left_s >= 1):
+        lines += folded("Nothing small would start it now.", indent)
+    if said:
+        lines += folded(f"What would start it now: {' And: '.join(said)}", indent)
+    if why["candidates"]:
+        ranks = {"none": "", "warm": " (loaded)", "empty": " (empty)", "cold": " (another model)"}
+        best = ", ".join(f"{one['place']}{ranks.get(one['rank'], '')}" for one in why["candidates"])
+        lines += folded(f"Best places then: {best}. {why['chosen']}", indent)
+    return lines
 
 
 def _trouble(attempt: Document) -> list[str]:

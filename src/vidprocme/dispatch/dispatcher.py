@@ -21,6 +21,7 @@ from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint
+from vidprocme.dispatch.answers import Answers
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.ends import Ends
 from vidprocme.dispatch.housekeeping import Housekeeper
@@ -70,6 +71,7 @@ class Dispatcher:
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._rest = Rest()
         self._outlook = Outlook(policy or PolicyConfig(), self._rest, record, renew)
+        self._answers = Answers(self._outlook, queue, only)
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -88,6 +90,7 @@ class Dispatcher:
             report=self._report,
             totals=self._outlook.decided.totals,
             rejoin=self._rejoin,
+            asked=self._answers.hear,
             at=at,
         )
         self._ends = Ends(queue, blobs, rng, self._beat.drop, at, self._config.later_ms)
@@ -353,7 +356,9 @@ class Dispatcher:
 
     def _report(self) -> PoolReport:
         """For the beat, in its thread. One that drains plans no more."""
-        return report_of(self._outlook.snapshot, Plan() if self._draining.is_set() else self.plan)
+        if self._draining.is_set():
+            return report_of(self._outlook.snapshot, Plan())
+        return report_of(self._outlook.snapshot, self.plan, self._answers.told)
 
     def _rejoin(self) -> None:
         """For the beat, in its thread: the queue has forgotten us."""

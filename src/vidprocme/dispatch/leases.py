@@ -2,17 +2,17 @@
 
 It runs beside the loop, so that nothing the loop does (planning a long video, waiting for a disk) can lose a lease. What it
 hears (leases lost, attempts to cancel) waits for the loop, which is woken. While something runs it comes twice as often: a
-cancel is heard with it, and two seconds later no process is to be left.
+cancel is heard with it, and two seconds later no process is to be left. So it does while somebody asks why a job waits.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from vidprocme.core.errors import VidprocmeError
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Lease
 from vidprocme.dispatch.advance import Failpoint
 from vidprocme.queue.base import PoolReport, Queue
@@ -35,14 +35,16 @@ class LeaseKeeper:
         report: Callable[[], PoolReport],
         totals: Callable[[], Mapping[str, int]],
         rejoin: Callable[[], None],
+        asked: Callable[[Sequence[JobId]], None],
         at: Failpoint = lambda _name: None,
     ) -> None:
         """
         Args:
             report, totals: asked for each beat, from the beat's thread; see Queue.beat.
             rejoin: called, from that thread too, when the queue has forgotten this pool; may raise as the queue does.
+            asked: called, from that thread too, after each beat: of which jobs somebody asked lately (BeatAnswer.asked).
         """
-        self._report, self._totals, self._rejoin, self._at = report, totals, rejoin, at
+        self._report, self._totals, self._rejoin, self._asked, self._at = report, totals, rejoin, asked, at
         self._queue, self._holder, self._wake = queue, holder, wake
         self._beat_s, self._lease_ms, self._presence_ms = beat_ms / 1000, lease_ms, presence_ms
         self._lock = threading.Lock()
@@ -50,6 +52,7 @@ class LeaseKeeper:
         self._progress: dict[TaskId, float] = {}
         self._lost: list[Lease] = []
         self._cancel: list[Lease] = []
+        self._are_asked = False  # somebody waits for an answer: with the next beat it can be there
         self.drained: frozenset[str] = frozenset()  # machines on which nothing new is to start
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
@@ -89,7 +92,7 @@ class LeaseKeeper:
         left_out = False
         while not self._stop.wait(self._beat_s / 2):
             with self._lock:
-                left_out = not self._leases and not left_out
+                left_out = not (self._leases or self._are_asked) and not left_out
             if left_out:
                 continue
             try:
@@ -130,3 +133,5 @@ class LeaseKeeper:
                 self._lost += answer.lost
                 self._cancel += answer.cancel
             self._wake()
+        self._are_asked = bool(answer.asked)
+        self._asked(answer.asked)

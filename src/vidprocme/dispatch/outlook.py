@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM
@@ -19,8 +19,11 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
 from vidprocme.scheduler.facts import snapshot_of
+from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.journal import Journal
 from vidprocme.scheduler.policy import decide
+
+COPIED = 1_000  # heads: a copy and all that is tried on it are to take tenths of a second at most
 
 
 class Outlook:
@@ -154,6 +157,16 @@ class Outlook:
                 self._journal.finished(one)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())
+
+    def copy(self, jobs: Collection[JobId]) -> tuple[Board, int] | None:
+        """The board as it is, for somebody to try things on, with all that is known of these jobs, and the moment on the queue's clock.
+
+        None: nothing can start here.
+        """
+        with self._lock:
+            if self._rests or self._seen_s == float("-inf"):
+                return None
+            return fork(self._board, heads=COPIED, keep=jobs), self._now_ms()
 
     @property
     def plan(self) -> Plan:

@@ -9,14 +9,14 @@ from vidprocme.core.counts import DECIDE
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Plan, Reason, Snapshot
-from vidprocme.queue.base import LineReport, PlaceReport, PoolReport
+from vidprocme.queue.base import LineReport, PlaceReport, PoolReport, TaskWhy
 from vidprocme.scheduler.explain import CODES
 
 LINES_TOLD, HEADS_TOLD = 32, 32  # the others hear no more: a report is written with each beat in which it changes
 BINS = {bin_: number for number, bin_ in enumerate(Bin)}
 
 
-def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
+def report_of(snapshot: Snapshot, plan: Plan, whys: tuple[TaskWhy, ...] = ()) -> PoolReport:
     """The places as the loop last saw them, and how many heads wait for which reason; a reason that nobody has counts 0."""
     waiting = Counter(reason.code for reason in plan.reasons.values())
     places = tuple(
@@ -30,7 +30,7 @@ def report_of(snapshot: Snapshot, plan: Plan) -> PoolReport:
         )
         for _, load in sorted(snapshot.places.items())
     )
-    return PoolReport(places, {code: waiting[code] for code in CODES}, *_told(snapshot, plan))
+    return PoolReport(places, {code: waiting[code] for code in CODES}, *_told(snapshot, plan), whys)
 
 
 def _told(snapshot: Snapshot, plan: Plan) -> tuple[tuple[Reason, ...], dict[str, LineReport], dict[TaskId, int]]:

@@ -4,8 +4,7 @@ Promises (the contract suite in tests/queue/test_contract.py holds every impleme
 - once `submit` has answered, the job is never lost;
 - a task is in exactly one place: a line, the delayed set, leased, or ended;
 - a lease's token only grows; whatever an attempt says under an old token is refused and changes nothing;
-- publishing is nothing but the fenced settle that stores the outcome's manifest;
-- everything may be said twice: ids are deterministic, settle and enqueue are idempotent.
+- publishing is nothing but the fenced settle that stores the outcome's manifest; everything may be said twice: ids are deterministic.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from vidprocme.queue.views import (
     Position,
     ServerInfo,
     TaskView,
+    TaskWhy,
     Trimmed,
 )
 
@@ -70,6 +70,7 @@ __all__ = [
     "Settlement",
     "Submitted",
     "TaskView",
+    "TaskWhy",
     "Trimmed",
     "Turn",
     "TurnSent",

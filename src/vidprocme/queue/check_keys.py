@@ -38,6 +38,7 @@ KNOWN: Mapping[str, str] = {
     "wake": "list",
     "ctl": "hash",
     "drained": "hash",
+    "asked": "zset",
     "running": "hash",
     "usage": "hash",
     "left": "hash",
@@ -66,7 +67,7 @@ KNOWN: Mapping[str, str] = {
     "note:": "string",
     "log:": "stream",
 }
-EXPIRING = frozenset({"pool:", "note:", "min:", "trimmed", "dead:warned"})
+EXPIRING = frozenset({"asked", "pool:", "note:", "min:", "trimmed", "dead:warned"})
 # family -> (kind of finding, what it means) when a key's owner is not there, or does not list it
 LEFT_OVER: Mapping[str, tuple[str, str]] = {
     "kids:": ("orphan", "is left over: its task does not exist"),

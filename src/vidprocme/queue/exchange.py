@@ -112,9 +112,11 @@ class BeatAnswer:
     known: False when this pool was taken for dead (it stood still, or the queue was away for longer than its presence) and
         forgotten: it has to join again, and to count its totals from nothing.
     drained: machines on which nothing new is to start.
+    asked: jobs of which somebody asked lately why they wait, the latest first.
     """
 
     lost: tuple[Lease, ...] = ()
     cancel: tuple[Lease, ...] = ()
     known: bool = True
     drained: frozenset[str] = frozenset()
+    asked: tuple[JobId, ...] = ()

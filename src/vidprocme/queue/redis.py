@@ -213,6 +213,9 @@ class RedisQueue(QueueReader):
     def undrain_node(self, node: str) -> bool:
         return bool(self.command("HDEL", self._keys.of("drained"), node))
 
+    def ask_why(self, job: JobId) -> None:
+        self.run("ask", job)
+
     def limit_bin(self, bin: Bin, limit: int | None) -> None:  # noqa: A002 - the noun's name
         self.run("limit", "bin", bin, terms.limit_arg(limit), "", 0)
 
@@ -317,9 +320,9 @@ class RedisQueue(QueueReader):
         args: list[str | int] = [holder, lease_ms, presence_ms, *codec.report_args(report, totals)]
         for lease in leases:
             args += [lease.task, lease.token, f"{told[lease.task]:.4f}" if lease.task in told else ""]
-        lost, cancel, known, drained = self.run("beat", *args)
+        lost, cancel, known, drained, asked = self.run("beat", *args)
         gone, stopped = (tuple(leases[i - 1] for i in some) for some in (lost, cancel))
-        return BeatAnswer(gone, stopped, bool(known), frozenset(drained))
+        return BeatAnswer(gone, stopped, bool(known), frozenset(drained), tuple(asked))
 
     def enqueue(self, lease: Lease, tasks: Sequence[Task]) -> int:
         job = tasks[0].job if tasks else ""

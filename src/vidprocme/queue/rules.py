@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from vidprocme.core.ids import TaskId
+from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.shares import BinShare, TenantShare
 
@@ -61,6 +61,10 @@ class Rules(Protocol):
 
     def number_in_line(self, task: TaskId) -> tuple[int, int] | None:
         """Where a task stands in its line, from 1, and how long that is; None when it stands in none."""
+        ...
+
+    def ask_why(self, job: JobId) -> None:
+        """Let the pools say for the next seconds, with their reports, why this job's tasks wait (PoolReport.whys)."""
         ...
 
     def drained_nodes(self) -> Mapping[str, str]:

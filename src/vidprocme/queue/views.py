@@ -9,6 +9,7 @@ from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Stage, Task, TaskState
 from vidprocme.core.resources import PlaceKind
 from vidprocme.core.snapshot import Reason
+from vidprocme.core.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,14 @@ class LineReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskWhy:
+    """What a pool answers of one task that waits, when somebody has asked of its job."""
+
+    task: TaskId
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReport:
     """What a pool says of itself with its beat. It is known as long as the pool's presence holds.
 
@@ -66,6 +75,9 @@ class PoolReport:
     said: tuple[Reason, ...] = ()
     lines: Mapping[str, LineReport] = field(default_factory=dict)
     heads: Mapping[TaskId, int] = field(default_factory=dict)
+    whys: tuple[
+        TaskWhy, ...
+    ] = ()  # of jobs that somebody asked of lately; of each stage of one the first that is ready
 
 
 @dataclass(frozen=True, slots=True)

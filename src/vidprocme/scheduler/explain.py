@@ -66,10 +66,13 @@ def no_such_place(asks: Sequence[Ask], sorts: Mapping[Sort, int]) -> Reason:
     """
     there = [sort for sort, n in sorts.items() if n]
     needs = tuple(ask.need for ask in asks)
-    if any(ask.models and replaced(ask, models=frozenset()).could_be_held(sort) for ask in asks for sort in there):
+    untyped = [replaced(ask, models=frozenset()) for ask in asks if ask.models]
+    large = [sort for sort in there if any(ask.could_be_held(sort) for ask in untyped)]
+    if large:
         types = sorted({type_ for ask in asks for type_ in ask.models})
-        has = sorted({sort.model for sort in there if sort.gpus and sort.model})
-        text = f"It needs a GPU of type {' or '.join(types)}; there {_is(has)} {', '.join(has) or 'none whose type is told'}."
+        has = sorted({sort.model for sort in large if sort.gpus and sort.model})
+        what = ", ".join(has) or "none whose type is told"
+        text = f"It needs a GPU of type {' or '.join(types)}; of those that are large enough there {_is(has)} {what}."
         return Reason(NO_TYPE, text)
     text = f"No place could ever hold it: it needs {needs_in_words(needs)}; {_largest(needs, there)}."
     small = any(replaced(ask, memory_bytes=0, vram_bytes=0).could_be_held(sort) for ask in asks for sort in there)

@@ -165,7 +165,7 @@ def leaves_what_it_lacks(states: States, state: PlaceState, ask: Ask, kept: Ask)
             after.slots >= 1
             and after.cpu_milli >= min(state.cpu_milli, kept.cpu_milli)
             and after.memory_bytes >= min(state.memory_bytes, kept.memory_bytes)
-            and _gpus(after, kept) >= min(_gpus(state, kept), kept.gpus)
+            and gpus_free(after, kept) >= min(gpus_free(state, kept), kept.gpus)
             and _most(after.gpu_milli) >= min(_most(state.gpu_milli), kept.gpu_milli if kept.gpus else 0)
             and _most(after.vram_bytes) >= min(_most(state.vram_bytes), kept.vram_bytes if kept.gpus else 0)
         ):
@@ -173,7 +173,7 @@ def leaves_what_it_lacks(states: States, state: PlaceState, ask: Ask, kept: Ask)
     return None
 
 
-def _gpus(state: PlaceState, ask: Ask) -> int:
+def gpus_free(state: PlaceState, ask: Ask) -> int:
     """How many of its GPUs could give what is asked of one."""
     return sum(
         free >= ask.gpu_milli and state.vram_bytes[gpu] >= ask.vram_bytes for gpu, free in enumerate(state.gpu_milli)

@@ -17,6 +17,7 @@ from vidprocme.core.snapshot import Head, Placement, Reason
 from vidprocme.scheduler import explain
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import amount, count, kinds_in_words, needs_in_words
+from vidprocme.scheduler.held import gpus_free
 from vidprocme.scheduler.ledger import Account
 from vidprocme.scheduler.lines import Entry, Group, Queue, Wants
 from vidprocme.scheduler.orders import Fair
@@ -57,6 +58,7 @@ class Reasons(Mapping[TaskId, Reason]):
     ) -> None:
         self._board, self._now_ms, self._cold = board, now_ms, frozenset(cold)
         self._elsewhere = frozenset(elsewhere)
+        self._ended = board.config.most is not None and len(placements) >= board.config.most
         self._able: dict[Wants, _Able] = board.seats.known_of_asks
         self._any_started = bool(placements)
         self._groups: dict[Group, _Common] = {}
@@ -163,7 +165,8 @@ class Reasons(Mapping[TaskId, Reason]):
         board, common = self._board, self.common[queue.group]
         seat = board.held.seats.get(head.task)
         if seat is not None:
-            return Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}; {seat.id} is held for it.")
+            full = Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}; {seat.id} is held for it.")
+            return (self._next_turn(queue.group.wants) if self._ended else None) or full
         if common.reason is not None:
             return common.reason
         kept_back = self._kept_back(queue)
@@ -196,17 +199,17 @@ class Reasons(Mapping[TaskId, Reason]):
             over = self._over_share(queue, common.able)
             if over is not None:
                 return over
-        return self._gang(queue.group.wants) or self._no_room(queue, common.able)
+        wants = queue.group.wants
+        full = Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}.")
+        return self._next_turn(wants) or self._gang(wants) or full
 
-    def _no_room(self, queue: Queue, able: _Able) -> Reason:
-        seats = self._board.seats
-        found = next((one for ask in queue.group.wants if (one := seats.find(ask)) is not None), None)
-        if found is not None:  # the decision ended before it
-            most = self._board.config.most
-            return Reason(
-                explain.NEXT_TURN, f"{found.seat.id} has room for it; one decision starts {most} tasks at most."
-            )
-        return Reason(explain.NO_PLACE_FREE, f"{self._full(able)}.")
+    def _next_turn(self, wants: Wants) -> Reason | None:
+        """There is room, and the decision ended before it."""
+        found = next((one for ask in wants if (one := self._board.seats.find(ask)) is not None), None)
+        if found is None:
+            return None
+        most = self._board.config.most
+        return Reason(explain.NEXT_TURN, f"{found.seat.id} has room for it; one decision starts {most} tasks at most.")
 
     def _has_room(self, id_: str, wants: Wants) -> bool:
         seat = self._board.seats.all.get(id_)
@@ -231,11 +234,12 @@ class Reasons(Mapping[TaskId, Reason]):
         until_ms = head.ready_ms + self._board.config.patience_ms.get(queue.bin, 0)
         n = seats.having(model)
         has = f"{count(n, 'place')} {'has' if n == 1 else 'have'} {model} loaded, and {'is' if n == 1 else 'all are'} busy"
-        left_s = max(0, until_ms - self._now_ms) / 1000
-        return Reason(
-            explain.WAIT_WARM,
-            f"{has}; it waits {left_s:.0f} s more before it takes a place that would have to drop another model.",
-        )
+        left_s = (until_ms - self._now_ms) / 1000
+        if left_s <= 0:
+            text = f"{has}; there is not yet so much work for it that another model should go."
+        else:
+            text = f"{has}; it waits {left_s:.0f} s more before it takes a place that would have to drop another model."
+        return Reason(explain.WAIT_WARM, text)
 
     def _reserved(self, wants: Wants) -> Reason | None:
         if wants not in self._rooms:
@@ -273,12 +277,12 @@ class Reasons(Mapping[TaskId, Reason]):
             return None
         seats = self._board.seats
         free = [
-            (sum(share >= ask.gpu_milli for share in state.gpu_milli), ask.gpus, state.top or "")
+            (gpus_free(state, ask), ask.gpus, state.top or "")
             for ask in asks
             for state in seats.live.values()
             if ask.could_be_held(state.spec)
         ]
-        if not free:
+        if not free or any(gpus >= asked for gpus, asked, _ in free):  # something else is missing there
             return None
         best = max(free)
         text = f"It needs {best[1]} GPUs of one place at once; the most that are free are the {best[0]} of {best[2]}."

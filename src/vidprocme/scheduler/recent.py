@@ -25,6 +25,11 @@ class Recent:
             self._turn(number)
         self._now[model] += work_ms
 
+    def copy(self) -> Recent:
+        other = Recent(self._window_ms)
+        other._number, other._now, other._before = self._number, self._now.copy(), self._before.copy()
+        return other
+
     def take_back(self, model: str, work_ms: int) -> None:
         """What was added last was not begun, after all."""
         self._now[model] -= work_ms

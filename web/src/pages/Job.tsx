@@ -157,10 +157,12 @@ function Broken({ error }: { error: Schemas["ErrorDocument"] }) {
 
 function Waiting({ job }: { job: Job }) {
   if (!job.waiting.length && !job.line && job.eta_s === null) return null;
+  // A pool that answers knows better than the queue, which only counts.
+  const counted = job.waiting.filter((wait) => wait.code !== "IN_LINE" || !job.why.some((why) => why.stage === wait.stage));
   return (
     <Card title={words.job.waits}>
       <ul className="plain">
-        {job.waiting.map((wait) => (
+        {counted.map((wait) => (
           <li key={`${wait.stage} ${wait.state} ${wait.code}`} className="break">
             <span className="meta">
               {wait.stage}
@@ -182,7 +184,10 @@ function Waiting({ job }: { job: Job }) {
           </li>
         ))}
       </ul>
-      {job.line && (
+      {job.why.map((why) => (
+        <Why key={why.task} why={why} />
+      ))}
+      {job.line && !job.why.some((why) => why.task === job.line?.task) && (
         <p className="break">
           {words.job.line(job.line.ahead, job.line.bin, job.line.more_urgent)}.{" "}
           {job.line.start_eta_s === null ? words.job.startsUnknown(job.line.how) : words.job.starts(age(job.line.start_eta_s), job.line.how)}
@@ -190,6 +195,42 @@ function Waiting({ job }: { job: Job }) {
       )}
       {job.eta_s !== null && <p className="break">{words.job.ends(age(job.eta_s), job.eta_how)}</p>}
     </Card>
+  );
+}
+
+function Why({ why }: { why: Schemas["WhyDocument"] }) {
+  const left = why.starts_at === null ? null : (Date.parse(why.starts_at) - Date.now()) / 1000;
+  const places = why.candidates.map((one) => `${one.place}${words.job.why.rank[one.rank] ?? ""}`);
+  return (
+    <section className="why" aria-label={words.job.why.label(why.stage)}>
+      <p className="break">
+        <span className="meta">{why.stage}</span> {why.text}{" "}
+        {left === null ? words.job.why.startsUnknown(why.position, why.text.startsWith(why.starts_how) ? "" : why.starts_how) : words.job.why.starts(left >= 1 ? age(left) : "", why.starts_how)}
+      </p>
+      {why.changes.length === 0 && (left === null || left >= 1) && <p className="meta">{words.job.why.nothing}</p>}
+      {why.changes.length > 0 && (
+        <p className="break">
+          <b>{words.job.why.now}</b>{" "}
+          {why.changes.map((change, n) => (
+            <span key={change.code}>
+              {n > 0 && ` ${words.job.why.and} `}
+              {change.text}
+              {change.command && (
+                <>
+                  {" "}
+                  <code>{change.command}</code>
+                </>
+              )}
+            </span>
+          ))}
+        </p>
+      )}
+      {places.length > 0 && (
+        <p className="break meta">
+          {words.job.why.places(places.join(", "))} {why.chosen}
+        </p>
+      )}
+    </section>
   );
 }
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from vidprocme.api.schemas.base import Document, ErrorDocument, Wish, time_text
 from vidprocme.api.schemas.videos import CaptionDocument, RenditionDocument
 from vidprocme.api.schemas.waiting import WaitingDocument, waiting_documents
+from vidprocme.api.schemas.why import WhyDocument, why_documents
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
@@ -118,6 +119,9 @@ class JobDocument(JobSummary):
     progress: float = Field(description="0..1 over all stages: what succeeded, and the running tasks' own progress")
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
+    why: list[WhyDocument] = Field(
+        description="of stages with a task that is ready, what a pool says of it: there a second or two after the job was first asked for"
+    )
     line: LineDocument | None = Field(description="null when none of its tasks is ready")
     eta_s: float | None = Field(
         description="seconds to its end if it goes on as so far; null: unknown, or it has ended"
@@ -188,7 +192,8 @@ def job_document(
     tasks = result.tasks
     progress = progress_of(tasks)
     url = f"/v1/jobs/{job}"
-    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now or standing(queue), one_tenant)
+    now = now or standing(queue)
+    waiting, line, eta = _outlook(queue, result.view, tasks, progress.settled, now, one_tenant)
     summary = _summary_fields(result.view, row)
     summary |= {
         "progress": round(progress.fraction, 4),
@@ -214,6 +219,7 @@ def job_document(
             for stage in progress.stages
         ],
         waiting=waiting,
+        why=why_documents(tasks, now.fleet, one_tenant=one_tenant) if result.view.ended_ms is None else [],
         line=line,
         eta_s=None if eta.seconds is None else round(eta.seconds, 1),
         eta_how=eta.how,

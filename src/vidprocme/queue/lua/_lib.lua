@@ -46,6 +46,7 @@
 --   <p>wake           list    doorbell tokens, at most 64
 --   <p>said           list    what persons asked lately and were answered, see _said.lua
 --   <p>drained        hash    node -> who drained it
+--   <p>asked          zset    with PX: jobs of which somebody asks why they wait; score = ms, of the last time
 --   <p>rec:<kind>  hash, <p>versions  string  see put.lua;  <p>due:<kind>, <p>due:<kind>:<line>  zset  see _due.lua
 --   <p>note:<kind>:<id>  string  with EX: see kept.py;  <p>log:<kind>  stream  lines, each one field `d` (wire JSON), MAXLEN ~
 --   <p>left, <p>sizes, <p>durations  hash  what work is left, and how long it takes: see _work.lua

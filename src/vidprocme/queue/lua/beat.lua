@@ -2,8 +2,8 @@
 -- Extend the leases and the presence of one pool, and take in what it says of itself.
 -- ARGV: 1 holder, 2 lease ms, 3 presence ms, 4 report (wire JSON) or '', 5 its own totals since it began (JSON object, name to
 --   whole number) or '', 6.. per lease: task, token, progress (0..1) or ''.
--- Reply: {lost tasks' positions (from 1), positions to cancel, 1 if the pool is known or 0, drained nodes}. A lease that was settled a
---   moment ago is in neither list.
+-- Reply: {lost tasks' positions (from 1), positions to cancel, 1 if the pool is known or 0, drained nodes, jobs that somebody asked of
+--   lately}. A lease that was settled a moment ago is in neither list.
 call('DEL', P .. 'none') -- see turn.lua: also on a full server
 heard(ARGV[3])
 local holder, lease_ms, report = ARGV[1], tonumber(ARGV[2]), ARGV[4]
@@ -42,4 +42,6 @@ for i = 6, #ARGV, 3 do
     lost[#lost + 1] = position
   end
 end
-return {lost, cancel, call('HEXISTS', P .. 'pools', holder), call('HKEYS', P .. 'drained')}
+-- Whoever looks at a job asks again every few seconds.
+local asked = call('ZREVRANGEBYSCORE', P .. 'asked', '+inf', whole(NOW - 15000), 'LIMIT', '0', '8')
+return {lost, cancel, call('HEXISTS', P .. 'pools', holder), call('HKEYS', P .. 'drained'), asked}

@@ -1,0 +1,121 @@
+"""What a pool answers when somebody looks at a job that waits: why, when it starts, and what would start it now.
+
+Working that out takes some tens of decisions (docs/architecture.md): it is done when it is asked for, in the beat's thread after a beat, on a copy
+of the board, and for no more than one part in SHARE of the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from vidprocme.core.errors import Fatal
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import TaskState
+from vidprocme.core.snapshot import Head, Line, Reason
+from vidprocme.core.why import Why
+from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.said import GENERAL
+from vidprocme.queue.base import Queue, TaskWhy
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.play import BEHIND_MOST, reveal
+from vidprocme.scheduler.why import why
+
+SHARE = 10
+LONG_S = 0.05  # after that no other is begun: whoever asks next is to be answered soon
+TASKS_MOST = 12  # that are answered for at a time, of as many as are asked of
+EACH_MOST = 3  # after one beat
+FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
+
+
+class Answers:
+    """For one pool. `hear` and `told` are called from one thread."""
+
+    def __init__(
+        self,
+        outlook: Outlook,
+        queue: Queue,
+        only: Callable[[], Collection[JobId]] | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            only: the jobs that this pool serves; None: all.
+            now_s: a clock that never goes back, in seconds.
+        """
+        self._outlook, self._queue, self._only, self._now_s = outlook, queue, only, now_s
+        self._known: dict[TaskId, tuple[float, Why]] = {}  # when it was worked out
+        self._rests_until_s = float("-inf")
+
+    def hear(self, jobs: Sequence[JobId]) -> None:
+        """Somebody asked of these jobs lately: work out the answers that are missing or old, as far as there is time.
+
+        May raise as the queue does.
+        """
+        if self._only is not None:
+            mine = self._only()
+            jobs = [job for job in jobs if job in mine]
+        if not jobs:
+            self._known.clear()
+            return
+        now_s = self._now_s()
+        if now_s < self._rests_until_s:
+            return
+        copy = self._outlook.copy(jobs)
+        if copy is None:
+            self._known.clear()
+            return
+        board, now_ms = copy
+        wanted = [task for job in jobs for task in self._firsts(board, job)][:TASKS_MOST]
+        self._known = {task: self._known[task] for task in wanted if task in self._known}
+        old = [task for task in wanted if task not in self._known or now_s - self._known[task][0] >= FRESH_S]
+        old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
+        for task in old[:EACH_MOST]:
+            self._known[task] = self._now_s(), why(board, task, now_ms)
+            if self._now_s() - now_s > LONG_S:
+                break
+        over_s = self._now_s()
+        self._rests_until_s = over_s + SHARE * (over_s - now_s)
+
+    def _firsts(self, board: Board, job: JobId) -> list[TaskId]:
+        """Of each line in which tasks of the job wait the oldest; when all stand behind the heads that are known, the first that is ready."""
+        if job not in board.waiting.jobs:
+            with suppress(Fatal):  # a newer vidprocme wrote it, whose pools can say more
+                self._bring(board, job)
+        known = board.waiting.jobs.get(job)
+        return [batch.heap[0][1] for batch in known.batches] if known is not None else []
+
+    def _bring(self, board: Board, job: JobId) -> None:
+        """A task that stands so far behind that no turn shows it."""
+        position, view = self._queue.position(job), self._queue.job(job)
+        task = self._queue.task(position.task) if position is not None else None
+        if position is None or view is None or task is None or task.state is not TaskState.READY:
+            return
+        its = task.task
+        line = Line(position.bin, its.tenant, its.shape, 0, view.submitted_ms, ())
+        queue = board.waiting.queues.get(line.key)
+        head = Head(its.id, view.submitted_ms, its.needs, its.model, since_ms=view.submitted_ms)
+        if queue is not None and queue.heads:
+            # Heads are shown by age: until it is one, however short its job is, those that are older go first.
+            last = max(queue.heads.values(), key=lambda one: (one.ready_ms, one.task))
+            reveal(board, queue, min(BEHIND_MOST, max(0, sum(position.ahead.values()) - len(queue.heads))))
+            moments = max(head.ready_ms, last.ready_ms + 1), max(head.since_ms, last.since_ms)
+            head = replace(last, task=its.id, avoid=(), ready_ms=moments[0], since_ms=moments[1])
+            board.waiting.set_more(queue, max(0, queue.more - 1))
+        board.arrived(line, head)
+
+    @property
+    def told(self) -> tuple[TaskWhy, ...]:
+        return tuple(TaskWhy(task, answer) for task, (_, answer) in sorted(self._known.items()))
+
+
+def discreet(answer: Why) -> Why:
+    """For somebody who sees one tenant only: others, and their tasks, are not named."""
+    reason, start = answer.reason, answer.start
+    if reason.code in GENERAL:
+        reason = Reason(reason.code, GENERAL[reason.code])
+    if start.start_ms is None:  # what it would be stopped by in the end may name others, too
+        start = replace(start, how=reason.text)
+    return replace(answer, reason=reason, start=start)

@@ -1,0 +1,184 @@
+"""A pool at work answers of a job that somebody looks at, and of no other; and takes little time for it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.dispatch.things import started, step_until, submit_waiting
+from tests.queue.test_unreadable import spoil_job
+from tests.scheduler.test_counterfactual import CORE, cpu
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.shares import BinShare, Shares, TenantShare
+from vidprocme.core.snapshot import Head, Line, Reason
+from vidprocme.core.why import Start, Why
+from vidprocme.dispatch import answers
+from vidprocme.dispatch.answers import Answers, discreet
+from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.rest import Rest
+from vidprocme.library.blobs import BlobStore
+from vidprocme.queue.base import PoolReport, TaskWhy, Turn
+from vidprocme.queue.redis import RedisQueue
+from vidprocme.scheduler.config import PolicyConfig
+
+
+def shown(queue: RedisQueue) -> tuple[TaskWhy, ...]:
+    (view,) = queue.fleet()
+    return (view.report or PoolReport()).whys
+
+
+def test_a_pool_at_work_answers_while_somebody_asks(queue: RedisQueue, blobs: BlobStore) -> None:
+    runs, waits = submit_waiting(queue, 1, 3600), submit_waiting(queue, 2, 3600)
+    queue.pause(Bin.BULK)
+    paused = submit_waiting(queue, 1, bin_=Bin.BULK)
+    with started(queue, blobs, slots=1) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        for _ in range(3):
+            pool.step(0.3)
+        assert shown(queue) == (), "nobody has asked"
+
+        queue.ask_why(waits.id)
+        queue.ask_why(paused.id)
+        queue.ask_why(runs.id)
+        step_until(pool, lambda: len(shown(queue)) == 2)
+
+        found = {answer.task: answer.why for answer in shown(queue)}
+        mine, other = sorted(found, key=lambda task: task.startswith(paused.id))
+        assert (mine.startswith(waits.id), found[mine].reason.code) == (True, "NO_PLACE_FREE")
+        assert [(one.code, one.amount) for one in found[mine].changes] == [("MORE_PLACES", 1)]
+        assert found[other].reason.code == "BIN_PAUSED"
+        assert [one.code for one in found[other].changes] == ["RESUME_BIN", "MORE_PLACES"]
+        assert found[other].candidates[0].place == "new place 3", "two that wait go first"
+
+        queue.command("DEL", queue.keys.of("asked"))
+        step_until(pool, lambda: shown(queue) == ())
+
+
+def test_a_job_that_stands_far_behind_is_answered_for_too(queue: RedisQueue, blobs: BlobStore) -> None:
+    """No turn shows its task: it is fetched, and stands behind all that are older."""
+    submit_waiting(queue, 40, 3600)
+    last = submit_waiting(queue, 1, 3600)
+    with started(queue, blobs, slots=1) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        queue.ask_why(last.id)
+        step_until(pool, lambda: shown(queue))
+
+        (answer,) = shown(queue)
+        assert answer.task.startswith(last.id) and answer.why.reason.code == "NO_PLACE_FREE"
+        assert answer.why.start.position == 39, "one of the forty runs"
+
+
+def test_a_pool_for_some_jobs_answers_for_no_others(queue: RedisQueue, blobs: BlobStore) -> None:
+    mine, other = submit_waiting(queue, 2, 3600), submit_waiting(queue, 1, 3600)
+    with started(queue, blobs, slots=1, only=lambda: [mine.id]) as pool:
+        step_until(pool, lambda: pool.busy == 1)
+        queue.ask_why(other.id)
+        queue.ask_why(mine.id)
+        step_until(pool, lambda: shown(queue))
+        for _ in range(5):
+            pool.step(0.2)
+        assert [answer.task.startswith(mine.id) for answer in shown(queue)] == [True]
+
+
+def test_what_a_newer_vidprocme_wrote_is_left_to_its_pools(queue: RedisQueue) -> None:
+    job = submit_waiting(queue, 1)
+    spoil_job(queue, job)
+    some = Answers(seen("job_1"), queue)
+    some.hear([job.id, JobId("job_1")])
+    assert [answer.task for answer in some.told] == ["job_1:transcode:0"]
+
+
+# -- by itself -------------------------------------------------------------------------------------------------------------
+
+
+def seen(*jobs: str, each: int = 2) -> Outlook:
+    """An outlook on one busy place and these jobs."""
+    outlook = Outlook(PolicyConfig(), Rest())
+    heads = tuple(Head(TaskId(f"{job}:transcode:{n}"), n, (CORE,)) for job in jobs for n in range(each))
+    line = Line(Bin.NORMAL, "ann", "transcode", len(heads), 0, heads)
+    shares = Shares({Bin.NORMAL: BinShare(limit=1, running=1)}, {"ann": TenantShare()})
+    outlook.see(Turn(now_ms=1_000, lines=(line,), lines_total=1, shares=shares), [cpu("a")])
+    return outlook
+
+
+class Watch:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time(queue: RedisQueue) -> None:
+    jobs, watch = [JobId(f"job_{n}") for n in range(5)], Watch()
+    some = Answers(seen(*jobs), queue, now_s=watch)
+
+    some.hear(jobs)
+    assert [answer.task for answer in some.told] == [f"{job}:transcode:0" for job in jobs[: answers.EACH_MOST]]
+    some.hear(jobs)
+    assert [answer.task for answer in some.told] == [f"{job}:transcode:0" for job in jobs]
+    some.hear(jobs[3:4])
+    assert [answer.task for answer in some.told] == ["job_3:transcode:0"], "what nobody asks of any more is let go"
+    some.hear([])
+    assert some.told == ()
+
+
+def test_it_takes_no_more_than_its_share_of_the_time(queue: RedisQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes 2 s: then nothing is worked out for 20 s, however often it is asked."""
+    watch, worked = Watch(), []
+
+    def slow(_board: object, task: TaskId, _now_ms: int) -> Why:
+        worked.append(task)
+        watch.now_s += 2.0
+        return Why(Reason("NO_PLACE_FREE", "."), Start(0, True, 1, ""))
+
+    monkeypatch.setattr(answers, "why", slow)
+    some = Answers(seen("job_1"), queue, now_s=watch)
+    for _ in range(500):
+        some.hear([JobId("job_1")])
+        watch.now_s += 0.5
+
+    assert len(worked) > 10 and 2.0 * len(worked) <= (watch.now_s - 100) / answers.SHARE
+
+
+def test_an_answer_that_is_fresh_is_not_worked_out_anew(queue: RedisQueue) -> None:
+    watch = Watch()
+    some = Answers(seen("job_1"), queue, now_s=watch)
+    some.hear([JobId("job_1")])
+    first = some.told[0].why
+    watch.now_s += answers.FRESH_S / 2
+    some.hear([JobId("job_1")])
+    assert some.told[0].why is first
+    watch.now_s += answers.FRESH_S
+    some.hear([JobId("job_1")])
+    assert some.told[0].why is not first
+
+
+def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing(queue: RedisQueue) -> None:
+    some = Answers(Outlook(PolicyConfig(), Rest()), queue)
+    some.hear([JobId("job_1")])
+    assert some.told == ()
+
+
+def test_what_it_takes_with_many_heads(queue: RedisQueue) -> None:
+    """As many as a turn shows, twice: the figure of docs/architecture.md, with much room for a busy machine."""
+    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4), queue)
+    began_s = time.perf_counter()
+    some.hear([JobId("job_95")])
+    assert len(some.told) == 1
+    assert time.perf_counter() - began_s < 2
+
+
+def test_other_tenants_are_not_named_to_one_of_them() -> None:
+    said = Why(
+        Reason("TENANT_OVER_SHARE", "Tenant ann has used 9; such as bob with 1."), Start(1, False, None, "such as bob")
+    )
+    assert "bob" not in repr(discreet(said))
+    held = Why(Reason("RESERVED_FOR", "held for job_bob"), Start(1, True, 5, "1 task starts before it"))
+    assert "bob" not in repr(discreet(held)) and discreet(held).start == held.start
+    later = Why(Reason("NO_PLACE_FREE", "All are busy."), Start(1, False, None, "held for job_bob"))
+    assert discreet(later).start.how == "All are busy."

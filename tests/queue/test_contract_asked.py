@@ -1,0 +1,64 @@
+"""Of which jobs somebody asks why they wait: pools hear of it with each beat, for a while."""
+
+from __future__ import annotations
+
+from tests.queue.conftest import Connect
+from tests.queue.things import LEASE_MS, pool
+from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.snapshot import Reason
+from vidprocme.core.why import Candidate, Change, Start, Why
+from vidprocme.queue.base import PoolReport, TaskWhy
+from vidprocme.queue.check import check
+from vidprocme.queue.redis import RedisQueue
+
+
+def asked(queue: RedisQueue) -> tuple[JobId, ...]:
+    return queue.beat("pool", [], lease_ms=LEASE_MS, presence_ms=LEASE_MS).asked
+
+
+def test_every_pool_hears_it_the_latest_first(connect: Connect) -> None:
+    queue, other = connect(), connect()
+    queue.join(pool("pool"), LEASE_MS)
+    assert asked(queue) == ()
+
+    for job in ("job_1", "job_2", "job_1"):
+        other.ask_why(JobId(job))
+        queue.command("ZINCRBY", queue.keys.of("asked"), {"job_1": 1, "job_2": 2}[job], job)  # not in one millisecond
+
+    assert set(asked(queue)) == {"job_1", "job_2"}
+    queue.command("ZINCRBY", queue.keys.of("asked"), 1_000, "job_2")
+    assert asked(queue) == asked(other) == ("job_2", "job_1")
+    assert check(queue) == []
+
+
+def test_it_is_forgotten_when_nobody_asks_again(queue: RedisQueue) -> None:
+    queue.ask_why(JobId("job_1"))
+    assert asked(queue) == ("job_1",)
+    queue.command("ZINCRBY", queue.keys.of("asked"), -15_500, "job_1")
+    assert asked(queue) == ()
+    assert 0 < int(queue.command("PTTL", queue.keys.of("asked"))) <= 60_000
+
+
+def test_of_very_many_the_latest_are_heard(queue: RedisQueue) -> None:
+    for n in range(70):
+        queue.ask_why(JobId(f"job_{n:03d}"))
+        queue.command("ZADD", queue.keys.of("asked"), "XX", queue.now_ms() + n, f"job_{n:03d}")
+
+    assert asked(queue) == tuple(f"job_{n:03d}" for n in range(69, 61, -1))
+    assert int(queue.command("ZCARD", queue.keys.of("asked"))) == 64
+
+
+def test_an_answer_is_seen_by_all(connect: Connect) -> None:
+    queue, other = connect(), connect()
+    queue.join(pool("pool"), LEASE_MS)
+    why = Why(
+        Reason("NO_PLACE_FREE", "All 2 GPU places are busy."),
+        Start(3, True, 1_700_000_000_000, "3 tasks start before it"),
+        (Change("MORE_PLACES", "One more.", "vidprocme worker", 1),),
+        (Candidate("a", "warm", 7, 1),),
+        "a is the only place with room for it.",
+    )
+    report = PoolReport(whys=(TaskWhy(TaskId("job_1:probe:0"), why),))
+    queue.beat("pool", [], lease_ms=LEASE_MS, presence_ms=LEASE_MS, report=report)
+
+    assert [view.report for view in other.fleet()] == [report]

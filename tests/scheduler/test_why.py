@@ -1,0 +1,61 @@
+"""What a task is told agrees with itself."""
+
+from __future__ import annotations
+
+from tests.scheduler.boards import case
+from tests.scheduler.test_counterfactual import TASK, board_of, cpu, line, running
+from vidprocme.core.job import Bin
+from vidprocme.core.shares import BinShare, Shares
+from vidprocme.core.snapshot import Reason
+from vidprocme.core.why import Candidate, Change, Start, Why
+from vidprocme.core.wire import dumps, loads
+from vidprocme.scheduler.explain import CODES
+from vidprocme.scheduler.forks import fork
+from vidprocme.scheduler.policy import decide
+from vidprocme.scheduler.why import why
+
+
+def test_all_of_it_for_a_task_of_a_paused_bin() -> None:
+    board = board_of([cpu("b"), cpu("a")], line(TASK), shares=Shares({Bin.NORMAL: BinShare(paused=True)}))
+
+    text = "The normal bin is paused: none of its tasks starts before it is resumed"
+    assert why(board, TASK, 7) == Why(
+        Reason("BIN_PAUSED", f"{text}."),
+        Start(0, False, None, text),
+        (Change("RESUME_BIN", "Resume the normal bin.", "vidprocme bins resume normal"),),
+        (Candidate("a", "none", 0, 1), Candidate("b", "none", 0, 1)),
+        "a and b are as good as each other, and the first by name is taken.",
+    )
+
+
+def test_a_task_that_the_next_decision_starts_needs_no_change() -> None:
+    said = why(board_of([cpu("a")], line(TASK)), TASK, 7)
+
+    assert (said.changes, said.start.start_ms, said.candidates[0].place) == ((), 7, "a")
+    assert said.reason == Reason("NEXT_TURN", "a has room for it: the next decision starts it.")
+
+
+def test_nothing_small_would_do() -> None:
+    board = board_of([cpu("a")], line(*(f"job_x:transcode:{n}" for n in range(1, 40)), TASK))
+    board.placed(running("a"))
+
+    said = why(board, TASK, 7)
+    assert (said.changes, said.candidates, said.chosen) == ((), (), "")
+
+
+def test_on_random_boards() -> None:
+    told = 0
+    for seed in range(60):
+        one = case(seed)
+        plan = decide(fork(one.board), one.now_ms)
+        reasons = dict(plan.reasons)
+        for task in sorted(fork(one.board).waiting.tasks)[:3]:
+            said = why(one.board, task, one.now_ms)
+            starts = task not in reasons
+            assert said.reason.code in CODES and (starts or said.reason == reasons[task]), seed
+            assert not starts or said.start.start_ms == one.now_ms, seed
+            assert bool(said.candidates) == (starts or bool(said.changes)) == bool(said.chosen), seed
+            assert loads(Why, dumps(said)) == said, "it travels"
+            assert said == why(one.board, task, one.now_ms), "the same question, the same answer"
+            told += 1
+    assert told > 120
