@@ -84,8 +84,9 @@ def page(job: Document) -> list[str]:
         lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
         for one in wait["pools"]:
             lines += folded(f"{one['host']} {one['pool']}: {one['text']}", " " * 14)
+    said = {one["text"] for wait in job["waiting"] for one in (wait, *wait["pools"])}
     for why in job["why"]:
-        lines += _why(why)
+        lines += _why(why, is_said=why["text"] in said)
     for trouble in job["troubles"]:
         lines += _trouble(trouble)
     if job["renditions"]:
@@ -110,10 +111,10 @@ def _line(line: Document, *, begun: bool) -> list[str]:
     ]
 
 
-def _why(why: Document) -> list[str]:
-    """What a pool says of the task of a stage that goes first."""
+def _why(why: Document, *, is_said: bool) -> list[str]:
+    """What a pool says of the task of a stage that goes first. is_said: its sentence stands above already."""
     task, indent, left_s = why["task"].partition(":")[2], " " * 12, 0.0
-    lines = folded(f"{task}: {why['text']}", "  reason    ")
+    lines = [f"  next      {task}"] if is_said else folded(f"{task}: {why['text']}", "  reason    ")
     before = why["position"]
     if why["starts_at"] is None:
         because = "" if why["starts_how"].rstrip(".") == why["text"].rstrip(".") else f": {why['starts_how']}"

@@ -159,6 +159,7 @@ function Waiting({ job }: { job: Job }) {
   if (!job.waiting.length && !job.line && job.eta_s === null) return null;
   // A pool that answers knows better than the queue, which only counts.
   const counted = job.waiting.filter((wait) => wait.code !== "IN_LINE" || !job.why.some((why) => why.stage === wait.stage));
+  const said = new Set(counted.flatMap((wait) => [wait.text, ...wait.pools.map((pool) => pool.text)]));
   return (
     <Card title={words.job.waits}>
       <ul className="plain">
@@ -185,7 +186,7 @@ function Waiting({ job }: { job: Job }) {
         ))}
       </ul>
       {job.why.map((why) => (
-        <Why key={why.task} why={why} />
+        <Why key={why.task} why={why} isSaid={said.has(why.text)} />
       ))}
       {job.line && !job.why.some((why) => why.task === job.line?.task) && (
         <p className="break">
@@ -198,13 +199,14 @@ function Waiting({ job }: { job: Job }) {
   );
 }
 
-function Why({ why }: { why: Schemas["WhyDocument"] }) {
+/** What a pool says of the first task of a stage. isSaid: its sentence stands above already. */
+function Why({ why, isSaid }: { why: Schemas["WhyDocument"]; isSaid: boolean }) {
   const left = why.starts_at === null ? null : (Date.parse(why.starts_at) - Date.now()) / 1000;
   const places = why.candidates.map((one) => `${one.place}${words.job.why.rank[one.rank] ?? ""}`);
   return (
     <section className="why" aria-label={words.job.why.label(why.stage)}>
       <p className="break">
-        <span className="meta">{why.stage}</span> {why.text}{" "}
+        <span className="meta">{why.stage}</span> {!isSaid && why.text}{" "}
         {left === null ? words.job.why.startsUnknown(why.position, why.text.startsWith(why.starts_how) ? "" : why.starts_how) : words.job.why.starts(left >= 1 ? age(left) : "", why.starts_how)}
       </p>
       {why.changes.length === 0 && (left === null || left >= 1) && <p className="meta">{words.job.why.nothing}</p>}
