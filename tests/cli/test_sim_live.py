@@ -104,7 +104,12 @@ def test_attempts_have_logs_and_failed_ones_their_evidence(client: httpx.Client,
 
 
 @pytest.mark.slow
-def test_a_machine_that_dies_is_gone_and_what_it_ran_goes_on_elsewhere(tmp_path: Path) -> None:
+def test_a_machine_that_dies_is_gone_and_what_it_ran_goes_on_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a house of its own, whatever the environment says of the real one."""
+    monkeypatch.setenv("VIDPROCME_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("VIDPROCME_BLOBS", "/dev/null/blobs")
     with sim_live(
         tmp_path / "data", "--jobs", "8", "--speed", "12", "--nodes", "2", "--gpus", "2", "--fail", "0"
     ) as live:

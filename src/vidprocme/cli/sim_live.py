@@ -27,6 +27,7 @@ from vidprocme.wiring import House
 UP_WITHIN_S, DOWN_WITHIN_S = 60.0, 15.0
 LOOK_EVERY_S = 0.25
 CORES = 8  # of each machine
+OF_A_HOUSE = ("VIDPROCME_REDIS_URL", "VIDPROCME_BLOBS", "VIDPROCME_JOURNAL")
 _SHOWN = (TaskState.RUNNING, TaskState.READY, TaskState.DELAYED, TaskState.DEAD, TaskState.FAILED, TaskState.SUCCEEDED)
 
 
@@ -66,6 +67,15 @@ def share(text: str) -> float:
     return value
 
 
+def _environment(data: Path) -> dict[str, str]:
+    """Of a house of its own: what says where the real one keeps its things is not handed on."""
+    (data / "sim").mkdir(parents=True, exist_ok=True)
+    settings = data / "sim" / "settings.toml"
+    settings.touch()
+    kept = {name: word for name, word in os.environ.items() if name not in OF_A_HOUSE}
+    return {**kept, "VIDPROCME_DATA": str(data), "VIDPROCME_CONFIG": str(settings)}
+
+
 def run(plan: Plan, data: Path | None) -> int:
     """Until everything has ended and `ends` was asked for, or somebody stops it. `data` None: a folder that goes again."""
     with contextlib.ExitStack() as stack:
@@ -76,7 +86,7 @@ def run(plan: Plan, data: Path | None) -> int:
                 "FOLDER_NOT_EMPTY", f"{data} holds other things.", "Name a new folder, or one of a simulation."
             )
         stack.enter_context(_stopped_by_signals())
-        environment = {**os.environ, "VIDPROCME_DATA": str(data)}
+        environment = _environment(data)
         # Backoffs are of real seconds: a simulation that goes ten times as fast should not wait for them as long.
         environment.setdefault("VIDPROCME_LOG_LEVEL", "error")  # what fails here fails on purpose
         environment["VIDPROCME_RETRY_LATER_S"] = str(max(1, round(30 / plan.speed)))
