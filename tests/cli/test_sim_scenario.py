@@ -91,6 +91,7 @@ def test_what_its_pool_decided_is_decided_again(told: Told, log: list[str]) -> N
     assert all(one.again == one.recorded for one in found)
 
 
+@pytest.mark.slow
 def test_machines_fail_and_nothing_is_lost() -> None:
     told = played("breaking", 0.6, 3, 3, SPEED, lambda _done, _all: None)
 

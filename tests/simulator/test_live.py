@@ -73,7 +73,7 @@ def test_a_slower_loop_is_predicted_to_be_late() -> None:
 
 
 def test_what_tenants_have_used_decays_by_the_same_clock() -> None:
-    comes, policy = within(films(VP1, 95, 42), 60), replace(POLICIES["age-fair-share+warm"], keep_percent=90)
+    comes, policy = within(films(VP1, 95, 42), 30), replace(POLICIES["age-fair-share+warm"], keep_percent=90)
     told = figures(VP1, predict(VP1, policy, comes, (), 20, 0.05))
 
     def with_pace(half_ms: int, start_ms: int, window_ms: int) -> dict[str, float]:
