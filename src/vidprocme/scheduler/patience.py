@@ -5,7 +5,7 @@ from __future__ import annotations
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head
 from vidprocme.scheduler.board import Board
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import WORK_MS, Group, Queue
 from vidprocme.scheduler.places import Found
 
 
@@ -71,8 +71,14 @@ class Patience:
         work_ms = 0
         for more_urgent in self._config.bins:
             for group in self._waiting.bins.get(more_urgent, {}).values():
-                if group.wants and group.wants[0].model == model:
-                    work_ms += group.work_ms
+                if group.length and group.wants and group.wants[0].model == model:
+                    work_ms += _work_ms(group)
             if more_urgent is bin_:
                 break
         return work_ms // max(1, self._seats.having(model))
+
+
+def _work_ms(group: Group) -> int:
+    """Of all its tasks: those that stand behind the heads are taken to be like them."""
+    heads = sum(queue.count for queue in group.queues.values())
+    return group.work_ms * group.length // heads if heads else WORK_MS * group.length

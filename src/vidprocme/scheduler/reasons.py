@@ -200,8 +200,8 @@ class Reasons(Mapping[TaskId, Reason]):
             if over is not None:
                 return over
         wants = queue.group.wants
-        full = Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}.")
-        return self._next_turn(wants) or self._gang(wants) or full
+        found = self._next_turn(wants) or self._gang(wants)
+        return found or Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}.")
 
     def _next_turn(self, wants: Wants) -> Reason | None:
         """There is room, and the decision ended before it."""
