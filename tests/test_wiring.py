@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from vidprocme.core.job import JobState
 from vidprocme.executor.timed import TimedExecutor
 from vidprocme.library.blobs import ASIDE
 from vidprocme.queue import embedded
+from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.journal import replay
 from vidprocme.wiring import House
 
@@ -90,3 +92,10 @@ def test_a_pool_writes_its_journal_where_the_setting_says(tmp_path: Path, monkey
     found = list(replay(lines))
     assert sum(len(one.recorded["placements"]) for one in found) >= 5
     assert all(one.again == one.recorded for one in found)
+
+
+def test_pools_decide_by_the_policy_that_the_simulator_plays(tmp_path: Path) -> None:
+    """Whoever sets nothing has the defaults that were measured."""
+    with House(Settings(data=tmp_path)) as house:
+        usual = PolicyConfig()  # but for a pace: a job goes on no slower than what it waits to be begun
+        assert replace(house.policy, pace_ms=usual.pace_ms) == usual

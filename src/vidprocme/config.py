@@ -46,7 +46,7 @@ class Settings:
     overdue_normal_s: int = 1_800
     overdue_bulk_s: int = 14_400
     keep_warm_percent: int = (
-        30  # so much of the places that a model's part of recent work would fill stays loaded with it; 0: none
+        20  # so much of the places that a model's part of recent work would fill stays loaded with it; 0: none
     )
     spread_bins: str = (
         ""  # bins whose tasks go to the emptiest place, with commas; the others fill one place after another

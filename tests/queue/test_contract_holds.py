@@ -184,3 +184,24 @@ def test_the_check_finds_a_place_that_is_held_for_what_does_not_wait(queue: Redi
 
     (found,) = check(queue)
     assert f"a place is held for {task.id}" in found
+
+
+def test_a_pool_whose_turns_have_stopped_holds_nothing_though_its_beats_go_on(queue: RedisQueue) -> None:
+    """Its loop stands still: for ten seconds what it said counts, then another pool may hold a place for the task."""
+    _, (task,) = waiting(queue, "one", "two")
+    holds(queue, "one", task)
+
+    def said_ago(ms: int) -> None:
+        pool, since, _, place = queue.command("HGET", queue.keys.of("reserved"), task.id).split("|")
+        text = f"{pool}|{since}|{queue.now_ms() - ms}|{place}"
+        queue.command("HSET", queue.keys.of("reserved"), task.id, text)
+
+    said_ago(9_000)
+    assert holds(queue, "two", task).elsewhere == {task.id}
+    holds(queue, "one", task)
+    said = int(queue.command("HGET", queue.keys.of("reserved"), task.id).split("|")[2])
+    assert queue.now_ms() - said < 1_000, "each turn that holds it says so again, every few seconds"
+    said_ago(10_001)
+    assert holds(queue, "two", task).elsewhere == frozenset()
+    assert held(queue) == {task.id: ("two", "p0")}
+    assert holds(queue, "one", task).elsewhere == {task.id}

@@ -47,7 +47,7 @@ def case(seed: int) -> Case:
         board.planned(decide(board, now_ms))
         now_ms += rng.choice((100, 3_000, 20_000, 70_000))
         for seat in list(board.seats.all.values()):
-            for task, (resources, gpus, _) in list(seat.running.items()):
+            for task, (resources, gpus, *_) in list(seat.running.items()):
                 if rng.random() < 0.3:
                     board.finished(seat.id, resources, gpus, task)
     for seat in list(board.seats.all.values()):

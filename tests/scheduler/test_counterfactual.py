@@ -151,7 +151,7 @@ def test_a_place_that_there_is_not_yet_by_what_it_has_to_have() -> None:
 
     found = smallest_change(board_of([cpu("a")], line(TASK, need=typed, model="demo")), TASK, 0)
     text = "1 GPU place more (100 % of a GPU, 8.0 GiB GPU memory, of type H100)."
-    assert found is not None and found.changes == (Change("MORE_PLACES", text, "vidprocme worker", 1),)
+    assert found is not None and found.changes == (Change("MORE_PLACES", text, "", 1),)
 
 
 def test_nothing_but_the_next_decision() -> None:

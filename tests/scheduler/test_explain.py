@@ -103,7 +103,9 @@ def test_a_paused_bin_waits_beside_a_free_place_and_is_in_nobodys_way() -> None:
     plan = decide(both, 0, CONFIG)
     assert [placement.task for placement in plan.placements] == ["u"]
     assert plan.reasons == {
-        TaskId("t"): Reason("BIN_PAUSED", "The high bin is paused: none of its tasks starts before it is resumed.")
+        TaskId("t"): Reason(
+            "BIN_PAUSED", "The high bin is paused: none of its 5 waiting tasks starts before it is resumed."
+        )
     }
 
     full = replace(both, places={"p": FULL})

@@ -44,7 +44,7 @@ def test_and_goes_on_deciding_as_it_does() -> None:
             for board, plan in zip((one.board, other), plans, strict=True):
                 board.planned(plan)
                 for seat in sorted(board.seats.all.values(), key=lambda seat: seat.id)[:2]:
-                    for task, (resources, gpus, _) in list(seat.running.items()):
+                    for task, (resources, gpus, *_) in list(seat.running.items()):
                         board.finished(seat.id, resources, gpus, task)
             now_ms += 7_000
 

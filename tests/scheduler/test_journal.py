@@ -86,9 +86,13 @@ def test_what_runs_where_a_journal_begins_has_its_place() -> None:
     journal.shares(Shares())
     journal.places([Place("node/cpu", "node", PlaceKind.CPU, CORE)])
     runs = [Placement(TaskId("job_1:transcode:0"), place, CORE, "") for place in ("node/cpu", "gone/cpu")]
-    journal.running(runs)
+    journal.running(
+        runs, {"node/cpu": 15, "gone/cpu": 3}, {"gone/cpu": TaskId("job_2:join:0"), "node/cpu": TaskId("job_3:join:0")}
+    )
 
     assert journal.board.seats.free_slots == 0
+    seat = journal.board.seats.all["node/cpu"]
+    assert (seat.starts, seat.held_for) == (15, "job_3:join:0")
     assert list(replay(lines)) == []
     with pytest.raises(BadWish) as caught:
         list(replay(lines[1:]))

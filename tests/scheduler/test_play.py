@@ -26,7 +26,7 @@ TICK_MS = 100
 def runs(board: Board, place: str, until_ms: int | None, name: str = "r") -> None:
     seat = board.seats.all[place]
     board.seats.move(seat, board.states.taken(seat.state, CORE.resources, (), None))
-    seat.running[TaskId(f"job_{name}:transcode:0")] = (CORE.resources, (), until_ms)
+    seat.running[TaskId(f"job_{name}:transcode:0")] = (CORE.resources, (), until_ms, None)
 
 
 def takes(one: Line, work_ms: int) -> Line:
@@ -39,7 +39,9 @@ def test_it_starts_when_what_runs_and_what_is_before_it_have_ended() -> None:
     )
     runs(board, "a", 1_300)
 
-    assert play(board, TASK, 1_000) == Start(2, True, 2_300, "2 tasks start before it, when attempts end as predicted")
+    assert play(board, TASK, 1_000) == Start(
+        2, True, 2_300, "2 tasks start before it, when attempts end as predicted and nothing more comes before it"
+    )
 
 
 def test_at_once() -> None:
@@ -76,7 +78,7 @@ def test_what_only_a_person_can_change_is_not_waited_for() -> None:
     paused = board_of([cpu("a")], line(TASK), shares=Shares({Bin.NORMAL: BinShare(paused=True)}))
     runs(paused, "a", 5_000)
 
-    text = "The normal bin is paused: none of its tasks starts before it is resumed"
+    text = "The normal bin is paused: none of its 1 waiting task starts before it is resumed"
     assert play(paused, TASK, 0) == Start(0, False, None, text)
 
 
@@ -109,21 +111,19 @@ def test_it_makes_no_more_decisions_than_it_may() -> None:
 def happens(one: Case, task: TaskId, until_ms: int) -> tuple[int, int] | None:
     """When it starts and what before it, if the pool decides every TICK_MS and attempts take as long as is predicted."""
     board, now_ms, before = fork(one.board), one.now_ms, 0
-    rules: dict[TaskId, tuple[Bin, str]] = {}
     while now_ms <= until_ms + TICK_MS:
         for seat in list(board.seats.all.values()):
-            for ended, (resources, gpus, end_ms) in list(seat.running.items()):
+            for ended, (resources, gpus, end_ms, whose) in list(seat.running.items()):
                 if end_ms is not None and end_ms <= now_ms and now_ms > one.now_ms:
                     board.finished(seat.id, resources, gpus, ended)
-                    if ended in rules:
-                        board.ended(*rules[ended])
+                    if whose is not None:
+                        board.ended(*whose)
         while True:
             plan = decide(board, now_ms)
-            for placement, _, _, _, batch, *_ in board.tried:
+            for placement in plan.placements:
                 if placement.task == task:
                     return now_ms, before
                 before += 1
-                rules[placement.task] = batch.queue.bin, batch.queue.tenant
             board.planned(plan)
             if not plan.placements or board.config.most is None:
                 break

@@ -18,7 +18,7 @@ from vidprocme.scheduler.why import why
 def test_all_of_it_for_a_task_of_a_paused_bin() -> None:
     board = board_of([cpu("b"), cpu("a")], line(TASK), shares=Shares({Bin.NORMAL: BinShare(paused=True)}))
 
-    text = "The normal bin is paused: none of its tasks starts before it is resumed"
+    text = "The normal bin is paused: none of its 1 waiting task starts before it is resumed"
     assert why(board, TASK, 7) == Why(
         Reason("BIN_PAUSED", f"{text}."),
         Start(0, False, None, text),
@@ -54,7 +54,8 @@ def test_on_random_boards() -> None:
             starts = task not in reasons
             assert said.reason.code in CODES and (starts or said.reason == reasons[task]), seed
             assert not starts or said.start.start_ms == one.now_ms, seed
-            assert bool(said.candidates) == (starts or bool(said.changes)) == bool(said.chosen), seed
+            assert bool(said.candidates) == bool(said.chosen) and (said.candidates or not starts), seed
+            assert not said.candidates or starts or said.changes, seed
             assert loads(Why, dumps(said)) == said, "it travels"
             assert said == why(one.board, task, one.now_ms), "the same question, the same answer"
             told += 1

@@ -30,9 +30,7 @@ from vidprocme.client.base import Client, Document
 
 # Pools answer why a job waits with the beats that follow the first look at it.
 ANSWER_TRIES, ANSWER_S = 4, 0.7
-ANSWERED = frozenset(
-    {"IN_LINE", "BIN_PAUSED", "QUOTA", "NO_SUCH_PLACE"}
-)  # of the queue's own reasons, those with a pool at work
+NOBODY = "NO_POOL"  # none is at work that could say it
 
 
 @click.group()
@@ -102,7 +100,7 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 
 def _is_answered_later(job: Document) -> bool:
     """The pools have only now been asked why it waits, and there are some that can say it."""
-    asked = any(wait["state"] == "ready" and wait["code"] in ANSWERED for wait in job["waiting"])
+    asked = any(wait["state"] == "ready" and wait["code"] != NOBODY for wait in job["waiting"])
     return asked and not job["why"]
 
 

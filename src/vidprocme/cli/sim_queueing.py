@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from vidprocme.cli.words import printable
+from vidprocme.core.job import Bin
 from vidprocme.dispatch.pool import collect_seldom
 from vidprocme.simulator.films import parse
 from vidprocme.simulator.picture import picture
@@ -81,6 +83,7 @@ def run_trace(
     collect_seldom()
     with trace.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         films = parse(lines)
+    films = [replace(film, at_ms=film.at_ms - films[0].at_ms) for film in films]
     outcome, what = replay(films, world, policy, on_progress=progress)
     title = f"{trace.name} on {world.name}, {policy}"
     if file is not None:
@@ -89,22 +92,34 @@ def run_trace(
         told = document(policy, world.name, round(outcome.load, 3), [outcome])
         click.echo(json.dumps({**told, "trace": str(trace)}))
         return
-    lines_ = table(policy, f"{printable(trace.name)} on {world.name}", outcome.load, [outcome])
+    there = {film.bin for film in films}
+    lines_ = table(policy, f"{printable(trace.name)} on {world.name}", None, [outcome], there)
     shown = "".join(f"{line[:80]}\n" for line in lines_.splitlines())
     click.echo(shown, nl=False)
 
 
-def table(policy: str, scenario: str, load: float, outcomes: list[Outcome]) -> str:
-    """Lines of at most 80 columns, without a newline at the end."""
+def table(
+    policy: str, scenario: str, load: float | None, outcomes: list[Outcome], there: Collection[Bin] = tuple(Bin)
+) -> str:
+    """Lines of at most 80 columns, without a newline at the end.
+
+    Args:
+        load: None: of a table of films that somebody wrote or recorded, which is played once.
+        there: bins of which there are videos; of others nothing is told.
+    """
     means: Mapping[str, tuple[float, float]] = mean_of(outcomes)
     seeds = f"seed {outcomes[0].seed}" if len(outcomes) == 1 else f"seeds {outcomes[0].seed} to {outcomes[-1].seed}"
+    number = means["jobs"][0]
     lines = [
-        f"{scenario}, {policy}, load {load:.2f}, {seeds}, {means['jobs'][0]:,.0f} videos",
+        f"{scenario}, {policy}{'' if load is None else f', load {load:.2f}, {seeds}'}, {number:,.0f} video{'s' * (number != 1)}",
         "",
-        f"  {'':40} {'mean':>12} {'deviation':>12}",
+        *([f"  {'':40} {'mean':>12} {'deviation':>12}"] if load is not None else []),
     ]
     for name, words, unit in ROWS:
+        if any(bin_ in name.split("_") and bin_ not in there for bin_ in Bin):
+            continue
         mean, deviation = means[name]
         digits = 3 if name == "jain" else 0 if name == "reloads" else 1
-        lines.append(f"  {words:40} {mean:>12,.{digits}f} {deviation:>12,.{digits}f} {unit}".rstrip())
+        spread = "" if load is None else f" {deviation:>12,.{digits}f}"
+        lines.append(f"  {words:40} {mean:>12,.{digits}f}{spread} {unit}".rstrip())
     return "\n".join(lines)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import click
 
 from vidprocme.cli.options import house_of
-from vidprocme.core.errors import Fatal
+from vidprocme.core.errors import BadWish, Fatal
 from vidprocme.core.job import JobState, Next, TaskState
 from vidprocme.core.when import moment_ms
 from vidprocme.queue.base import JobView, Queue, TaskView
@@ -19,6 +20,12 @@ def run(ctx: click.Context, since: str | None, on_progress: Callable[[int, int],
     Raises:
         BadWish: TIME_UNREADABLE. Fatal: NOTHING_RECORDED.
     """
+    if os.environ.get("VIDPROCME_SERVER"):
+        raise BadWish(
+            "LOCAL_VERB",
+            "`sim record` reads a queue on this machine, and VIDPROCME_SERVER names a server.",
+            "Run it there, or unset the variable; --data names the folder of a house.",
+        )
     with house_of(ctx) as house:
         queue = house.queue
         since_ms = moment_ms(since, queue.now_ms()) if since is not None else None
@@ -32,7 +39,9 @@ def run(ctx: click.Context, since: str | None, on_progress: Callable[[int, int],
             on_progress(number, number)
     films = films_of(found)
     if not films:
-        raise Fatal("NOTHING_RECORDED", "No job has succeeded in that time.", "Name an earlier --since, or none.")
+        when = "in that time" if since is not None else f"in the house of {house.data}"
+        hint = "Name an earlier --since, or none." if since is not None else "Name another house with --data."
+        raise Fatal("NOTHING_RECORDED", f"No job has succeeded {when}.", hint)
     for line in rows(films):
         click.echo(line, nl=False)
     left = f"; {others:,} that failed, were cancelled or go on are left out" if others else ""

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import click
 
+from vidprocme.cli.options import same_house
 from vidprocme.client.base import Document
 
 SHORT = 8  # characters of an id's end in a list
@@ -79,12 +80,14 @@ def page(job: Document) -> list[str]:
         others = ((stage[word], word) for word in ("running", "failed", "cancelled"))
         more = "".join(f", {count} {word}" for count, word in others if count)
         lines.append(f"    {stage['name']:<10} {stage['done']}/{stage['total']}{more}  {stage['fraction']:.0%}")
-    for wait in job["waiting"]:
+    answered = {why["stage"] for why in job["why"]}
+    waiting = [wait for wait in job["waiting"] if wait["code"] != "IN_LINE" or wait["stage"] not in answered]
+    for wait in waiting:
         count = f" ({wait['count']} tasks)" if wait["count"] > 1 else ""
         lines += folded(f"{wait['stage']} {wait['state']}{count}: {wait['text']}", "  waiting   ")
-        for one in wait["pools"]:
+        for one in wait["pools"] if len({one["text"] for one in wait["pools"]}) > 1 else ():
             lines += folded(f"{one['host']} {one['pool']}: {one['text']}", " " * 14)
-    said = {one["text"] for wait in job["waiting"] for one in (wait, *wait["pools"])}
+    said = {one["text"] for wait in waiting for one in (wait, *wait["pools"])}
     for why in job["why"]:
         lines += _why(why, is_said=why["text"] in said)
     for trouble in job["troubles"]:
@@ -123,7 +126,7 @@ def _why(why: Document, *, is_said: bool) -> list[str]:
         left_s = (datetime.fromisoformat(why["starts_at"]) - datetime.now(UTC)).total_seconds()
         when = f"in about {age_text(left_s)}" if left_s >= 1 else "at any moment"
         lines += folded(f"{when[0].upper()}{when[1:]}: {why['starts_how']}.", indent)
-    said = [f"{one['text']} {one['command'] and '`' + one['command'] + '`'}".strip() for one in why["changes"]]
+    said = [f"{one['text']} {_command(one['command'])}".strip() for one in why["changes"]]
     if not said and (why["starts_at"] is None or left_s >= 1):
         lines += folded("Nothing small would start it now.", indent)
     if said:
@@ -133,6 +136,11 @@ def _why(why: Document, *, is_said: bool) -> list[str]:
         best = ", ".join(f"{one['place']}{ranks.get(one['rank'], '')}" for one in why["candidates"])
         lines += folded(f"Best places then: {best}. {why['chosen']}", indent)
     return lines
+
+
+def _command(text: str) -> str:
+    """As it is to be typed to reach this house."""
+    return f"`{text.replace('vidprocme', same_house(), 1)}`" if text else ""
 
 
 def _trouble(attempt: Document) -> list[str]:

@@ -20,13 +20,16 @@ from vidprocme.dispatch.outlook import Outlook
 from vidprocme.dispatch.said import GENERAL
 from vidprocme.queue.base import Queue, TaskWhy
 from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.counterfactual import GO_BACK, LOAD_NOW, MOVE_JOB, NEXT_DECISION
 from vidprocme.scheduler.play import BEHIND_MOST, reveal
 from vidprocme.scheduler.why import why
 
+OF_ONES_OWN = (NEXT_DECISION, MOVE_JOB, GO_BACK, LOAD_NOW)  # changes that are not the operator's
 SHARE = 10
 LONG_S = 0.05  # after that no other is begun: whoever asks next is to be answered soon
 TASKS_MOST = 12  # that are answered for at a time, of as many as are asked of
 EACH_MOST = 3  # after one beat
+KEPT_S, TOLD_MOST = 15.0, 32  # an answer is told for so long after it was worked out, the newest of them
 FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
 
 
@@ -69,7 +72,8 @@ class Answers:
             return
         board, now_ms = copy
         wanted = [task for job in jobs for task in self._firsts(board, job)][:TASKS_MOST]
-        self._known = {task: self._known[task] for task in wanted if task in self._known}
+        kept = {task: one for task, one in self._known.items() if task in wanted or now_s - one[0] < KEPT_S}
+        self._known = dict(sorted(kept.items(), key=lambda one: -one[1][0])[:TOLD_MOST])
         old = [task for task in wanted if task not in self._known or now_s - self._known[task][0] >= FRESH_S]
         old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
         for task in old[:EACH_MOST]:
@@ -118,4 +122,12 @@ def discreet(answer: Why) -> Why:
         reason = Reason(reason.code, GENERAL[reason.code])
     if start.start_ms is None:  # what it would be stopped by in the end may name others, too
         start = replace(start, how=reason.text)
-    return replace(answer, reason=reason, start=start)
+    mine = all(change.code in OF_ONES_OWN for change in answer.changes)
+    return replace(
+        answer,
+        reason=reason,
+        start=start,
+        changes=answer.changes if mine else (),
+        candidates=(),  # and no machines
+        chosen="",
+    )

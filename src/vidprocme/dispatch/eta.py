@@ -106,6 +106,17 @@ def _running_s(counters: Mapping[str, int], stages: Collection[Stage]) -> float 
     return sum(one.sum_s**2 / one.count for one in took if one.count) / whole_s if whole_s else 0.0
 
 
+def after_start(end: Eta, start_s: float | None) -> Eta:
+    """An end that would come before what waits has started: it goes on from then.
+
+    Args:
+        start_s: when the next of its tasks starts; None: nothing of it waits, or that cannot be told.
+    """
+    if end.seconds is None or start_s is None or start_s <= end.seconds:
+        return end
+    return Eta(start_s + end.seconds, f"{end.how}, once its next task has started")
+
+
 def end_eta(fraction: float, elapsed_s: float | None, hindered: str = "") -> Eta:
     """When a job that runs will have ended.
 

@@ -17,6 +17,7 @@ LOG = logging.getLogger("vidprocme.dispatch")
 
 PARTS = 4  # the bound is for so many of them; the oldest goes when there is no room for another
 AGAIN_S = 60.0  # after a part could not be written, until the next is tried
+LIVES_S = 600.0  # a part of another pool that changed so lately may still be written
 SUFFIX = ".jsonl"
 
 Record = Callable[[str], None]
@@ -69,18 +70,20 @@ class JournalFiles:
                 self._said = False
 
     def _make_room(self) -> None:
-        """The oldest parts go, whosever they are."""
+        """The oldest parts go, also of other pools: but not what one that lives may be writing."""
+        fresh_ns = time.time_ns() - 1_000_000_000 * LIVES_S
         parts = []
         for path in self._folder.glob(f"pool_*{SUFFIX}"):
             with suppress(FileNotFoundError):  # another pool makes room as well
                 found = path.stat()
                 parts.append((found.st_mtime_ns, path, found.st_size))
         whole = sum(size for _, _, size in parts)
-        for _, path, size in sorted(parts):
+        for changed_ns, path, size in sorted(parts):
             if whole <= self._most - self._most // PARTS:
                 return
-            path.unlink(missing_ok=True)
-            whole -= size
+            if path.name.startswith(self._pool) or changed_ns < fresh_ns:
+                path.unlink(missing_ok=True)
+                whole -= size
 
     @contextmanager
     def _kept_going(self) -> Iterator[None]:

@@ -23,7 +23,10 @@ from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.journal import Journal
 from vidprocme.scheduler.policy import decide
 
-COPIED = 1_000  # heads: a copy and all that is tried on it are to take tenths of a second at most
+COPIED, COPIED_LINES = (
+    1_000,
+    1_000,
+)  # heads, lines: a copy and all that is tried on it are to take tenths of a second at most
 
 
 class Outlook:
@@ -61,7 +64,7 @@ class Outlook:
             self._durations = Durations(turn.sums)
         lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         with self._lock:
-            renewed = self._renew()
+            before, renewed = self._board, self._renew()
             if renewed:
                 self._begin_again()
             journal = self._journal
@@ -71,13 +74,15 @@ class Outlook:
                 journal.elsewhere(turn.elsewhere)
             journal.places(tuple(places))
             if renewed:
-                journal.running(tuple(self._has.values()))
+                seats = sorted(before.seats.all.items())
+                held = {id_: seat.held_for for id_, seat in seats if seat.held_for is not None}
+                journal.running(tuple(self._has.values()), {id_: seat.starts for id_, seat in seats}, held)
             for placement in self.foreseen:
                 journal.begun(placement)
             self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
 
     def _begin_again(self) -> None:
-        """As after a start of the pool: of what was before only what runs is known."""
+        """Of what was before only what runs, whose turn it is at each place, and what is held is known."""
         self._board = Board(self._policy)
         self._journal = Journal(self._board, self._record)
         self._journal.settings()
@@ -161,10 +166,11 @@ class Outlook:
     def copy(self, jobs: Collection[JobId]) -> tuple[Board, int] | None:
         """The board as it is, for somebody to try things on, with all that is known of these jobs, and the moment on the queue's clock.
 
-        None: nothing can start here.
+        None: nothing can start here, or there are so many lines that trying would take seconds.
         """
         with self._lock:
-            if self._rests or self._seen_s == float("-inf"):
+            many = len(self._board.waiting.queues) > COPIED_LINES
+            if self._rests or many or self._seen_s == float("-inf"):
                 return None
             return fork(self._board, heads=COPIED, keep=jobs), self._now_ms()
 

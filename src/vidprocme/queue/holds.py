@@ -23,7 +23,7 @@ def held_places(queue: QueueReader) -> tuple[HeldPlace, ...]:
     keys = queue.keys
     found = []
     for task, text in sorted(queue.command("HGETALL", keys.of("reserved")).items()):
-        pool, since_ms, place = text.split("|", 2)
+        pool, since_ms, _, place = text.split("|", 3)
         found.append(HeldPlace(TaskId(task), pool, place, int(since_ms)))
     owners = sorted({one.pool for one in found})
     there = dict(zip(owners, queue.commands(("EXISTS", keys.presence(pool)) for pool in owners), strict=True))

@@ -94,7 +94,7 @@ class Board:
         """A task waits no longer: it was cancelled, or somebody else has it. One that is not known changes nothing."""
         self.undo()
         if task in self.waiting.tasks:
-            self._forget(task)
+            self.waiting.take(task)
 
     def progress(self, job: JobId, left_ms: int) -> None:
         """So much of a job is left, as predicted."""
@@ -143,8 +143,11 @@ class Board:
         told = place != seat.place
         if told or (seat.state.warm != place.warm and seat.state.slots >= place.slots):
             seats.replace(seat, place, self.states.moved(seat.state, place))
-            if place.draining:
+            task = seat.held_for
+            if task is not None:
                 self._release(seat)
+                if not place.draining:
+                    self._hold(seat, task)
 
     def gone(self, id_: str) -> None:
         """It is not there any more. What ran there, if anything, is over when that is told."""
@@ -161,12 +164,13 @@ class Board:
 
     def finished(self, id_: str, resources: Resources, gpus: tuple[int, ...] = (), task: TaskId | None = None) -> None:
         """An attempt ended: what it had is free again. An unknown place changes nothing."""
-        if self.is_tried:
-            self.undo()
+        self.undo()
         seat = self.seats.all.get(id_)
         if seat is not None:
             if task is not None:
-                seat.running.pop(task, None)
+                ran = seat.running.pop(task, None)
+                if ran is not None:
+                    gpus = gpus or ran[1]
             old = seat.state
             self.seats.move(seat, old.before.get((resources, gpus)) or self.states.give(old, resources, gpus))
             if seat.held_for is not None:
@@ -191,7 +195,6 @@ class Board:
             self.tried.clear()
             self._held_before = self._plan = None
             self.is_tried = False
-            self.held.touched.clear()
             return
         self.undo()
         for placement in plan.placements:
@@ -200,8 +203,9 @@ class Board:
             if plan.reserved.get(seat.id) != seat.held_for:
                 self._release(seat)
         for id_, task in plan.reserved.items():
-            self.hold(self.seats.all[id_], task)
-        self._held_before = None
+            if self.seats.all[id_].held_for != task:
+                self.hold(self.seats.all[id_], task)
+        self._held_before, self.is_tried = None, False
 
     def placed(self, placement: Placement) -> None:
         """The task left its line, its place has so much less free, and its tenant has used so much more."""
@@ -211,9 +215,11 @@ class Board:
         model = batch.queue.model if batch is not None else None
         if model is not None:
             self.recent.add(model, placement.work_ms or WORK_MS, self.now_ms)
-        self.seats.move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
+        self._move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
         seat.starts += placement.counted
-        seat.running[placement.task] = placement.resources, placement.gpus, None
+        whose = batch.queue.whose if batch is not None else None
+        end_ms = self.now_ms + placement.work_ms if placement.work_ms else None
+        seat.running[placement.task] = placement.resources, placement.gpus, end_ms, whose
         self.begun(placement)
 
     def begun(self, placement: Placement) -> None:
@@ -223,7 +229,7 @@ class Board:
         if batch is None:
             return
         queue = batch.queue
-        self._forget(placement.task)
+        self.waiting.take(placement.task)
         cost = self.states.ask(_need(self.seats, placement), None).cost
         self.ledger.start(queue.bin_account, queue.account, queue.payer, cost)
         if not len(queue):
@@ -273,7 +279,7 @@ class Board:
         batch.served_ms = now_ms
         placement = Placement(task, seat.id, resources, reason, counted, gpus, work_ms)
         seat.starts = starts + counted
-        seat.running[task] = resources, gpus, now_ms + work_ms if work_ms else None
+        seat.running[task] = resources, gpus, now_ms + work_ms if work_ms else None, queue.whose
         if seat.held_for is not None:
             self.held.moved(seat)
         if ask.model is not None:
@@ -353,15 +359,9 @@ class Board:
         if seat.held_for is not None:
             self.held.moved(seat)
 
-    def _forget(self, task: TaskId) -> None:
-        """It waits no longer, and it was not us who started it."""
-        self.waiting.take(task)
-        if task in self.held.seats:
-            self.held.touched.add(task)
-
     def _drop(self, queue: Queue) -> None:
         for task in list(queue.heads):
-            self._forget(task)
+            self.waiting.take(task)
         self.waiting.drop(queue)
 
     def _line(self, line: Line) -> None:
@@ -378,14 +378,14 @@ class Board:
         for task, old in known.items():
             head = shown.get(task)
             if head is None or not _stands_alike(head, old):
-                self._forget(task)
+                self.waiting.take(task)
             elif head != old:
                 waiting.retold(queue, head)
         for task, head in shown.items():
             batch = waiting.tasks.get(task)
             if batch is None or batch.queue is not queue:
                 if batch is not None:  # of another line so far
-                    self._forget(task)
+                    self.waiting.take(task)
                 waiting.add(queue, head)
         waiting.set_more(queue, line.length - len(line.heads))
         queue.oldest_ms = line.oldest_ms

@@ -14,6 +14,7 @@ from vidprocme.scheduler.trial import NEW
 MOST = 3
 RANKS = {WARM: "warm", EMPTY: "empty", COLD: "cold"}
 NO_MODEL = "none"
+SUCH = "new place"
 
 
 def candidates(board: Board, plan: Plan, task: TaskId, most: int = MOST) -> tuple[tuple[Candidate, ...], str]:
@@ -73,4 +74,4 @@ def _chosen(queue: Queue, mine: Placement, best: tuple[Candidate, ...]) -> str:
 
 
 def _shown(place: str) -> str:
-    return f"new place {int(place[len(NEW) :]) + 1}" if place.startswith(NEW) else place
+    return f"{SUCH} {int(place[len(NEW) :]) + 1}" if place.startswith(NEW) else place

@@ -267,8 +267,12 @@ def _more(like: Place, number: int) -> Change:
     what = f"{KIND_WORDS[like.kind]} place{'s' * (number > 1)}"
     such = f"such as {like.id} " if like.id else ""
     text = f"{number} {what} more {such}({amount(like.resources)}{type_}{' each' if number > 1 else ''})."
+    if like.draining:
+        text = f"{text[:-1]}, on a machine that takes work: {like.node} is drained."
     if like.kind is PlaceKind.SERVER:
         return Change(MORE_PLACES, text, "vidprocme models add URL", number)
+    if like.kind is PlaceKind.GPU or like.draining:  # a machine has the GPUs that it has
+        return Change(MORE_PLACES, text, "", number)
     cores = -(-like.resources.cpu_milli * number // 1000)
     command = f"vidprocme worker --cores {cores}" if like.kind is PlaceKind.CPU and cores else "vidprocme worker"
     return Change(MORE_PLACES, text, command, number)

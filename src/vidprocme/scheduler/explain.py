@@ -72,7 +72,9 @@ def no_such_place(asks: Sequence[Ask], sorts: Mapping[Sort, int]) -> Reason:
         types = sorted({type_ for ask in asks for type_ in ask.models})
         has = sorted({sort.model for sort in large if sort.gpus and sort.model})
         what = ", ".join(has) or "none whose type is told"
-        text = f"It needs a GPU of type {' or '.join(types)}; of those that are large enough there {_is(has)} {what}."
+        number = sum(sorts[sort] for sort in large)
+        there_is = f"{'is' if number == 1 else 'are'} {count(number, 'place')}: {what}"
+        text = f"It needs a GPU of type {' or '.join(types)}; of those that are large enough there {there_is}."
         return Reason(NO_TYPE, text)
     text = f"No place could ever hold it: it needs {needs_in_words(needs)}; {_largest(needs, there)}."
     small = any(replaced(ask, memory_bytes=0, vram_bytes=0).could_be_held(sort) for ask in asks for sort in there)
@@ -136,10 +138,6 @@ def _bytes(count: int) -> str:
 
 def count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) <= 1 else "are"
 
 
 def _plural(number: float, word: str) -> str:

@@ -47,7 +47,7 @@ def fork(
 def _seat(board: Board, seat: Seat) -> None:
     board.place(replace(seat.place, warm=seat.state.warm))
     mine = board.seats.all[seat.id]
-    for task, (resources, gpus, _) in seat.running.items():
+    for task, (resources, gpus, _, _) in seat.running.items():
         board.placed(Placement(task, seat.id, resources, "", counted=False, gpus=gpus))
     if _left(mine.state) != _left(seat.state):  # not all that is taken is told by what runs
         load = load_of(seat)

@@ -33,8 +33,6 @@ class Held:
     def __init__(self, states: States) -> None:
         self._states = states
         self.seats: dict[TaskId, Seat] = {}
-        # Those of which something has changed since a plan was taken on: whether they stay held is to be looked at.
-        self.touched: set[TaskId] = set()
         self._alike: dict[tuple[int, int], _Alike] = {}
         self._of: dict[TaskId, _Alike] = {}
         self._gpus: dict[
@@ -54,13 +52,11 @@ class Held:
         """
         seat.held_for, seat.kept = task, kept
         self.seats[task] = seat
-        self.touched.add(task)
         self._enter(seat, task)
 
     def remove(self, task: TaskId) -> Seat:
         seat = self.seats.pop(task)
         self._leave(task, seat)
-        self.touched.discard(task)
         seat.held_for = seat.kept = None
         return seat
 
@@ -70,7 +66,6 @@ class Held:
         if task is not None and task in self.seats:
             self._leave(task, seat)
             self._enter(seat, task)
-            self.touched.add(task)
 
     def with_room(self, ask: Ask) -> Seat | None:
         """The first of them that has room, were it not held."""
@@ -141,7 +136,7 @@ class Held:
         state = seat.state
         if state.holds(kept):
             return NEVER
-        for resources, gpus, end_ms in sorted(seat.running.values(), key=lambda one: (one[2] is None, one[2] or 0)):
+        for resources, gpus, end_ms, _ in sorted(seat.running.values(), key=lambda one: (one[2] is None, one[2] or 0)):
             if end_ms is None:
                 return NEVER
             state = self._states.give(state, resources, gpus)

@@ -77,10 +77,11 @@ class Journal:
         """The board's, as a first line."""
         self._note("settings", version=VERSION, settings=told_settings(self.board.config) if self._write else None)
 
-    def running(self, placements: Sequence[Placement]) -> None:
-        """What runs already where a journal begins; places that are gone are left out."""
-        self._note("running", placements=[to_wire(one) for one in placements] if self._write else ())
-        _run(self.board, placements)
+    def running(self, placements: Sequence[Placement], starts: Mapping[str, int], held: Mapping[str, TaskId]) -> None:
+        """Where a journal begins: what runs already, how many starts each place has had, and what is held; places that are gone are left out."""
+        told = [to_wire(one) for one in placements] if self._write else ()
+        self._note("running", placements=told, starts=starts, held=held)
+        _run(self.board, placements, starts, held)
 
     def lines(self, lines: Sequence[Line], *, complete: bool) -> None:
         self._note("lines", lines=self._lines.told(lines) if self._write else (), complete=complete)
@@ -144,7 +145,7 @@ def replay(lines: Iterable[str], config: PolicyConfig | None = None) -> Iterator
                 board = Board(settings_told(line))
                 continue
             again = _told_again(board, plan, line, same)
-        except (ValueError, LookupError, TypeError, AttributeError, Fatal) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, Fatal) as error:
             raise _unreadable(number, error) from error
         if again is None:
             continue
@@ -174,21 +175,27 @@ def _told_again(board: Board, plan: Plan, line: Mapping[str, Any], same: tuple[S
             whole = line["placements"] == len(plan.placements)
             board.planned(plan if whole else Plan(plan.placements[: line["placements"]], {}, plan.reserved))
         case "running":
-            _run(board, [from_wire(Placement, one) for one in line["placements"]])
+            _run(board, [from_wire(Placement, one) for one in line["placements"]], line["starts"], line["held"])
         case "settings":
             pass
         case None:
-            line["decided"]["placements"]
+            if type(line["decided"]["placements"]) is not list or type(line["now_ms"]) is not int:
+                raise ValueError("it tells no decision")
             return decide(board, line["now_ms"])
         case other:
             raise ValueError(f"nothing is known of {other!r}")
     return None
 
 
-def _run(board: Board, placements: Iterable[Placement]) -> None:
+def _run(board: Board, placements: Iterable[Placement], starts: Mapping[str, int], held: Mapping[str, TaskId]) -> None:
+    seats = board.seats.all
     for one in placements:
-        if one.place in board.seats.all:
+        if one.place in seats:
             board.placed(one)
+    for id_, number in starts.items():
+        if id_ in seats:
+            seats[id_].starts = number
+    board.planned(Plan(reserved={id_: task for id_, task in held.items() if id_ in seats}))
 
 
 def _unreadable(number: int, error: Exception) -> BadWish:

@@ -31,7 +31,7 @@ def settings_told(line: Mapping[str, Any]) -> PolicyConfig:
         raise ValueError("it tells no settings")
     told = dict(line["settings"])
     score = _SCORES.get(told.pop("score", ""))
-    unknown = told.keys() - _HINTS.keys()
+    unknown = told.keys() ^ (_HINTS.keys() - {"score"})
     if line.get("version") != VERSION or unknown or score is None:
         raise ValueError("it was written by another version of vidprocme")
     return PolicyConfig(score=score, **{name: _value(_HINTS[name], value) for name, value in told.items()})

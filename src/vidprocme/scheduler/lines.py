@@ -68,11 +68,13 @@ class Queue:
         "shape",
         "stage",
         "tenant",
+        "whose",
     )
 
     def __init__(self, line: Line, group: Group, model: str | None, accounts: Accounts) -> None:
         self.key, self.bin, self.tenant, self.shape = line.key, line.bin, line.tenant, line.shape
         self.group, self.model = group, model
+        self.whose = line.bin, line.tenant
         self.bin_account, self.account, self.payer = accounts
         self.late_ms: int | None = None  # after so long a task of it is overdue; None: never
         self.pace_ms = self.patience_ms = 0

@@ -12,6 +12,7 @@ from heapq import heappop, heappush, heapreplace
 from typing import Any, NamedTuple, Protocol
 
 from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, Resources
 from vidprocme.scheduler.states import Ask, PlaceState, Sort, States
 
@@ -45,8 +46,8 @@ def emptiest(node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
     return -min(parts), None
 
 
-# What runs at a place: its resources, its GPUs, and when it will have ended, as predicted; None: nobody knows.
-Running = tuple[Resources, tuple[int, ...], int | None]
+# What runs at a place: its resources, its GPUs, when it will have ended, as predicted (None: nobody knows), and its bin and tenant, where known.
+Running = tuple[Resources, tuple[int, ...], int | None, tuple[Bin, str] | None]
 
 
 class Seat:

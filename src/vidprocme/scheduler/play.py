@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vidprocme.core.ids import TaskId, job_of
-from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Line
 from vidprocme.core.why import Start
 from vidprocme.scheduler import explain
@@ -40,7 +39,6 @@ def play(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) ->
     other = fork(board)
     wants = other.waiting.tasks[task].queue.group.wants
     _fill(other)
-    began: dict[TaskId, tuple[Bin, str]] = {}
     moment_ms, before = now_ms, 0
     how = f"it is not its turn within {count(decisions, 'decision')}"
     for _ in range(decisions):
@@ -53,7 +51,6 @@ def play(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) ->
         if reason.code in NEVER:
             how = reason.text[:-1]
             break
-        began |= {one.task: (batch.queue.bin, batch.queue.tenant) for one, _, _, _, batch, *_ in other.tried}
         other.planned(plan)
         if other.config.most is not None and len(order) >= other.config.most:
             continue  # the next decision is only a moment away
@@ -65,7 +62,7 @@ def play(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) ->
                 how = f"{how}; nobody has predicted how long {unknown} will take"
             break
         moment_ms = next_ms
-        _end(other, moment_ms, began)
+        _end(other, moment_ms)
     return Start(_counted(board, task), False, None, how)
 
 
@@ -74,7 +71,7 @@ def _told(before: int, moment_ms: int, now_ms: int) -> Start:
         how = "it starts with the next decision" if not before else f"{_start(before)} with it, before it"
     else:
         first = f"{_start(before)} before it" if before else "nothing starts before it"
-        how = f"{first}, when attempts end as predicted"
+        how = f"{first}, when attempts end as predicted and nothing more comes before it"
     return Start(before, True, moment_ms, how)
 
 
@@ -108,7 +105,7 @@ def _next_ms(board: Board, task: TaskId, moment_ms: int) -> int | None:
     ends = [
         max(end_ms, moment_ms + 1)  # one that takes longer than was predicted ends at any moment
         for seat in board.seats.all.values()
-        for _, _, end_ms in seat.running.values()
+        for _, _, end_ms, _ in seat.running.values()
         if end_ms is not None
     ]
     return min([*ends, *(at for at in _moments(board, task) if at > moment_ms)], default=None)
@@ -127,19 +124,19 @@ def _moments(board: Board, task: TaskId) -> Iterator[int]:
         yield from (head.ready_ms + ELSEWHERE_MS, head.ready_ms + ELSEWHERE_HERE_MS)
 
 
-def _end(board: Board, moment_ms: int, began: dict[TaskId, tuple[Bin, str]]) -> None:
+def _end(board: Board, moment_ms: int) -> None:
     """What will have ended by then."""
     for id_ in sorted(board.seats.all):
         seat = board.seats.all[id_]
-        for task, (resources, gpus, end_ms) in sorted(seat.running.items()):
+        for task, (resources, gpus, end_ms, whose) in sorted(seat.running.items(), key=lambda one: one[0]):
             if end_ms is not None and end_ms <= moment_ms:
                 board.finished(id_, resources, gpus, task)
-                if task in began:
-                    board.ended(*began.pop(task))
+                if whose is not None:
+                    board.ended(*whose)
 
 
 def _unpredicted(board: Board) -> str:
-    n = sum(end_ms is None for seat in board.seats.all.values() for _, _, end_ms in seat.running.values())
+    n = sum(end_ms is None for seat in board.seats.all.values() for _, _, end_ms, _ in seat.running.values())
     if not n:
         return ""
     return f"the {n} attempts that run by then" if n > 1 else "the attempt that runs by then"

@@ -15,7 +15,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import amount
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
-from vidprocme.scheduler.lines import Group, Job, Queue, Wants
+from vidprocme.scheduler.lines import Batch, Group, Queue, Wants
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.patience import Patience
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
@@ -63,7 +63,7 @@ class _Decision:
         self._placements: list[Placement] = []
         self._full: set[Wants] = set()  # what found no place, not even one without its model
         self._cold: dict[Group, Ask] = {}  # what waits for its model: there is room where another one is loaded
-        self._aside: list[tuple[Queue, Head, Job]] = []  # heads that failed where there is room
+        self._aside: list[tuple[Head, Batch]] = []  # heads that failed where there is room
         self._lifted = False  # a place is no longer held: what did not fit before may fit now
         self._late, self._patience = Late(board, now_ms), Patience(board, now_ms)
         self._left = -1 if config.most is None else config.most
@@ -88,10 +88,13 @@ class _Decision:
             if not self._lifted:
                 break
         self._late.restore()
-        for queue, head, job in self._aside:
-            self._waiting.add(queue, head, job)
+        for head, batch in self._aside:
+            self._waiting.add(batch.queue, head, batch.job)
+            again = self._waiting.tasks[head.task]
+            if again is not batch:
+                self._waiting.unserved(again, max(again.served_ms, batch.served_ms))
         reserved = {seat.id: task for task, seat in board.held.seats.items()}
-        elsewhere = [head.task for _, head, _ in self._aside]
+        elsewhere = [head.task for head, _ in self._aside]
         reasons = Reasons(board, self._now_ms, self._placements, self._cold, elsewhere)
         return Plan(tuple(self._placements), reasons, reserved)
 
@@ -150,12 +153,23 @@ class _Decision:
         found = self._find(group, head)
         if found is None:
             if head.avoid and group.wants not in self._full and task in self._waiting.tasks:
-                job = self._waiting.tasks[task].job
-                self._aside.append((queue, self._waiting.take(task), job))
+                self._lay_aside(task)
         elif found.rank == COLD and not self._patience.may_drop(queue, head, found):
-            self._cold[group] = found.ask
+            if any(self._has_room(id_, group.wants) for id_ in head.avoid):  # the others need not wait with it
+                self._lay_aside(task)
+            else:
+                self._cold[group] = found.ask
         else:
             self._start(queue, head, found)
+
+    def _lay_aside(self, task: TaskId) -> None:
+        """For as long as this is decided: those behind it may go before it."""
+        batch = self._waiting.tasks[task]
+        self._aside.append((self._waiting.take(task), batch))
+
+    def _has_room(self, id_: str, wants: Wants) -> bool:
+        seat = self._seats.all.get(id_)
+        return seat is not None and seat.listed and any(seat.state.holds(ask) for ask in wants)
 
     def _serve_cold(self, bin_: Bin) -> None:
         """What waits for its model, and has been patient for long enough, may have what is left."""
@@ -185,13 +199,13 @@ class _Decision:
         """A place for it; of its alternatives the first that fits somewhere."""
         if head.avoid:
             found = self._find_elsewhere(group, head)
-            if found is not None or not self._may_return(head, group.wants):
+            if (found is not None and found.rank != COLD) or not self._may_return(head, group.wants):
                 return found
         cold, tasks, held = None, self._waiting.tasks, self._held
         for ask in group.wants:
             found = self._open(ask, head, group.bin in self._config.spread)
-            if head.task not in tasks:
-                return None  # it was its turn, and it has started
+            if head.task not in tasks or not self._left:
+                return None  # it was its turn, and it has started; or something else has, and that was the last
             if found is not None:
                 if found.rank != COLD:
                     return found
@@ -272,15 +286,13 @@ class _Decision:
     def _keep_reservations(self) -> None:
         """What was reserved stays so, unless the task is gone, kept back, or no longer overdue; what fits by now starts."""
         held = self._held
-        for task in list(held.seats) if held.seats and self._ledger.keeps_back else list(held.touched):
+        for task in list(held.seats):
             batch = self._waiting.tasks.get(task)
-            if task in held and (
-                batch is None or not self._stays_held(batch.queue, batch.head(task), held.seats[task])
-            ):
+            if batch is None or not self._stays_held(batch.queue, batch.head(task), held.seats[task]):
                 self._board.release(task)
-        for task in sorted((task for task in held.touched), key=lambda task: held.seats[task].id):
-            batch, seat = self._waiting.tasks.get(task), held.seats.get(task)
-            if batch is None or seat is None or not self._left:
+        for task, seat in sorted(held.seats.items(), key=lambda one: one[1].id):
+            batch = self._waiting.tasks.get(task)
+            if batch is None or held.seats.get(task) is not seat or not self._left:
                 continue
             queue = batch.queue
             ask = self._ask_that_holds(queue.group.wants, seat)

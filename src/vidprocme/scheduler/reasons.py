@@ -21,7 +21,7 @@ from vidprocme.scheduler.held import gpus_free
 from vidprocme.scheduler.ledger import Account
 from vidprocme.scheduler.lines import Entry, Group, Queue, Wants
 from vidprocme.scheduler.orders import Fair
-from vidprocme.scheduler.places import Seat
+from vidprocme.scheduler.places import COLD, Seat
 from vidprocme.scheduler.states import Ask
 
 
@@ -177,6 +177,8 @@ class Reasons(Mapping[TaskId, Reason]):
             if failed:
                 text = f"It failed at {failed[0]}, where there is room, and waits up to a minute for another place."
                 return Reason(explain.ELSEWHERE, text)
+            if any((found := board.seats.find(ask)) is not None and found.rank == COLD for ask in queue.group.wants):
+                return self._wait_warm(queue, head)
         if queue.group in self._cold:
             return self._wait_warm(queue, head)
         key = (id(queue.group), queue.bin, queue.tenant)
@@ -200,7 +202,7 @@ class Reasons(Mapping[TaskId, Reason]):
             if over is not None:
                 return over
         wants = queue.group.wants
-        found = self._next_turn(wants) or self._gang(wants)
+        found = (self._next_turn(wants) if self._ended else None) or self._gang(wants)
         return found or Reason(explain.NO_PLACE_FREE, f"{self._full(common.able)}.")
 
     def _next_turn(self, wants: Wants) -> Reason | None:
@@ -221,7 +223,9 @@ class Reasons(Mapping[TaskId, Reason]):
             return None
         bin_, one, tenant = queue.bin, queue.bin_account, queue.account
         if one.told.paused:
-            text = f"The {bin_} bin is paused: none of its tasks starts before it is resumed."
+            number = sum(group.length for group in self._board.waiting.bins.get(bin_, {}).values())
+            tasks = count(number, "waiting task")
+            text = f"The {bin_} bin is paused: none of its {tasks} starts before it is resumed."
             return Reason(explain.BIN_PAUSED, text)
         if one.is_full:
             text = f"The {bin_} bin runs {count(one.running, 'task')}; its limit is {one.told.limit}."

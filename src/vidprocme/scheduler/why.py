@@ -7,7 +7,7 @@ from vidprocme.core.snapshot import Reason
 from vidprocme.core.why import Why
 from vidprocme.scheduler import counterfactual, play
 from vidprocme.scheduler.board import Board
-from vidprocme.scheduler.candidates import candidates
+from vidprocme.scheduler.candidates import SUCH, candidates
 from vidprocme.scheduler.counterfactual import smallest_change
 from vidprocme.scheduler.explain import NEXT_TURN
 from vidprocme.scheduler.forks import fork
@@ -39,4 +39,7 @@ def why(
     found = smallest_change(board, task, now_ms, changes)
     if found is None:
         return Why(reason, start)
-    return Why(reason, start, found.changes, *candidates(found.board, found.plan, task))
+    best, chosen = candidates(found.board, found.plan, task)
+    if all(one.place.startswith(SUCH) for one in best):  # that there would be new ones is said
+        best, chosen = (), ""
+    return Why(reason, start, found.changes, best, chosen)

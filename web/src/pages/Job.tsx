@@ -170,12 +170,12 @@ function Waiting({ job }: { job: Job }) {
               {wait.count > 1 && ` ×${wait.count}`}
             </span>{" "}
             <Said text={wait.text} />
-            {wait.pools.length > 0 && (
+            {new Set(wait.pools.map((pool) => pool.text)).size > 1 && (
               <ul className="plain" aria-label={words.job.pools} style={{ margin: "4px 0 8px 16px" }}>
                 {wait.pools.map((pool) => (
                   <li key={pool.pool} className="break">
                     <span className="meta mono" title={pool.pool}>
-                      {pool.host}
+                      {wait.pools.some((other) => other !== pool && other.host === pool.host) ? pool.pool : pool.host}
                     </span>{" "}
                     <Said text={pool.text} />
                   </li>

@@ -17,7 +17,7 @@ from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import JobState, Next, Stage, TaskState
 from vidprocme.core.media import seconds
 from vidprocme.core.wire import to_wire
-from vidprocme.dispatch.eta import WINDOW_MIN, Eta, end_eta, start_eta
+from vidprocme.dispatch.eta import WINDOW_MIN, Eta, after_start, end_eta, start_eta
 from vidprocme.dispatch.results import caption_document, collect, media_document
 from vidprocme.dispatch.said import leading
 from vidprocme.dispatch.waiting import HINDERED, Standing, in_short, room, standing
@@ -292,7 +292,8 @@ def _outlook(
     begun = [one.started_ms for one in tasks if one.started_ms is not None]
     eta = end_eta(settled, (now.now_ms - min(begun)) / 1000 if begun else None, stuck)
     waiting = waiting_documents(queue, by_id, reasons, now, one_tenant=one_tenant)
-    return waiting, _line(queue, view.job.id, by_id, now), eta
+    line = _line(queue, view.job.id, by_id, now)
+    return waiting, line, after_start(eta, line.start_eta_s if line else None)
 
 
 def _line(queue: Queue, job: JobId, tasks: Mapping[TaskId, TaskView], now: Standing) -> LineDocument | None:

@@ -59,14 +59,15 @@ def why_documents(tasks: Iterable[TaskView], fleet: Iterable[PoolView], *, one_t
     """
     ready = {view.task.id: view for view in tasks if view.state is TaskState.READY}
     found: dict[str, tuple[tuple[int, int, TaskId], str, Why]] = {}
-    for pool, task, why in _answers(fleet, ready):
+    pools = list(fleet)
+    for pool, task, why in _answers(pools, ready):
         start_ms = why.start.start_ms
         key = (start_ms is None, start_ms or 0, task)
         stage = ready[task].task.stage.value
         if stage not in found or key < found[stage][0]:
             found[stage] = key, pool, why
     return [
-        _document(stage, key[2], pool, discreet(why) if one_tenant else why)
+        _document(stage, key[2], pool, discreet(why) if one_tenant else why, is_one_of_many=len(pools) > 1)
         for stage, (key, pool, why) in sorted(found.items())
     ]
 
@@ -78,7 +79,7 @@ def _answers(fleet: Iterable[PoolView], ready: Mapping[TaskId, TaskView]) -> Ite
                 yield pool.info.id, answer.task, answer.why
 
 
-def _document(stage: str, task: TaskId, pool: str, why: Why) -> WhyDocument:
+def _document(stage: str, task: TaskId, pool: str, why: Why, *, is_one_of_many: bool) -> WhyDocument:
     return WhyDocument(
         stage=stage,
         task=task,
@@ -88,7 +89,7 @@ def _document(stage: str, task: TaskId, pool: str, why: Why) -> WhyDocument:
         position=why.start.position,
         position_how="played" if why.start.played else "counted",
         starts_at=None if why.start.start_ms is None else time_text(why.start.start_ms),
-        starts_how=why.start.how,
+        starts_how=f"{why.start.how}, by the places of this pool alone" if is_one_of_many else why.start.how,
         changes=[ChangeDocument(code=c.code, text=c.text, command=c.command, amount=c.amount) for c in why.changes],
         candidates=[
             CandidateDocument(place=c.place, rank=c.rank, score=c.score, alternative=c.alternative)

@@ -1,7 +1,8 @@
 -- Part of the prelude: the places that pools hold for tasks that are overdue, so that no two pools hold one for the same task.
 --
---   <p>reserved       hash    task -> "<pool>|<since when, ms>|<place>". Counts while the pool's presence does, and while the task stands in its line
---                             as it stood when that was said: whoever takes it out of there takes it out of here.
+--   <p>reserved       hash    task -> "<pool>|<since when, ms>|<last said, ms>|<place>". Counts while the pool's presence does and its turns say so, and
+--                             while the task stands in its line as it stood when that was said: whoever takes it out of there takes it out of here.
+local SAID_MS, SAY_AGAIN_MS = 10000, 3000 -- a pool that has not said for so long that it holds a place holds none; after so long it is written again
 local RESERVED -- is anything reserved at all? Asked once a script.
 local function any_reserved()
   if RESERVED == nil then RESERVED = call('EXISTS', P .. 'reserved') == 1 end
@@ -26,15 +27,16 @@ end
 -- stands there no longer is left out, and one for which another pool that lives holds a place. Replies the tasks for which others do.
 local function reserve(pool, at, count)
   if count == 0 and not any_reserved() then return {} end
-  local mine, others, elsewhere, alive, gone = {}, {}, {}, {}, {}
+  local mine, since, others, elsewhere, alive, gone = {}, {}, {}, {}, {}, {}
   local all = call('HGETALL', P .. 'reserved')
   for i = 1, #all, 2 do
-    local id, owner = all[i], string.match(all[i + 1], '^[^|]*')
+    local id, owner, from, said, where = all[i], string.match(all[i + 1], '^([^|]*)|(%d+)|(%d+)|(.*)$')
     if owner == pool then
-      mine[id] = string.match(all[i + 1], '^[^|]*|%d+|(.*)$')
+      mine[id], since[id] = where, from
+      if NOW - tonumber(said) >= SAY_AGAIN_MS then mine[id] = '' end -- to be written again
     else
       if alive[owner] == nil then alive[owner] = call('EXISTS', P .. 'pool:' .. owner) == 1 end
-      if alive[owner] then
+      if alive[owner] and NOW - tonumber(said) < SAID_MS then
         others[id] = true
         elsewhere[#elsewhere + 1] = id
       elseif #gone < 1000 then
@@ -54,7 +56,9 @@ local function reserve(pool, at, count)
   end
   if #gone > 0 then call('HDEL', P .. 'reserved', unpack(gone)) end
   for id, where in pairs(keeps) do
-    if mine[id] ~= where then call('HSET', P .. 'reserved', id, pool .. '|' .. NOW_WORD .. '|' .. where) end
+    if mine[id] ~= where then
+      call('HSET', P .. 'reserved', id, pool .. '|' .. (since[id] or NOW_WORD) .. '|' .. NOW_WORD .. '|' .. where)
+    end
   end
   return elsewhere
 end

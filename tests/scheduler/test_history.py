@@ -1,0 +1,143 @@
+"""What went before must not make a later decision wrong: plans that are taken on in part, heads that are laid aside, ends that are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.scheduler.boards import case
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.shares import BinShare, Shares, TenantShare
+from vidprocme.core.snapshot import Head, Line
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.forks import fork
+from vidprocme.scheduler.play import play
+from vidprocme.scheduler.policy import decide
+
+GPU = (Need(PlaceKind.GPU, Resources(gpu_milli=1000)),)
+GIB = 1 << 30
+
+
+def gpu(id_: str, *warm: str, gpus: int = 1) -> Place:
+    return Place(id_, "n", PlaceKind.GPU, Resources(gpu_milli=1000, gpus=gpus), gpus, warm)
+
+
+def core(memory: int = 0) -> tuple[Need, ...]:
+    return (Need(PlaceKind.CPU, Resources(cpu_milli=1_000, memory_bytes=memory * GIB)),)
+
+
+def line(name: str, *heads: Head, bin_: Bin = Bin.NORMAL) -> Line:
+    return Line(bin_, "ann", f"stage/{name}", len(heads), 0, heads)
+
+
+def test_a_head_that_failed_at_the_warm_place_keeps_nobody_else_from_it() -> None:
+    """It waits for another one; those behind it go there, and after a minute it goes back itself."""
+    board = Board(PolicyConfig())
+    board.places([gpu("w", "ant"), gpu("x", "bee")])
+    failed = Head(TaskId("job_a:describe:0"), 0, GPU, "ant", avoid=("w",))
+    other = Head(TaskId("job_b:describe:0"), 5, GPU, "ant")
+    board.lines([line("m", failed, other)], complete=True)
+
+    plan = decide(board, 100)
+    assert [(one.task, one.place) for one in plan.placements] == [(other.task, "w")]
+    board.lines([line("m", failed)], complete=True)
+    plan = decide(board, 100)
+    assert plan.placements == () and plan.reasons[failed.task].code == "ELSEWHERE"
+    assert [one.place for one in decide(board, 61_000).placements] == ["w"]
+
+
+def test_of_a_plan_that_is_taken_on_in_part_nothing_is_given_twice() -> None:
+    """Beside a reservation: what started there of a cut plan is known where the next one looks."""
+    board = Board(PolicyConfig(max_wait_ms={Bin.URGENT: 0}))
+    has = Resources(cpu_milli=4_000, memory_bytes=8 * GIB)
+    board.places([Place("a", "n", PlaceKind.CPU, has, 8)])
+    runs = Head(TaskId("job_r:transcode:0"), 0, core(8), work_ms=100_000)
+    board.lines([line("r", runs, bin_=Bin.URGENT)], complete=True)
+    board.planned(decide(board, 10))
+    big = line("big", Head(TaskId("job_big:transcode:0"), 0, core(8), work_ms=5_000), bin_=Bin.URGENT)
+    board.lines([big], complete=True)
+    board.planned(decide(board, 20))
+    assert board.seats.all["a"].held_for == "job_big:transcode:0"
+    small = [Head(TaskId(f"job_s:transcode:{n}"), 0, core(), work_ms=5_000) for n in range(6)]
+    board.lines([big, line("s", *small, bin_=Bin.BULK)], complete=True)
+    plan = decide(board, 30)
+    assert len(plan.placements) == 3
+    board.planned(replace(plan, placements=plan.placements[:2]))
+    left = [head for head in small if head.task in board.waiting.tasks]
+    board.lines([big, line("s", *left, bin_=Bin.BULK)], complete=True)
+
+    plan = decide(board, 40)
+    assert len(plan.placements) == 1 and board.seats.all["a"].state.cpu_milli == 0
+    board.planned(replace(plan, placements=plan.placements))
+    ends = {end_ms for _, _, end_ms, _ in board.seats.all["a"].running.values()}
+    assert ends == {100_010, 5_030, 5_040}, "when they will have ended is known of them, too"
+
+
+def test_who_was_laid_aside_is_still_known_to_have_been_served() -> None:
+    board = Board(PolicyConfig(max_wait_ms={}))
+    board.places([Place("a", "n", PlaceKind.CPU, Resources(cpu_milli=1_000), 1)])
+    first, then = (Head(TaskId(f"job_a:transcode:{n}"), n, core(), avoid=("a",) * n) for n in range(2))
+    board.lines([line("a", first, then)], complete=True)
+    board.planned(decide(board, 1_000))
+    board.finished("a", core()[0].resources, task=first.task)
+    for _ in range(2):
+        plan = decide(board, 2_000)
+        assert plan.placements == () and plan.reasons[then.task].code == "ELSEWHERE"
+        board.undo()
+        assert board.waiting.tasks[then.task].served_ms == 1_000
+
+
+def test_no_decision_starts_more_than_it_may() -> None:
+    for seed in range(600):
+        one = case(seed)
+        for most in (1, 2):
+            board = fork(one.board, replace(one.board.config, most=most))
+            assert len(decide(board, one.now_ms).placements) <= most, seed
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_limit_that_what_runs_fills_is_free_when_that_ends(limit: int) -> None:
+    board = Board(PolicyConfig())
+    board.places([Place("a", "n", PlaceKind.CPU, Resources(cpu_milli=4_000), 4)])
+    board.shares(Shares({Bin.NORMAL: BinShare(limit=limit)}))
+    heads = [Head(TaskId(f"job_{n}:transcode:0"), n, core(), work_ms=1_500) for n in range(limit + 1)]
+    board.lines([line("a", *heads)], complete=True)
+    board.planned(decide(board, 1_000))
+
+    assert play(board, heads[-1].task, 1_000).start_ms == 2_500
+
+
+def test_an_end_that_does_not_say_which_gpus_frees_those_that_it_had() -> None:
+    board = Board(PolicyConfig())
+    board.places([gpu("g", gpus=2)])
+    both = (Need(PlaceKind.GPU, Resources(gpu_milli=1000, gpus=2)),)
+    for number in range(2):
+        board.lines([line("two", Head(TaskId(f"job_{number}:describe:0"), 0, both))], complete=True)
+        plan = decide(board, 1_000)
+        board.planned(plan)
+        (one,) = plan.placements
+        board.finished("g", one.resources, task=one.task)
+
+
+def test_a_tenant_stands_where_the_queue_last_said_it_does() -> None:
+    """Use that is told anew, and is less, moves a line forward, though nothing of it has changed."""
+    board = Board(PolicyConfig(most=1))
+    board.places([Place("a", "n", PlaceKind.CPU, Resources(cpu_milli=1_000), 1)])
+    lines = [
+        Line(Bin.NORMAL, name, "stage/x", 1, 0, (Head(TaskId(f"job_{name}:transcode:0"), 0, core(), left_ms=1_000),))
+        for name in ("ann", "bob")
+    ]
+    hour = 3_600_000_000
+    board.lines(lines, complete=True)
+    for ann, bob, first in ((30, 1, "job_bob"), (1, 20, "job_ann")):
+        board.shares(Shares(tenants={"ann": TenantShare(ann * hour), "bob": TenantShare(bob * hour)}))
+        board.lines([replace(one, oldest_ms=ann) for one in lines], complete=True)
+        (one,) = decide(fork(board), 1_000).placements
+        assert one.task.startswith(first)
+        board.waiting.first(next(iter(board.waiting.bins[Bin.NORMAL].values())))
+    (one,) = decide(board, 1_000).placements
+    assert one.task == "job_ann:transcode:0"
