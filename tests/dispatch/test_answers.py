@@ -123,7 +123,7 @@ def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time(queue: RedisQueu
     assert [answer.task for answer in some.told] == [f"{job}:transcode:0" for job in jobs]
     watch.now_s += 1.0
     some.hear(jobs[3:4])
-    assert len(some.told) == 5, "of many jobs that are looked at each beat names some"
+    assert len(list(some.told)) == 5, "of many jobs that are looked at each beat names some"
     watch.now_s += answers.KEPT_S
     some.hear(jobs[3:4])
     assert [answer.task for answer in some.told] == ["job_3:transcode:0"], "what nobody asks of any more is let go"
