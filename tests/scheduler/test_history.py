@@ -141,3 +141,40 @@ def test_a_tenant_stands_where_the_queue_last_said_it_does() -> None:
         board.waiting.first(next(iter(board.waiting.bins[Bin.NORMAL].values())))
     (one,) = decide(board, 1_000).placements
     assert one.task == "job_ann:transcode:0"
+
+
+@pytest.mark.parametrize(("work_ms", "goes"), [(6_000, True), (8_000, False)])
+def test_beside_a_reservation_a_task_must_have_half_as_long_again(work_ms: int, goes: bool) -> None:
+    """What runs ends at 10,000: a task of 6 s has ended by then even if it takes half as long again, one of 8 s might not."""
+    board = Board(PolicyConfig(max_wait_ms={Bin.URGENT: 0}))
+    board.places([Place("a", "n", PlaceKind.CPU, Resources(cpu_milli=4_000), 4)])
+
+    def cores(number: int) -> tuple[Need, ...]:
+        return (Need(PlaceKind.CPU, Resources(cpu_milli=1_000 * number)),)
+
+    runs = line("r", Head(TaskId("job_r:transcode:0"), 0, cores(3), work_ms=10_000), bin_=Bin.URGENT)
+    board.lines([runs], complete=True)
+    board.planned(decide(board, 0))
+    big = line("big", Head(TaskId("job_big:transcode:0"), 0, cores(4), work_ms=1_000), bin_=Bin.URGENT)
+    board.lines([big], complete=True)
+    board.planned(decide(board, 0))
+    assert board.seats.all["a"].held_for == "job_big:transcode:0"
+    small = line("s", Head(TaskId("job_s:transcode:0"), 0, cores(1), work_ms=work_ms), bin_=Bin.BULK)
+    board.lines([big, small], complete=True)
+    assert bool(decide(board, 0).placements) == goes
+
+
+@pytest.mark.parametrize(("now_ms", "task"), [(5_000, "job_ant"), (20_000, "job_bee")])
+def test_a_turn_does_not_drop_a_model_before_what_is_overdue_has_waited_longer(now_ms: int, task: str) -> None:
+    """Bulk's turn at a place with another model, while one has its own: ten seconds later it takes it."""
+    board = Board(PolicyConfig(max_wait_ms={Bin.BULK: 0}, late_patience_ms={Bin.BULK: 10_000}))
+    board.places([gpu("a", "ant"), gpu("b", "bee")])
+    board.lines([line("b", Head(TaskId("job_first:describe:0"), 0, GPU, "bee"), bin_=Bin.URGENT)], complete=True)
+    board.planned(decide(board, 0))
+    board.seats.all["a"].starts = 7  # the eighth is bulk's
+    ant = line("ant", Head(TaskId("job_ant:describe:0"), 0, GPU, "ant"), bin_=Bin.URGENT)
+    bee = line("bee", Head(TaskId("job_bee:describe:0"), 0, GPU, "bee"), bin_=Bin.BULK)
+    board.lines([ant, bee], complete=True)
+
+    (one,) = decide(board, now_ms).placements
+    assert (one.task.partition(":")[0], one.place) == (task, "a")
