@@ -18,11 +18,14 @@ class Patience:
 
     def may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
         """May it have the place at once, and another model go?"""
-        if not self._seats.can_warm(found.ask):  # no place has its model that could take it
-            return True
+        patience_ms = self._config.patience_ms.get(queue.bin, 0)
+        if not self._seats.can_warm(
+            found.ask
+        ):  # no place has its model that could take it: patience is for what waits for the other one
+            since_ms = max(head.ready_ms, self._waiting.tasks[head.task].served_ms)
+            return self._now_ms - since_ms >= patience_ms or not self._is_wanted(found, queue.bin)
         if self._config.cold_last:
             return False
-        patience_ms = self._config.patience_ms.get(queue.bin, 0)
         if self._now_ms - head.ready_ms < patience_ms or self._is_kept(found):
             return False
         # Two of three must be: its job is served nowhere, the place is good for nothing else, there is much work for its model.
@@ -32,9 +35,9 @@ class Patience:
 
     def waits_on(self, queue: Queue, found: Found) -> bool:
         """Though it has been patient for long enough, and nothing else may have the place: its model is not worth the loading yet."""
-        if self._seats.can_warm(found.ask) and self._is_kept(found):
-            return True
-        return self._is_wanted(found) and not self._lags(queue, found)
+        if not self._seats.can_warm(found.ask):
+            return False
+        return self._is_kept(found) or (self._is_wanted(found) and not self._lags(queue, found))
 
     def _is_kept(self, found: Found) -> bool:
         """Has a model that would have to go no more places than are kept for it, while this one has at least as many as are kept?"""
@@ -49,13 +52,19 @@ class Patience:
             having(model) <= recent.part(model, places, keep_percent) for model in found.seat.state.warm
         )
 
-    def _is_wanted(self, found: Found) -> bool:
-        """Does anything wait for the models that are loaded there?"""
-        return any(
-            group.length and group.wants and group.wants[0].model in found.seat.state.warm
-            for groups in self._waiting.bins.values()
-            for group in groups.values()
-        )
+    def _is_wanted(self, found: Found, by: Bin | None = None) -> bool:
+        """Does anything wait for the models that are loaded there?
+
+        Args:
+            by: of this bin or more urgent ones; None: of any.
+        """
+        for bin_ in self._config.bins:
+            for group in self._waiting.bins.get(bin_, {}).values():
+                if group.length and group.wants and group.wants[0].model in found.seat.state.warm:
+                    return True
+            if bin_ is by:
+                break
+        return False
 
     def _lags(self, queue: Queue, found: Found) -> bool:
         """Is there so much work for its model, that one place more is worth the loading?"""

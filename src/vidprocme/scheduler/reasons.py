@@ -238,6 +238,8 @@ class Reasons(Mapping[TaskId, Reason]):
         until_ms = head.ready_ms + self._board.config.patience_ms.get(queue.bin, 0)
         n = seats.having(model)
         has = f"{count(n, 'place')} {'has' if n == 1 else 'have'} {model} loaded, and {'is' if n == 1 else 'all are'} busy"
+        if not n:
+            has = f"No place has {model} loaded, and tasks wait for what is loaded where it could run"
         left_s = (until_ms - self._now_ms) / 1000
         if left_s <= 0:
             text = f"{has}; there is not yet so much work for it that another model should go."
