@@ -20,6 +20,7 @@ from vidprocme.simulator.live import scaled
 from vidprocme.simulator.queueing import POLICIES
 from vidprocme.simulator.scenario import HOUR_MS, SCENARIOS, VP1, Film, films
 
+pytestmark = pytest.mark.xdist_group("sim_scenario")  # one process plays it and answers for it
 SPEED, MINUTES = 40.0, 6.0
 # One machine, so that there is a line: what is urgent has to be seen to go first.
 SMALL = replace(VP1, name="small", nodes=1, longest_ms=240_000, dump_at_ms=2 * HOUR_MS)
@@ -98,6 +99,7 @@ def test_machines_fail_and_nothing_is_lost() -> None:
     assert told.complete and told.play.run.lost_ms > 0
 
 
+@pytest.mark.slow
 def test_a_film_of_more_tasks_than_can_be_sent_at_once() -> None:
     long = Film(0, 0, Bin.HIGH, "tenant-0", "A", 1, 1.0, (600,) * (ENQUEUE_BATCH + 10), (600,) * (ENQUEUE_BATCH + 50))
     with mock.patch.object(sim_scenario, "films", return_value=[long]):

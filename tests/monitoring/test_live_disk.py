@@ -16,6 +16,7 @@ SIZE = 240 << 20  # empty it has room for 40 MB above the reserve
 LEFT = 15 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.prometheus
 @pytest.mark.mounts
 def test_a_disk_that_fills_up_is_told_before_and_when_nothing_is_accepted(tmp_path: Path) -> None:

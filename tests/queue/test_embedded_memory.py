@@ -37,6 +37,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_embedded_server_has_a_limit_and_refuses_before_it(tmp_path: Path) -> None:
     with house(tmp_path / "data", VIDPROCME_REDIS_MEMORY_MB="8") as ours:
         queue = ours.queue

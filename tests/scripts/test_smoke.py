@@ -41,6 +41,7 @@ def test_a_real_server_passes_and_a_wish_without_end_is_given_up(
     assert f"smoke: {server.url} (seed " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_without_workers_does_not_pass_on_what_it_knows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

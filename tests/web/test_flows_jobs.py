@@ -32,6 +32,7 @@ def is_span_of_time(found: str) -> bool:
     return found.startswith("target-size:") and 'class="span' in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theme", "size"), [("light", DESK), ("dark", PHONE)], ids=["desk in the light", "phone in the dark"]
 )
