@@ -100,3 +100,11 @@ def test_wrong_words_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "BAD_FILMS" in said(capsys, "sim", "queueing", "--trace", str(bad), status=2)[1]
     assert "OPTIONS_APART" in said(capsys, "sim", "queueing", "--trace", str(bad), "--load", "0.5", status=2)[1]
     assert "OPTIONS_APART" in said(capsys, "sim", "queueing", "--nodes", "2", status=2)[1]
+
+
+def test_a_server_of_the_environment_is_not_silently_left_out(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDPROCME_SERVER", "http://127.0.0.1:1")
+    told = said(capsys, "--data", str(data), "sim", "record", status=2)[1]
+    assert "LOCAL_VERB" in told and "VIDPROCME_SERVER" in told

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Stage
-from vidprocme.dispatch.eta import Eta, end_eta, mean_s, start_eta
+from vidprocme.dispatch.eta import Eta, after_start, end_eta, mean_s, start_eta
 from vidprocme.queue.base import Lately, Position
 
 TASK = TaskId("job_1:probe:0")
@@ -104,3 +104,10 @@ def test_the_end_is_as_far_as_it_went_so_far() -> None:
     assert end_eta(0.01, 300.0).seconds is None and end_eta(0.5, None).seconds is None
     assert end_eta(0.25, 30.0, "no pool has a place for it") == Eta(None, "no pool has a place for it")
     assert mean_s(COUNTERS, Stage.TRANSCODE) == 4.0 and mean_s({}, Stage.JOIN) is None
+
+
+def test_nothing_ends_before_what_waits_of_it_has_started() -> None:
+    end = Eta(16.0, "as fast as so far: 72% in 41 s")
+    assert after_start(end, None) == after_start(end, 10.0) == end
+    assert after_start(end, 52.0) == Eta(68.0, "as fast as so far: 72% in 41 s, once its next task has started")
+    assert after_start(Eta(None, "nothing of it has started"), 52.0).seconds is None
