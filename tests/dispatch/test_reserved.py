@@ -17,6 +17,7 @@ import pytest
 
 from tests.dispatch.conftest import Connect
 from tests.dispatch.things import FAST, new_job, started, state, submit_waiting
+from tests.queue.held import HeldPlace, held_places
 from tests.queue.things import new_task
 from tests.servers import RedisServer
 from vidprocme.core.ids import TaskId
@@ -25,7 +26,6 @@ from vidprocme.core.resources import Need, PlaceKind, Resources
 from vidprocme.dispatch.dispatcher import Dispatcher
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.check import check
-from vidprocme.queue.holds import HeldPlace, held_places
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.journal import replay

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.queue.held import HeldPlace, held_places
 from tests.queue.things import LEASE_MS, STOPPED, end, lease_of, look, new_job, new_task, pool, take
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Job, Next, Stage, Task
 from vidprocme.queue.base import HEADS, Keep, Reservation, Turn
 from vidprocme.queue.check import check
-from vidprocme.queue.holds import HeldPlace, held_places
 from vidprocme.queue.keys import line_name
 from vidprocme.queue.redis import HOLDS_MOST, RedisQueue
 

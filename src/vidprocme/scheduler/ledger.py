@@ -133,11 +133,6 @@ class Ledger:
         for one in self.accounts.values():
             one.offset = self.offset_of(one)
 
-    @property
-    def keeps_back(self) -> bool:
-        """Is anything kept back by a limit or a pause?"""
-        return any(one.shut for one in self.bins.values()) or any(one.full for one in self.accounts.values())
-
     def start(self, bin_: BinAccount, tenant: Account, payer: Account, cost: int) -> bool:
         """A task starts. A negative cost: it did not, after all. True: no more may start of its bin, or of its tenant."""
         payer.used += cost

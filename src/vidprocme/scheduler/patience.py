@@ -19,9 +19,8 @@ class Patience:
     def may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
         """May it have the place at once, and another model go?"""
         patience_ms = self._config.patience_ms.get(queue.bin, 0)
-        if not self._seats.can_warm(
-            found.ask
-        ):  # no place has its model that could take it: patience is for what waits for the other one
+        # When no place that could take it has its model, patience is for what waits for the other one.
+        if not self._seats.can_warm(found.ask):
             since_ms = max(head.ready_ms, self._waiting.tasks[head.task].served_ms)
             return self._now_ms - since_ms >= patience_ms or not self._is_wanted(found, queue.bin)
         if self._config.cold_last:
