@@ -35,6 +35,13 @@ def alike(_node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
     return 0, None
 
 
+def snug(node: PlaceState, ask: Ask) -> tuple[int, int | None]:
+    """The less would be left of its GPUs, the better: their thousandths, and MiB of their memory. So a large GPU, and a place with several, is
+    for what needs it."""
+    left_bytes = sum(node.vram_bytes) - ask.gpus * ask.vram_bytes
+    return node.free_gpu_milli - ask.total_gpu_milli + (left_bytes >> 20), None
+
+
 def emptiest(node: PlaceState, _ask: Ask) -> tuple[int, int | None]:
     """The less is in use of what is used most there, the better."""
     spec = node.spec
@@ -244,7 +251,16 @@ class Seats:
             fresh = self._log[start:] if start else self._log
         known.seen = end
         worth, tops, heap = known.worth, known.tops, known.heap
+        cpu, memory, milli, gpu = ask.cpu_milli, ask.memory_bytes, ask.total_gpu_milli, ask.gpu_milli
         for state in fresh:
+            # Most do not hold it, and most of those show it by one of these numbers (PlaceState.fits has them all).
+            if (
+                cpu > state.cpu_milli
+                or milli > state.free_gpu_milli
+                or gpu > state.most_milli
+                or memory > state.memory_bytes
+            ):
+                continue
             top = state.top
             if top is None:
                 continue
