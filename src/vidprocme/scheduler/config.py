@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vidprocme.core.job import Bin
 from vidprocme.scheduler.orders import DEFAULT, Order
-from vidprocme.scheduler.places import Score, alike
+from vidprocme.scheduler.places import Score, snug
 
 MINUTE_MS = 60_000
 
@@ -57,7 +57,7 @@ class PolicyConfig:
     bins: tuple[Bin, ...] = tuple(Bin)
     max_wait_ms: Mapping[Bin, int] = field(default_factory=_bounds)
     order: Order = DEFAULT
-    score: Score = alike
+    score: Score = snug
     spread: frozenset[Bin] = frozenset()
     warmth: bool = True
     patience_ms: Mapping[Bin, int] = field(default_factory=_patience)

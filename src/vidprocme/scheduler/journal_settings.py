@@ -8,11 +8,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.scheduler.config import PolicyConfig
-from vidprocme.scheduler.places import alike
+from vidprocme.scheduler.places import alike, snug
 
 VERSION = 1  # of a journal's form
 _HINTS = get_type_hints(PolicyConfig)
-_SCORES = {alike.__name__: alike}
+_SCORES = {score.__name__: score for score in (alike, snug)}
 
 
 def told_settings(config: PolicyConfig) -> dict[str, Any]:
