@@ -111,6 +111,16 @@ def test_what_is_no_journal_is_answered_with_the_line(
     assert "JOURNAL_UNREADABLE" in said(capsys, "sim", "journal", str(path), status=2)[1]
 
 
+def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = tmp_path / "bad.jsonl", written(tmp_path / "good.jsonl")
+    bad.write_text("no journal\n")
+
+    out, err = said(capsys, "sim", "journal", str(bad), str(good), str(bad), status=2)
+    assert "2 of 2 decisions are equal" in out and err.count("JOURNAL_UNREADABLE") == 2
+
+
 def test_a_journal_of_another_version_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "pool_A.0001.jsonl")
     path.write_text(path.read_text().replace('"version": 1', '"version": 2', 1))

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -90,6 +96,21 @@ def test_what_its_pool_decided_is_decided_again(told: Told, log: list[str]) -> N
 
     assert sum(len(one.recorded["placements"]) for one in found) >= told.play.tasks
     assert all(one.again == one.recorded for one in found)
+
+
+def test_a_stopped_one_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "vidprocme", "sim", "live", "--scenario", "vp1", "--minutes", "5", "--speed", "1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        end_s = time.monotonic() + 60
+        while not any(tmp_path.glob("vidprocme-sim-*/*")):  # it is playing
+            assert process.poll() is None and time.monotonic() < end_s
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and not out
+    assert "Stopped before the end" in err and "Traceback" not in err
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow

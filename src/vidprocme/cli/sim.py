@@ -192,8 +192,12 @@ def live_command(
     if scenario is not None:
         from vidprocme.cli import sim_scenario
 
-        with _progress() as on_progress:
-            return sim_scenario.run(scenario, load, seed, minutes, speed or 20.0, as_json, on_progress)
+        try:
+            with _progress() as on_progress:
+                return sim_scenario.run(scenario, load, seed, minutes, speed or 20.0, as_json, on_progress)
+        except KeyboardInterrupt:
+            click.echo("Stopped before the end: figures of a part would say nothing, so none are told.", err=True)
+            raise
     from vidprocme.cli.sim_live import Plan, run, share
 
     return run(Plan(nodes, gpus, jobs, share(fail), rate, seed, speed or 1.0, port, ends), keep and keep.absolute())
@@ -220,7 +224,7 @@ def journal_command(files: tuple[Path, ...], as_json: bool) -> int:
     """Decide again what a live pool decided, by its journal.
 
     A pool writes one where VIDPROCME_JOURNAL names a folder, with the settings it had. The status is 1 when a decision is made otherwise now; its line
-    is told, and what differs.
+    is told, and what differs. It is 2 when a file is no journal; the others are told all the same.
     """
     from vidprocme.cli.sim_journal import run
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from vidprocme.cli.main import fail
 from vidprocme.cli.words import printable
 from vidprocme.core.errors import BadWish
 from vidprocme.simulator.journal import Checked, check
@@ -16,27 +17,24 @@ SHOWN = 60  # characters of what differs
 
 
 def run(files: Sequence[Path], as_json: bool, on_progress: Callable[[int, int], None]) -> int:
-    """Tell of each file. 0: every decision of every one is made again as it was; 1: one is not.
-
-    Raises:
-        BadWish: JOURNAL_UNREADABLE, with file and line.
-    """
-    whole, done, equal = sum(path.stat().st_size for path in files), 0, True
+    """Tell of each file. 0: every decision of every one is made again as it was; 1: one is not; 2: a file is no journal (on stderr, and the others
+    go on)."""
+    whole, done, worst = sum(path.stat().st_size for path in files), 0, 0
     for path in files:
 
         def told(read: int, before: int = done) -> None:
             on_progress(before + read, whole)
 
+        done += path.stat().st_size
         try:
             found = check(_lines(path, told))
         except BadWish as error:
-            raise BadWish(
-                error.code, f"{path}: {error.message}", error.hint, {**error.evidence, "file": str(path)}
-            ) from None
-        done += path.stat().st_size
-        equal = equal and not found.unequal
+            named = BadWish(error.code, f"{path}: {error.message}", error.hint, {**error.evidence, "file": str(path)})
+            worst = max(worst, fail(named))
+            continue
+        worst = max(worst, int(bool(found.unequal)))
         click.echo(json.dumps({"file": str(path), **found.json()}) if as_json else _text(path, found))
-    return 0 if equal else 1
+    return worst
 
 
 def _lines(path: Path, told: Callable[[int], None]) -> Iterator[str]:
