@@ -1,0 +1,146 @@
+"""When a model has to go for another one: each condition alone decides, at its very millisecond."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from vidprocme.core.ids import TaskId
+from vidprocme.core.job import Bin
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.snapshot import Head, Line
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.policy import decide
+
+ANY, LARGE = (
+    Need(PlaceKind.GPU, Resources(gpu_milli=1000)),
+    Need(PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=1)),
+)
+PATIENCE_MS, LAG_MS, WORK_MS = 12_000, 25_000, 5_000
+CONFIG = PolicyConfig(
+    max_wait_ms={}, patience_ms={Bin.HIGH: PATIENCE_MS}, lag_ms={Bin.HIGH: LAG_MS}, lag_times=2, keep_percent=0
+)
+THEN_MS = 1_000_000  # when something of the job started
+STATES = list(product((True, False), repeat=3))
+
+
+def place(id_: str, model: str) -> Place:
+    return Place(id_, id_, PlaceKind.GPU, Resources(gpu_milli=1000), 1, (model,))
+
+
+def arrive(
+    board: Board,
+    job: str,
+    model: str,
+    count: int,
+    ready_ms: int,
+    need: Need = ANY,
+    left_ms: int = 0,
+    work_ms: int = WORK_MS,
+) -> None:
+    line = Line(Bin.HIGH, "ann", f"describe/{model}/{need is LARGE}", 1, 0, ())
+    for number in range(count):
+        head = Head(TaskId(f"{job}:describe:{number:03d}"), ready_ms, (need,), model, work_ms=work_ms, left_ms=left_ms)
+        board.arrived(line, head)
+
+
+def start(board: Board, now_ms: int) -> list[tuple[str, str]]:
+    """Who starts where; the board goes on from there."""
+    plan = decide(board, now_ms)
+    board.planned(plan)
+    return [(one.task.split(":")[0], one.place) for one in plan.placements]
+
+
+@pytest.mark.parametrize(("unserved", "unwanted", "much"), STATES)
+def test_two_of_three_must_be(unserved: bool, unwanted: bool, much: bool) -> None:
+    """Its job is served nowhere; nothing waits for what is loaded there; there is much work for its own model."""
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "mine", "ant", 1 + (5 if much else 4), 0)  # 25 s of work, as much as it takes, and 20 s
+    assert start(board, THEN_MS) == [("mine", "a")]
+    board.place(place("c", "cat"))
+    if not unwanted:  # by something for which there is no room
+        arrive(board, "other", "cat", 1, 0, LARGE)
+    now_ms = THEN_MS + PATIENCE_MS - (not unserved)
+    assert start(board, now_ms) == ([("mine", "c")] if unserved + unwanted + much >= 2 else [])
+
+
+@pytest.mark.parametrize(("theirs", "starts"), [(3, True), (4, False)])
+def test_much_is_twice_as_much_as_what_waits_for_the_other_one(theirs: int, starts: bool) -> None:
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "mine", "ant", 1 + 6, 0)
+    assert start(board, THEN_MS) == [("mine", "a")]
+    board.place(place("c", "cat"))
+    arrive(board, "other", "cat", theirs, 0, LARGE)
+    assert start(board, THEN_MS + PATIENCE_MS) == ([("mine", "c")] if starts else [])
+
+
+def test_a_task_is_patient_itself_though_its_job_was_never_served() -> None:
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "before", "ant", 1, 0)
+    assert start(board, THEN_MS) == [("before", "a")]
+    board.place(place("c", "cat"))
+    arrive(board, "mine", "ant", 1, THEN_MS)
+    assert start(board, THEN_MS + PATIENCE_MS - 1) == []
+    assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
+
+
+@pytest.mark.parametrize(("wanted", "much", "starts"), [(False, False, True), (True, True, True), (True, False, False)])
+def test_behind_one_that_came_just_now_another_has_been_patient(wanted: bool, much: bool, starts: bool) -> None:
+    """The first of the line is not; the place is for whoever is, by the same rules."""
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "before", "ant", 1, 0)
+    assert start(board, THEN_MS) == [("before", "a")]
+    board.place(place("c", "cat"))
+    now_ms = THEN_MS + PATIENCE_MS
+    arrive(board, "patient", "ant", 1, THEN_MS, left_ms=90_000)
+    arrive(board, "first", "ant", 4 if much else 1, now_ms, left_ms=1_000)
+    if wanted:
+        arrive(board, "other", "cat", 1, 0, LARGE)
+    assert start(board, now_ms) == ([("patient", "c")] if starts else [])
+
+
+@pytest.mark.parametrize(("ants_ms", "starts"), [(20_000, False), (60_000, True)])
+def test_the_last_place_of_a_model_is_kept_while_the_other_one_has_its_own_part(ants_ms: int, starts: bool) -> None:
+    """From the patient one behind the first, too. Of six places the ant has one; its part of the work is 1.6 of them, or 2.9."""
+    keeps = PolicyConfig(max_wait_ms={}, patience_ms=CONFIG.patience_ms, lag_ms={}, lag_times=0, keep_percent=80)
+    board = Board(keeps)
+    board.places([place("a", "ant"), place("c", "cat"), *(place(f"d{number}", "dog") for number in range(4))])
+    arrive(board, "before", "ant", 1, 0, work_ms=ants_ms)
+    arrive(board, "gone", "cat", 1, 0, work_ms=20_000)
+    arrive(board, "dogs", "dog", 4, 0)
+    assert len(start(board, THEN_MS)) == 6
+    board.finished("c", ANY.resources, (), TaskId("gone:describe:000"))
+    now_ms = THEN_MS + PATIENCE_MS
+    arrive(board, "patient", "ant", 1, THEN_MS, left_ms=90_000)
+    arrive(board, "first", "ant", 1, now_ms, left_ms=1_000)
+    assert start(board, now_ms) == ([("patient", "c")] if starts else [])
+
+
+@pytest.mark.parametrize(("bin_", "starts"), [(Bin.HIGH, False), (Bin.URGENT, False), (Bin.NORMAL, True)])
+def test_where_its_model_is_nowhere_it_waits_for_what_is_as_urgent_and_wants_the_loaded_one(
+    bin_: Bin, starts: bool
+) -> None:
+    board = Board(CONFIG)
+    board.places([place("c", "cat")])
+    arrive(board, "mine", "ant", 1, THEN_MS)
+    line = Line(bin_, "ann", "describe/cat/", 1, 0, ())
+    board.arrived(line, Head(TaskId("other:describe:0"), 0, (LARGE,), "cat", work_ms=WORK_MS))
+    assert start(board, THEN_MS + PATIENCE_MS - 1) == ([("mine", "c")] if starts else [])
+    assert start(board, THEN_MS + PATIENCE_MS) == ([] if starts else [("mine", "c")])
+
+
+def test_a_line_none_of_whose_tasks_are_shown_keeps_nothing() -> None:
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "mine", "ant", 1 + 5, 0)
+    assert start(board, THEN_MS) == [("mine", "a")]
+    board.place(place("c", "cat"))
+    arrive(board, "other", "cat", 1, 0, LARGE)
+    board.lines([Line(Bin.HIGH, "bob", "describe/cat/far", 7, 0, ())], complete=False)
+    assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
