@@ -12,10 +12,10 @@ from tests.scheduler.strategies import snapshots
 from tests.scheduler.test_policy import GPU, line, place
 from tests.scheduler.values import decide, with_places
 from vidprocme.core.ids import TaskId
-from vidprocme.core.resources import Place, PlaceKind
+from vidprocme.core.resources import Place, PlaceKind, Resources
 from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.config import PolicyConfig
-from vidprocme.scheduler.explain import ELSEWHERE
+from vidprocme.scheduler.explain import ELSEWHERE, WAIT_WARM
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS
 from vidprocme.scheduler.policy import ELSEWHERE_MS
 
@@ -78,6 +78,22 @@ def test_the_first_alternative_elsewhere_comes_before_the_second_here() -> None:
     model = replace(place("m", PlaceKind.CPU_MODEL), resources=GPU.resources)
 
     assert went(plan_at(READY_MS, [gpu("a"), model], replace(two, heads=(head,)))) == ["m"]
+
+
+def test_what_may_go_back_waits_for_its_model_and_says_so() -> None:
+    """Its minute is over; where it failed another model is loaded that something as urgent wants."""
+    cat = replace(place("a", PlaceKind.GPU, warm=("cat",)), resources=GPU.resources)
+    mine = line({"t": READY_MS}, GPU, model="ant")
+    mine = replace(mine, heads=tuple(replace(head, avoid=("a",)) for head in mine.heads))
+    other = replace(
+        line({"u": READY_MS}, replace(GPU, resources=Resources(gpu_milli=1001)), model="cat"), shape="other"
+    )
+
+    for late_ms in (0, ELSEWHERE_MS - 1):
+        assert plan_at(READY_MS + late_ms, [cat], mine, other).reasons[TaskId("t")].code == ELSEWHERE
+    waits = plan_at(READY_MS + ELSEWHERE_MS, [cat], mine, other)
+    assert went(waits) == [] and waits.reasons[TaskId("t")].code == WAIT_WARM
+    assert went(plan_at(READY_MS + CONFIG.patience_ms[mine.bin], [cat], mine, other)) == ["a"]
 
 
 @given(snapshots(), st.sets(st.integers(0, 5)))

@@ -9,6 +9,7 @@ import pytest
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.shares import BinShare, Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
@@ -133,6 +134,28 @@ def test_where_its_model_is_nowhere_it_waits_for_what_is_as_urgent_and_wants_the
     board.arrived(line, Head(TaskId("other:describe:0"), 0, (LARGE,), "cat", work_ms=WORK_MS))
     assert start(board, THEN_MS + PATIENCE_MS - 1) == ([("mine", "c")] if starts else [])
     assert start(board, THEN_MS + PATIENCE_MS) == ([] if starts else [("mine", "c")])
+
+
+@pytest.mark.parametrize("paused", [True, False])
+@pytest.mark.parametrize("nowhere", [True, False])
+def test_what_may_not_start_keeps_nothing(nowhere: bool, paused: bool) -> None:
+    """An urgent task wants the model that is loaded: of a bin that is paused, or of a tenant at its limit."""
+    for kept_back in (True, False):
+        board = Board(CONFIG)
+        if nowhere:
+            board.places([place("c", "cat")])
+            arrive(board, "mine", "ant", 1, THEN_MS)
+        else:
+            board.places([place("a", "ant")])
+            arrive(board, "mine", "ant", 2, 0)
+            assert start(board, THEN_MS) == [("mine", "a")]
+            board.place(place("c", "cat"))
+        line = Line(Bin.URGENT, "bob", "describe/cat/", 1, 0, ())
+        board.arrived(line, Head(TaskId("other:describe:0"), 0, (LARGE,), "cat", work_ms=WORK_MS))
+        bob = TenantShare(0, 1, 0 if kept_back and not paused else None)
+        board.shares(Shares({Bin.URGENT: BinShare(paused=kept_back and paused)}, {"bob": bob}))
+        now_ms = THEN_MS + (PATIENCE_MS - 1 if nowhere else PATIENCE_MS)
+        assert start(board, now_ms) == ([("mine", "c")] if kept_back else [])
 
 
 def test_a_line_none_of_whose_tasks_are_shown_keeps_nothing() -> None:

@@ -59,7 +59,7 @@ class Patience:
         """
         for bin_ in self._config.bins:
             for group in self._waiting.bins.get(bin_, {}).values():
-                if group.length and group.wants and group.wants[0].model in found.seat.state.warm:
+                if group.length and group.wants and group.wants[0].model in found.seat.state.warm and _may_start(group):
                     return True
             if bin_ is by:
                 break
@@ -79,11 +79,16 @@ class Patience:
         work_ms = 0
         for more_urgent in self._config.bins:
             for group in self._waiting.bins.get(more_urgent, {}).values():
-                if group.length and group.wants and group.wants[0].model == model:
+                if group.length and group.wants and group.wants[0].model == model and _may_start(group):
                     work_ms += _work_ms(group)
             if more_urgent is bin_:
                 break
         return work_ms // max(1, self._seats.having(model))
+
+
+def _may_start(group: Group) -> bool:
+    """Is there anything in it that no rule keeps back?"""
+    return any(queue.is_allowed for queue in group.queues.values() if queue.count or queue.more)
 
 
 def _work_ms(group: Group) -> int:

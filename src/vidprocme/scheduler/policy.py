@@ -155,7 +155,8 @@ class _Decision:
             if head.avoid and group.wants not in self._full and task in self._waiting.tasks:
                 self._lay_aside(task)
         elif found.rank == COLD and not self._patience.may_drop(queue, head, found):
-            if any(self._has_room(id_, group.wants) for id_ in head.avoid):  # the others need not wait with it
+            failed = any(self._has_room(id_, group.wants) for id_ in head.avoid)
+            if failed and not self._may_return(head, group.wants):  # the others need not wait with it
                 self._lay_aside(task)
             else:
                 self._cold[group] = found.ask
