@@ -32,6 +32,7 @@ class Trial:
         bins = {**shares.bins, queue.bin: shares.bins.get(queue.bin, BinShare())}
         tenants = {name: shares.tenants.get(name, ledger.account(name).share) for name in self.board.waiting.by_tenant}
         self._shares = Shares(bins, {**shares.tenants, **tenants})
+        self.board.shares(self._shares)  # as the next turn does: those changes that tell them and those that do not are tried alike
 
     @property
     def queue(self) -> Queue:
