@@ -1,6 +1,7 @@
 """The smallest change by which a task that waits would start now: tried on a fork, in a fixed order, by the policy itself.
 
-NEXT_DECISION       none: one decision starts no more than so many tasks, and the next one is a moment away
+NEXT_DECISION       none: one decision starts no more than so many tasks, and the next one is a moment away; or the shares that the next turn
+                    tells let it start
 RESUME_BIN          its bin is paused
 RAISE_BIN_LIMIT     `amount`: the limit then
 RAISE_TENANT_LIMIT  the same of its tenant
@@ -71,10 +72,11 @@ def smallest_change(
     if not go_on():
         return None
     trial, most = Trial(board, task, now_ms, decisions, go_on), board.config.most
-    if most is not None and trial.starts():
-        text = (
-            f"Nothing has to change: one decision starts {count(most, 'task')} at most, and one of the next starts it."
-        )
+    if trial.starts():
+        why = "by what everybody has used by now"
+        if most is not None:
+            why = f"one decision starts {count(most, 'task')} at most, and"
+        text = f"Nothing has to change: {why} one of the next starts it."
         return Found((Change(NEXT_DECISION, text),), trial.board, trial.plan)
     change = _first(trial, (*RULES, *WAYS))
     if change is not None:
