@@ -12,16 +12,20 @@ from tests.queue.test_unreadable import spoil_job
 from tests.scheduler.test_counterfactual import CORE, cpu
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
+from vidprocme.core.resources import PlaceLoad
 from vidprocme.core.shares import BinShare, Shares, TenantShare
-from vidprocme.core.snapshot import Head, Line, Reason
+from vidprocme.core.snapshot import Head, Line, Plan, Reason, Snapshot
 from vidprocme.core.why import Start, Why
 from vidprocme.dispatch import answers
 from vidprocme.dispatch.answers import Answers, discreet
 from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.reporting import report_of
 from vidprocme.dispatch.rest import Rest
+from vidprocme.dispatch.seats import told
 from vidprocme.library.blobs import BlobStore
-from vidprocme.queue.base import PoolReport, TaskWhy, Turn
+from vidprocme.queue.base import PoolInfo, PoolReport, TaskWhy, Turn
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.play import NO_TURN
 from vidprocme.scheduler.why import CUT
@@ -163,6 +167,51 @@ def test_an_answer_that_is_fresh_is_not_worked_out_anew(queue: RedisQueue) -> No
     watch.now_s += answers.FRESH_S
     some.hear([JobId("job_1")])
     assert some.told[0].why is not first
+
+
+def other_pool(queue: RedisQueue, report: PoolReport) -> None:
+    """It lives, and says so."""
+    queue.join(PoolInfo("pool_2", "b", "boot", 1, 1, queue.now_ms()), 60_000)
+    queue.beat("pool_2", [], lease_ms=60_000, presence_ms=60_000, report=report)
+
+
+def test_the_first_answer_waits_for_what_the_other_pools_tell_and_a_fresh_one_is_made_anew_when_they_do(
+    queue: RedisQueue,
+) -> None:
+    watch, theirs = Watch(), SeatNow(cpu("b"))
+    there = report_of(Snapshot({}, {"b": PlaceLoad(theirs.place, theirs.place.resources, 1)}), Plan())
+    some, asked = Answers(seen("job_1"), queue, "pool_1", now_s=watch), [JobId("job_1")]
+    other_pool(queue, there)
+    some.hear(asked)
+    watch.now_s += answers.WAIT_S - 0.1
+    some.hear(asked)
+    assert list(some.told) == []
+    watch.now_s += 0.2
+    some.hear(asked)
+    assert [(one.why.start.counted, one.why.start.silent) for one in some.told] == [(1, 1)]
+
+    other_pool(queue, replace(there, seats=told([theirs], there.places)))
+    some.hear(asked)
+    assert [(one.why.start.counted, one.why.start.silent) for one in some.told] == [(2, 0)], "it is not old"
+    made = some.told
+    some.hear(asked)
+    assert some.told[0].why is made[0].why, "they have told no more"
+
+    some.hear([])
+    some.hear(asked)
+    assert some.told[0].why.start.counted == 2, "all have told: nobody is waited for"
+
+
+def test_a_pool_for_some_jobs_counts_its_own_places_alone(queue: RedisQueue) -> None:
+    """It knows nothing of what waits for the others, and so not what they will do."""
+    theirs = SeatNow(cpu("b"))
+    there = report_of(Snapshot({}, {"b": PlaceLoad(theirs.place, theirs.place.resources, 1)}), Plan(), (), [theirs])
+    other_pool(queue, there)
+    some = Answers(seen("job_1"), queue, "pool_1", lambda: [JobId("job_1")])
+
+    some.hear([JobId("job_1")])
+    (said,) = some.told
+    assert (said.why.start.counted, said.why.start.silent, said.why.start.at) == (1, 1, "")
 
 
 def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing(queue: RedisQueue) -> None:

@@ -99,7 +99,7 @@ def test_who_takes_nothing_of_it_is_not_counted_and_who_says_too_little_is_silen
     began, older = PoolView(replace(info, id="began")), told("older", None)
     rests = told("rests", [cpu()], reasons={CANNOT_START: 1})
     bad = told("bad", [cpu()], said=SeatsReport((), (), (), (SeatReport(0, 4, 0),)))
-    worse = told("worse", [cpu()], said=SeatsReport(((CORE, ""),), (), (), (SeatReport(0, 0, 0, ((-2, 0, -1),)),)))
+    worse = told("worse", [cpu()], said=SeatsReport(((CORE, ""),), (CORE,), (), (SeatReport(0, 0, 0, ((-1, 0, -1),)),)))
     others = others_of([began, older, rests, bad, worse], "own")
     assert (others.seats, others.all, others.silent) == ((), (), (None, *[CPU_ONLY] * 4))
     assert others_of([told("pool_2", [cpu()])], "own", heard=False).silent == (CPU_ONLY,)

@@ -41,8 +41,8 @@ class Answering:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, wait_s: float = 10.0) -> None:
-        """No answer is begun any more; one that is being worked out is waited for."""
+    def stop(self, wait_s: float = 2.0) -> None:
+        """No answer is begun any more; one that is being worked out is waited for this long, and ends with the process otherwise."""
         self._over.set()
         self._heard.set()
         if self._thread.is_alive():
@@ -59,6 +59,8 @@ class Answering:
                 self._work(self._jobs)
                 told = ""
             except Exception as error:  # whoever asks is told less; the pool works
+                if self._over.is_set():
+                    return
                 code = error.code if isinstance(error, VidprocmeError) else type(error).__name__
                 if code != told:
                     fault = None if isinstance(error, VidprocmeError) else error

@@ -158,7 +158,7 @@ class Dispatcher:
             self._away = True
         finally:
             self._beat.stop(wait_s=1.0 if self._away else 10.0)
-            self._answering.stop(wait_s=1.0 if self._away else 10.0)
+            self._answering.stop(wait_s=0.0 if self._away else 2.0)
             self._executor.close()
             if self._doorbell.is_alive():
                 self._doorbell.join(5)
