@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from httpx import Client
 
 from tests.api.fleets import join, key_of, probe, submit
 from tests.api.test_jobs import claim
+from vidprocme.api.schemas.why import AGREE_MS, WhyDocument
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.why import Candidate, Change, Start, Why
@@ -53,6 +56,7 @@ def test_looking_at_a_job_asks_the_pools_and_the_next_look_shows_what_they_say(c
             "position_how": "played",
             "starts_at": "2023-11-14T22:13:20.000Z",
             "starts_how": "3 tasks start before it",
+            "changes_cut": False,
             "changes": [
                 {
                     "code": "MORE_PLACES",
@@ -75,6 +79,56 @@ def test_of_several_pools_the_one_that_starts_it_first(client: Client, house: Ho
     say(house, "pool_2", probe(job), SOON)
     (shown,) = client.get(f"/v1/jobs/{job}").json()["why"]
     assert shown["pool"] == "pool_2"
+
+
+def whys(client: Client, house: House, job: JobId, *said: Why) -> WhyDocument:
+    """What is shown when pool_1, pool_2 ... say so."""
+    for number, why in enumerate(said, 1):
+        join(house, f"pool_{number}", f"node-{number}")
+        say(house, f"pool_{number}", probe(job), why)
+    (shown,) = client.get(f"/v1/jobs/{job}").json()["why"]
+    return WhyDocument.model_validate(shown)
+
+
+def starts(after_ms: int, at: str = "", code: str = "NO_PLACE_FREE", **more: int) -> Why:
+    return Why(Reason(code, "."), Start(0, True, 1_700_000_000_000 + after_ms, "nothing starts before it", at, **more))
+
+
+def test_of_pools_that_agree_the_one_at_whose_own_place_it_starts(client: Client, house: House) -> None:
+    """However little earlier the other says it; and not one that knows of fewer places and so says it much later."""
+    late, theirs, own = starts(60_000), starts(0, "n/cpu of pool_3", counted=3), starts(AGREE_MS, counted=3)
+    shown = whys(client, house, submit(house, 1), late, theirs, own)
+    assert (shown.pool, shown.starts_how) == ("pool_3", "nothing starts before it")
+
+
+def test_of_pools_that_do_not_agree_the_first_start(client: Client, house: House) -> None:
+    """Where the pool itself says nothing of it, it is told where it starts, and whose places were counted."""
+    theirs = starts(0, "n/cpu of pool_3", counted=2, silent=1)
+    shown = whys(client, house, submit(house, 1), starts(AGREE_MS + 1), theirs)
+    assert shown.pool == "pool_2"
+    assert shown.starts_how == "nothing starts before it, at n/cpu of pool_3, by the places of 2 of 3 pools"
+
+
+def test_of_pools_that_say_the_same_the_most_hopeful_reason(client: Client, house: House) -> None:
+    never, busy = (starts(0, "n/cpu of pool_3", code, counted=3) for code in ("NO_SUCH_PLACE", "NO_PLACE_FREE"))
+    assert whys(client, house, submit(house, 1), never, busy).code == "NO_PLACE_FREE"
+    unknown = replace(UNKNOWN, reason=Reason("NO_SUCH_PLACE", "."))
+    assert whys(client, house, submit(house, 2), unknown, UNKNOWN).code == "NO_PLACE_FREE"
+
+
+def test_a_key_of_one_tenant_is_not_told_of_other_pools_places(client: Client, house: House) -> None:
+    job = submit(house, 1, "ann")
+    join(house, "pool_2")
+    join(house, "pool_1")
+    say(house, "pool_1", probe(job), starts(0, "node-x/cpu of pool_2", counted=2))
+    key_of(client, "ann")
+    (shown,) = client.get(f"/v1/jobs/{job}").json()["why"]
+    assert shown["starts_how"] == "nothing starts before it, at a place of another pool"
+
+
+def test_that_not_all_changes_were_tried_is_told(client: Client, house: House) -> None:
+    cut = replace(starts(0), cut=True)
+    assert whys(client, house, submit(house, 1), cut).changes_cut
 
 
 def test_what_has_started_since_is_not_told_to_wait(client: Client, house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,17 +12,23 @@ from tests.queue.test_unreadable import spoil_job
 from tests.scheduler.test_counterfactual import CORE, cpu
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
+from vidprocme.core.resources import PlaceLoad
 from vidprocme.core.shares import BinShare, Shares, TenantShare
-from vidprocme.core.snapshot import Head, Line, Reason
+from vidprocme.core.snapshot import Head, Line, Plan, Reason, Snapshot
 from vidprocme.core.why import Start, Why
 from vidprocme.dispatch import answers
 from vidprocme.dispatch.answers import Answers, discreet
 from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.reporting import report_of
 from vidprocme.dispatch.rest import Rest
+from vidprocme.dispatch.seats import told
 from vidprocme.library.blobs import BlobStore
-from vidprocme.queue.base import PoolReport, TaskWhy, Turn
+from vidprocme.queue.base import PoolInfo, PoolReport, TaskWhy, Turn
 from vidprocme.queue.redis import RedisQueue
+from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.config import PolicyConfig
+from vidprocme.scheduler.play import NO_TURN
+from vidprocme.scheduler.why import CUT
 
 
 def shown(queue: RedisQueue) -> tuple[TaskWhy, ...]:
@@ -85,7 +92,7 @@ def test_a_pool_for_some_jobs_answers_for_no_others(queue: RedisQueue, blobs: Bl
 def test_what_a_newer_vidprocme_wrote_is_left_to_its_pools(queue: RedisQueue) -> None:
     job = submit_waiting(queue, 1)
     spoil_job(queue, job)
-    some = Answers(seen("job_1"), queue)
+    some = Answers(seen("job_1"), queue, "pool_1")
     some.hear([job.id, JobId("job_1")])
     assert [answer.task for answer in some.told] == ["job_1:transcode:0"]
 
@@ -115,7 +122,7 @@ class Watch:
 
 def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time(queue: RedisQueue) -> None:
     jobs, watch = [JobId(f"job_{n}") for n in range(5)], Watch()
-    some = Answers(seen(*jobs), queue, now_s=watch)
+    some = Answers(seen(*jobs), queue, "pool_1", now_s=watch)
 
     some.hear(jobs)
     assert [answer.task for answer in some.told] == [f"{job}:transcode:0" for job in jobs[: answers.EACH_MOST]]
@@ -135,13 +142,13 @@ def test_it_takes_no_more_than_its_share_of_the_time(queue: RedisQueue, monkeypa
     """Each look takes 2 s: then nothing is worked out for 20 s, however often it is asked."""
     watch, worked = Watch(), []
 
-    def slow(_board: object, task: TaskId, _now_ms: int) -> Why:
+    def slow(_board: object, task: TaskId, _now_ms: int, **_more: object) -> Why:
         worked.append(task)
         watch.now_s += 2.0
         return Why(Reason("NO_PLACE_FREE", "."), Start(0, True, 1, ""))
 
     monkeypatch.setattr(answers, "why", slow)
-    some = Answers(seen("job_1"), queue, now_s=watch)
+    some = Answers(seen("job_1"), queue, "pool_1", now_s=watch)
     for _ in range(500):
         some.hear([JobId("job_1")])
         watch.now_s += 0.5
@@ -151,7 +158,7 @@ def test_it_takes_no_more_than_its_share_of_the_time(queue: RedisQueue, monkeypa
 
 def test_an_answer_that_is_fresh_is_not_worked_out_anew(queue: RedisQueue) -> None:
     watch = Watch()
-    some = Answers(seen("job_1"), queue, now_s=watch)
+    some = Answers(seen("job_1"), queue, "pool_1", now_s=watch)
     some.hear([JobId("job_1")])
     first = some.told[0].why
     watch.now_s += answers.FRESH_S / 2
@@ -162,15 +169,60 @@ def test_an_answer_that_is_fresh_is_not_worked_out_anew(queue: RedisQueue) -> No
     assert some.told[0].why is not first
 
 
+def other_pool(queue: RedisQueue, report: PoolReport) -> None:
+    """It lives, and says so."""
+    queue.join(PoolInfo("pool_2", "b", "boot", 1, 1, queue.now_ms()), 60_000)
+    queue.beat("pool_2", [], lease_ms=60_000, presence_ms=60_000, report=report)
+
+
+def test_the_first_answer_waits_for_what_the_other_pools_tell_and_a_fresh_one_is_made_anew_when_they_do(
+    queue: RedisQueue,
+) -> None:
+    watch, theirs = Watch(), SeatNow(cpu("b"))
+    there = report_of(Snapshot({}, {"b": PlaceLoad(theirs.place, theirs.place.resources, 1)}), Plan())
+    some, asked = Answers(seen("job_1"), queue, "pool_1", now_s=watch), [JobId("job_1")]
+    other_pool(queue, there)
+    some.hear(asked)
+    watch.now_s += answers.WAIT_S - 0.1
+    some.hear(asked)
+    assert list(some.told) == []
+    watch.now_s += 0.2
+    some.hear(asked)
+    assert [(one.why.start.counted, one.why.start.silent) for one in some.told] == [(1, 1)]
+
+    other_pool(queue, replace(there, seats=told([theirs], there.places)))
+    some.hear(asked)
+    assert [(one.why.start.counted, one.why.start.silent) for one in some.told] == [(2, 0)], "it is not old"
+    made = some.told
+    some.hear(asked)
+    assert some.told[0].why is made[0].why, "they have told no more"
+
+    some.hear([])
+    some.hear(asked)
+    assert some.told[0].why.start.counted == 2, "all have told: nobody is waited for"
+
+
+def test_a_pool_for_some_jobs_counts_its_own_places_alone(queue: RedisQueue) -> None:
+    """It knows nothing of what waits for the others, and so not what they will do."""
+    theirs = SeatNow(cpu("b"))
+    there = report_of(Snapshot({}, {"b": PlaceLoad(theirs.place, theirs.place.resources, 1)}), Plan(), (), [theirs])
+    other_pool(queue, there)
+    some = Answers(seen("job_1"), queue, "pool_1", lambda: [JobId("job_1")])
+
+    some.hear([JobId("job_1")])
+    (said,) = some.told
+    assert (said.why.start.counted, said.why.start.silent, said.why.start.at) == (1, 1, "")
+
+
 def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing(queue: RedisQueue) -> None:
-    some = Answers(Outlook(PolicyConfig(), Rest()), queue)
+    some = Answers(Outlook(PolicyConfig(), Rest()), queue, "pool_1")
     some.hear([JobId("job_1")])
     assert some.told == ()
 
 
 def test_what_it_takes_with_many_heads(queue: RedisQueue) -> None:
     """As many as a turn shows, twice: the figure of docs/architecture.md, with much room for a busy machine."""
-    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4), queue)
+    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4), queue, "pool_1")
     began_s = time.perf_counter()
     some.hear([JobId("job_95")])
     assert len(some.told) == 1
@@ -186,3 +238,9 @@ def test_other_tenants_are_not_named_to_one_of_them() -> None:
     assert "bob" not in repr(discreet(held)) and discreet(held).start == held.start
     later = Why(Reason("NO_PLACE_FREE", "All are busy."), Start(1, False, None, "held for job_bob"))
     assert discreet(later).start.how == "All are busy."
+    cut = replace(later, start=replace(later.start, how=f"held for job_bob; {CUT}"), cut=True)
+    assert discreet(cut).start.how == f"All are busy; {CUT}" and discreet(cut).cut
+    slow = replace(later, start=replace(later.start, how=f"{NO_TURN} 3 decisions, and there was no time for more"))
+    assert discreet(slow).start == slow.start, "that names nobody"
+    there = replace(held, start=replace(held.start, at="node-x/cpu of pool_bob"))
+    assert discreet(there).start.at == "a place of another pool"

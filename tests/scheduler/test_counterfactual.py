@@ -110,6 +110,26 @@ def test_a_weight() -> None:
         assert (decide(board, 0).placements[0].task == TASK) is starts, weight
 
 
+@pytest.mark.parametrize("limit", [None, 5])
+def test_what_the_next_turn_does_by_itself_is_no_change(limit: int | None) -> None:
+    """bob goes first by what was told; by what cy has used since, ann has used little."""
+    hour = 3_600_000_000
+    left = {"ann": 1_000, "bob": 60_000, "cy": 90_000}
+    lines = [line(TASK if name == "ann" else f"job_{name}:transcode:0", tenant=name) for name in left]
+    lines = [replace(one, heads=tuple(replace(head, left_ms=left[one.tenant]) for head in one.heads)) for one in lines]
+    used = {"ann": TenantShare(90 * hour, limit=limit), "bob": TenantShare(10 * hour), "cy": TenantShare(10 * hour)}
+    board = board_of([cpu("a")], *lines, shares=Shares(tenants=used))
+    assert changes(board)[0][0] == "MOVE_JOB"
+
+    board.charge("cy", 10_000 * hour)
+    assert [one.task for one in decide(board, 0).placements] == ["job_bob:transcode:0"]
+    found = smallest_change(board, TASK, 0)
+    assert found is not None and [one.code for one in found.changes] == ["NEXT_DECISION"]
+    assert (
+        found.changes[0].text == "Nothing has to change: by what everybody has used by now one of the next starts it."
+    )
+
+
 def test_a_model_that_would_be_loaded_where_another_is() -> None:
     gpus = [
         Place(name, "n", PlaceKind.GPU, GPU.resources, 1, (model,)) for name, model in (("a", "demo"), ("b", "big"))

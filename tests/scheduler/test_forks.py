@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from tests.scheduler.boards import case
+from tests.scheduler.boards import TENANTS, case
 from vidprocme.core.ids import JobId, TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan
 from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.facts import snapshot_of
 from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.policy import decide
@@ -47,6 +51,43 @@ def test_and_goes_on_deciding_as_it_does() -> None:
                     for task, (resources, gpus, *_) in list(seat.running.items()):
                         board.finished(seat.id, resources, gpus, task)
             now_ms += 7_000
+
+
+def test_what_was_charged_since_the_queue_told_is_known_as_the_board_knows_it() -> None:
+    """By whom each is measured is of when it was told: told anew, the same use would put them in another order."""
+    for seed in range(200):
+        one, rng = case(seed), random.Random(seed)
+        board = one.board
+        for name in TENANTS:
+            board.charge(name, rng.choice((0, 10**8, 10**9, 10**10)))
+        if seed % 2:
+            board.planned(decide(board, one.now_ms))
+        other = fork(board)
+        assert accounts(other) == accounts(board), seed
+        assert told(decide(other, one.now_ms)) == told(decide(board, one.now_ms)), seed
+
+
+def accounts(board: Board) -> dict[str, tuple[object, ...]]:
+    ledger = board.ledger
+    bins = {bin_.value: (one.told, one.started, one.shut) for bin_, one in ledger.bins.items()}
+    known = {name: (one.told, one.used, one.others, one.offset, one.full) for name, one in ledger.accounts.items()}
+    return {**bins, **known, "mean": (ledger.mean,)}
+
+
+def test_a_fork_of_charged_accounts_goes_by_the_same_order() -> None:
+    """cy's use has grown a hundredfold, which makes ann's look small, were they all compared anew."""
+    hour = 3_600_000_000
+    board = Board(PolicyConfig(max_wait_ms={}))
+    board.place(Place("p", "n", PlaceKind.CPU, Resources(cpu_milli=1000)))
+    needs = (Need(PlaceKind.CPU, Resources(cpu_milli=1000)),)
+    lefts = {"ann": 1_000, "bob": 60_000, "cy": 90_000}
+    heads = {name: (Head(TaskId(f"{name}:probe:0"), 0, needs, left_ms=left),) for name, left in lefts.items()}
+    board.lines([Line(Bin.NORMAL, name, "probe", 1, 0, some) for name, some in heads.items()], complete=True)
+    board.shares(Shares(tenants={name: TenantShare(n * hour) for name, n in {"ann": 90, "bob": 10, "cy": 10}.items()}))
+    board.charge("cy", 10_000 * hour)
+
+    assert [one.task for one in decide(board, 0).placements] == ["bob:probe:0"]
+    assert [one.task for one in decide(fork(board), 0).placements] == ["bob:probe:0"]
 
 
 def test_what_happens_to_a_fork_leaves_the_board_alone() -> None:

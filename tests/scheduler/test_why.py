@@ -9,10 +9,13 @@ from vidprocme.core.shares import BinShare, Shares
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.why import Candidate, Change, Start, Why
 from vidprocme.core.wire import dumps, loads
+from vidprocme.scheduler.board import Board
+from vidprocme.scheduler.counterfactual import smallest_change
 from vidprocme.scheduler.explain import CODES
+from vidprocme.scheduler.facts import snapshot_of
 from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.policy import decide
-from vidprocme.scheduler.why import why
+from vidprocme.scheduler.why import CUT, why
 
 
 def test_all_of_it_for_a_task_of_a_paused_bin() -> None:
@@ -60,3 +63,48 @@ def test_on_random_boards() -> None:
             assert said == why(one.board, task, one.now_ms), "the same question, the same answer"
             told += 1
     assert told > 120
+
+
+class Budget:
+    """There is time for so many decisions."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
+def test_what_there_was_no_time_for_is_said() -> None:
+    """However early it is cut, the answer is the whole one, or says that it is not."""
+    cut = 0
+    for seed in range(24):
+        one = case(seed)
+        before = snapshot_of(one.board)
+        for task in sorted(fork(one.board).waiting.tasks)[:2]:
+            whole = why(one.board, task, one.now_ms)
+            for left in (0, 1, 2, 3, 5, 8, 13, 40):
+                said = why(one.board, task, one.now_ms, go_on=Budget(left))
+                late = "no time" in said.start.how
+                assert said == whole or late, (seed, left)
+                assert said.cut <= late and not (said.cut and said.changes), (seed, left)
+                assert said.start.start_ms in (whole.start.start_ms, None), (seed, left)
+                assert said.reason == whole.reason, (seed, left)
+                cut += said.cut
+        assert snapshot_of(one.board) == before, seed
+    assert cut > 50
+
+
+def test_without_time_nothing_is_tried() -> None:
+    board = board_of([cpu("a")], line(TASK), shares=Shares({Bin.NORMAL: BinShare(limit=1, running=1)}))
+
+    said = why(board, TASK, 7, go_on=lambda: False)
+    how = f"it is not its turn within 0 decisions, and there was no time for more; {CUT}"
+    assert said == Why(whole_reason(board), Start(0, False, None, how), cut=True)
+    asked = Budget(0)
+    assert smallest_change(board, TASK, 7, go_on=asked) is None and asked.left == -1
+
+
+def whole_reason(board: Board) -> Reason:
+    return why(board, TASK, 7).reason

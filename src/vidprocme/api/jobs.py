@@ -77,7 +77,7 @@ def list_jobs(desk: AtDesk, caller: AsCaller, query: Annotated[JobQuery, Query()
 
 @router.get("/v1/jobs/{job_id}", responses=documented(404, 422, 503))
 def show_job(job_id: str, desk: AtDesk, caller: AsCaller, response: Response) -> JobDocument:
-    """One job with everything it has published so far. Of one that waits the pools are asked why; a second or two later they have said it."""
+    """One job with everything it has published so far. Of one that waits the pools are asked why; one to four seconds later they have said it."""
     view = known_job(desk, caller, job_id)
     id_ = view.job.id
     if view.counts.get(TaskState.READY):

@@ -29,7 +29,7 @@ from vidprocme.cli.words import (
 from vidprocme.client.base import Client, Document
 
 # Pools answer why a job waits with the beats that follow the first look at it.
-ANSWER_TRIES, ANSWER_S = 4, 0.7
+ANSWER_TRIES, ANSWER_S = 7, 0.7
 NOBODY = "NO_POOL"  # none is at work that could say it
 
 

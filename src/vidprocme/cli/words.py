@@ -127,7 +127,7 @@ def _why(why: Document, *, is_said: bool) -> list[str]:
         when = f"in about {age_text(left_s)}" if left_s >= 1 else "at any moment"
         lines += folded(f"{when[0].upper()}{when[1:]}: {why['starts_how']}.", indent)
     said = [f"{one['text']} {_command(one['command'])}".strip() for one in why["changes"]]
-    if not said and (why["starts_at"] is None or left_s >= 1):
+    if not said and not why["changes_cut"] and (why["starts_at"] is None or left_s >= 1):
         lines += folded("Nothing small would start it now.", indent)
     if said:
         lines += folded(f"What would start it now: {' And: '.join(said)}", indent)

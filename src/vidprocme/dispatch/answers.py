@@ -1,7 +1,7 @@
 """What a pool answers when somebody looks at a job that waits: why, when it starts, and what would start it now.
 
-Working that out takes some tens of decisions (docs/architecture.md): it is done when it is asked for, in the beat's thread after a beat, on a copy
-of the board, and for no more than one part in SHARE of the time.
+Working that out takes some tens of decisions (docs/architecture.md): it is done when it is asked for, in a thread of its own, on a copy of the
+board, and for no more than one part in SHARE of the time. When it starts is found out over the places of all pools that tell of theirs.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from vidprocme.core.errors import Fatal
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import TaskState
 from vidprocme.core.snapshot import Head, Line, Reason
-from vidprocme.core.why import Why
+from vidprocme.core.why import Start, Why
 from vidprocme.dispatch.outlook import Outlook
 from vidprocme.dispatch.said import GENERAL
+from vidprocme.dispatch.seats import POOLS_MOST, Others, others_of
 from vidprocme.queue.base import Queue, TaskWhy
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.counterfactual import GO_BACK, LOAD_NOW, MOVE_JOB, NEXT_DECISION
-from vidprocme.scheduler.play import BEHIND_MOST, reveal
-from vidprocme.scheduler.why import why
+from vidprocme.scheduler.play import BEHIND_MOST, NO_TURN, reveal
+from vidprocme.scheduler.why import CUT, why
 
 OF_ONES_OWN = (NEXT_DECISION, MOVE_JOB, GO_BACK, LOAD_NOW)  # changes that are not the operator's
 SHARE = 10
 LONG_S = 0.05  # after that no other is begun: whoever asks next is to be answered soon
+MOST_S = 0.5  # after that the one that was begun is cut
+WAIT_S = 1.7  # so long the first answer waits for what other pools tell of their places: they hear with their next beats that somebody asks
 TASKS_MOST = 12  # that are answered for at a time, of as many as are asked of
 EACH_MOST = 3  # after one beat
 KEPT_S, TOLD_MOST = 15.0, 32  # an answer is told for so long after it was worked out, the newest of them
@@ -34,23 +37,27 @@ FRESH_S = 3.0  # so long an answer is given, before it is worked out anew
 
 
 class Answers:
-    """For one pool. `hear` and `told` are called from one thread."""
+    """For one pool. `hear` is called from one thread; `told` is a value that any thread may ask for."""
 
     def __init__(
         self,
         outlook: Outlook,
         queue: Queue,
+        own: str,
         only: Callable[[], Collection[JobId]] | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
+            own: this pool.
             only: the jobs that this pool serves; None: all.
             now_s: a clock that never goes back, in seconds.
         """
-        self._outlook, self._queue, self._only, self._now_s = outlook, queue, only, now_s
-        self._known: dict[TaskId, tuple[float, Why]] = {}  # when it was worked out
+        self._outlook, self._queue, self._own, self._only, self._now_s = outlook, queue, own, only, now_s
+        # When it was worked out, and how many pools had told of all their places by then. Replaced, never changed.
+        self._known: dict[TaskId, tuple[float, int, Why]] = {}
         self._rests_until_s = float("-inf")
+        self._since_s: float | None = None  # when the asking began
 
     def hear(self, jobs: Sequence[JobId]) -> None:
         """Somebody asked of these jobs lately: work out the answers that are missing or old, as far as there is time.
@@ -60,28 +67,43 @@ class Answers:
         if self._only is not None:
             mine = self._only()
             jobs = [job for job in jobs if job in mine]
-        if not jobs:
-            self._known.clear()
-            return
         now_s = self._now_s()
+        if not jobs:
+            self._known, self._since_s = {}, None
+            return
+        self._since_s = now_s if self._since_s is None else self._since_s
         if now_s < self._rests_until_s:
             return
         copy = self._outlook.copy(jobs)
         if copy is None:
-            self._known.clear()
+            self._known = {}
             return
         board, now_ms = copy
+        others = others_of(self._queue.fleet(POOLS_MOST), self._own, heard=self._only is None)
         wanted = [task for job in jobs for task in self._firsts(board, job)][:TASKS_MOST]
         kept = {task: one for task, one in self._known.items() if task in wanted or now_s - one[0] < KEPT_S}
         self._known = dict(sorted(kept.items(), key=lambda one: -one[1][0])[:TOLD_MOST])
-        old = [task for task in wanted if task not in self._known or now_s - self._known[task][0] >= FRESH_S]
-        old.sort(key=lambda task: self._known[task][0] if task in self._known else float("-inf"))
-        for task in old[:EACH_MOST]:
-            self._known[task] = self._now_s(), why(board, task, now_ms)
-            if self._now_s() - now_s > LONG_S:
-                break
+        if not (others.silent and self._only is None and now_s - self._since_s < WAIT_S):
+            self._work_out(board, wanted, now_ms, others, now_s)
         over_s = self._now_s()
         self._rests_until_s = over_s + SHARE * (over_s - now_s)
+
+    def _work_out(self, board: Board, wanted: Sequence[TaskId], now_ms: int, others: Others, now_s: float) -> None:
+        known = self._known
+        old = [task for task in wanted if not self._is_fresh(task, now_s, others)]
+        old.sort(key=lambda task: known[task][0] if task in known else float("-inf"))
+        for task in old[:EACH_MOST]:
+            kinds = frozenset(ask.kind for ask in board.waiting.tasks[task].queue.group.wants)
+            answer = why(board, task, now_ms, others=others.seats, go_on=lambda: self._now_s() - now_s < MOST_S)
+            answer = replace(answer, start=others.counted(answer.start, kinds))
+            self._known = {**self._known, task: (self._now_s(), len(others.all), answer)}
+            if self._now_s() - now_s > LONG_S:
+                break
+
+    def _is_fresh(self, task: TaskId, now_s: float, others: Others) -> bool:
+        """Made a short while ago, and by no less than is known now."""
+        at_s, pools, _ = self._known.get(task, (float("-inf"), 0, None))
+        return now_s - at_s < FRESH_S and pools >= len(others.all)
 
     def _firsts(self, board: Board, job: JobId) -> list[TaskId]:
         """Of each line in which tasks of the job wait the oldest; when all stand behind the heads that are known, the first that is ready."""
@@ -112,7 +134,7 @@ class Answers:
 
     @property
     def told(self) -> tuple[TaskWhy, ...]:
-        return tuple(TaskWhy(task, answer) for task, (_, answer) in sorted(self._known.items()))
+        return tuple(TaskWhy(task, answer) for task, (_, _, answer) in sorted(self._known.items()))
 
 
 def discreet(answer: Why) -> Why:
@@ -120,8 +142,12 @@ def discreet(answer: Why) -> Why:
     reason, start = answer.reason, answer.start
     if reason.code in GENERAL:
         reason = Reason(reason.code, GENERAL[reason.code])
-    if start.start_ms is None:  # what it would be stopped by in the end may name others, too
-        start = replace(start, how=reason.text)
+    if start.start_ms is None and not start.how.startswith(
+        NO_TURN
+    ):  # what it would be stopped by in the end may name others, too
+        start = replace(start, how=f"{reason.text[:-1]}; {CUT}" if answer.cut else reason.text)
+    if start.at:
+        start = replace(start, at="a place of another pool")
     mine = all(change.code in OF_ONES_OWN for change in answer.changes)
     return replace(
         answer,
@@ -131,3 +157,19 @@ def discreet(answer: Why) -> Why:
         candidates=(),  # and no machines
         chosen="",
     )
+
+
+def start_words(start: Start, pools: int) -> str:
+    """How it is known when it starts: what before it, where if not here, and over whose places that was played.
+
+    Args:
+        pools: how many there are.
+    """
+    how = f"{start.how}, at {start.at}" if start.at else start.how
+    if pools < 2 or (start.counted and not (start.silent or start.partly)):
+        return how
+    whose = f"{start.counted} of {start.counted + start.silent + start.partly} pools"
+    if start.counted <= 1:
+        whose = "this pool" if start.partly else "this pool alone"
+    part = f" and a part of those of {start.partly} more" if start.partly else ""
+    return f"{how}, by the places of {whose}{part}"

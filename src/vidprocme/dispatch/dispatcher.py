@@ -21,6 +21,7 @@ from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.dispatch import telling
 from vidprocme.dispatch.advance import Failpoint
+from vidprocme.dispatch.answering import Answering
 from vidprocme.dispatch.answers import Answers
 from vidprocme.dispatch.doorbell import doorbell
 from vidprocme.dispatch.ends import Ends
@@ -71,7 +72,8 @@ class Dispatcher:
         self._granted: Sequence[Claimed] = ()  # not started yet: that is done while the queue works on the next call
         self._rest = Rest()
         self._outlook = Outlook(policy or PolicyConfig(), self._rest, record, renew)
-        self._answers = Answers(self._outlook, queue, only)
+        self._answers = Answers(self._outlook, queue, pool.id, only)
+        self._answering = Answering(self._answers.hear)
         self._draining = threading.Event()
         self._told_draining = False
         self._rung = threading.Event()
@@ -90,7 +92,7 @@ class Dispatcher:
             report=self._report,
             totals=self._outlook.decided.totals,
             rejoin=self._rejoin,
-            asked=self._answers.hear,
+            asked=self._answering.hear,
             at=at,
         )
         self._ends = Ends(queue, blobs, rng, self._beat.drop, at, self._config.later_ms)
@@ -107,6 +109,7 @@ class Dispatcher:
         self._at("dead-freed")
         self._beat.drained = frozenset(self._queue.drained_nodes())  # before the first turn claims
         self._beat.start()
+        self._answering.start()
         self._doorbell.start()
 
     def run(self, done: Callable[[], bool]) -> None:
@@ -155,6 +158,7 @@ class Dispatcher:
             self._away = True
         finally:
             self._beat.stop(wait_s=1.0 if self._away else 10.0)
+            self._answering.stop(wait_s=0.0 if self._away else 2.0)
             self._executor.close()
             if self._doorbell.is_alive():
                 self._doorbell.join(5)
@@ -358,7 +362,9 @@ class Dispatcher:
         """For the beat, in its thread. One that drains plans no more."""
         if self._draining.is_set():
             return report_of(self._outlook.snapshot, Plan())
-        return report_of(self._outlook.snapshot, self.plan, self._answers.told)
+        # What waits for everybody is not known to a pool that serves some jobs only: nobody can count on its places.
+        seats = self._outlook.seats if self._answering.are_asked and self._only is None else None
+        return report_of(self._outlook.snapshot, self.plan, self._answers.told, seats)
 
     def _rejoin(self) -> None:
         """For the beat, in its thread: the queue has forgotten us."""

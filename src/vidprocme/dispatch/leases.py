@@ -42,7 +42,7 @@ class LeaseKeeper:
         Args:
             report, totals: asked for each beat, from the beat's thread; see Queue.beat.
             rejoin: called, from that thread too, when the queue has forgotten this pool; may raise as the queue does.
-            asked: called, from that thread too, after each beat: of which jobs somebody asked lately (BeatAnswer.asked).
+            asked: called, from that thread too, after each beat: of which jobs somebody asked lately (BeatAnswer.asked). It returns at once.
         """
         self._report, self._totals, self._rejoin, self._asked, self._at = report, totals, rejoin, asked, at
         self._queue, self._holder, self._wake = queue, holder, wake

@@ -15,6 +15,7 @@ from vidprocme.dispatch.reporting import Decided
 from vidprocme.dispatch.rest import Rest
 from vidprocme.dispatch.unread import Unread
 from vidprocme.queue.base import Reservation, Turn
+from vidprocme.scheduler.beside import SeatNow, seats_of
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.durations import Durations, with_work
@@ -114,6 +115,12 @@ class Outlook:
     def snapshot(self) -> Snapshot:
         with self._lock:
             return snapshot_of(self._board)
+
+    @property
+    def seats(self) -> tuple[SeatNow, ...]:
+        """The places and what runs there, for other pools to play over."""
+        with self._lock:
+            return seats_of(self._board)
 
     def decide(self, granted: int) -> tuple[Placement, ...]:
         """What can start by what is known now; its places are taken.

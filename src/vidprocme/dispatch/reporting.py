@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from vidprocme.core.counts import DECIDE
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Plan, Reason, Snapshot
+from vidprocme.dispatch.seats import told
 from vidprocme.queue.base import LineReport, PlaceReport, PoolReport, TaskWhy
+from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.explain import CODES
 
 LINES_TOLD, HEADS_TOLD = 32, 32  # the others hear no more: a report is written with each beat in which it changes
 BINS = {bin_: number for number, bin_ in enumerate(Bin)}
 
 
-def report_of(snapshot: Snapshot, plan: Plan, whys: tuple[TaskWhy, ...] = ()) -> PoolReport:
-    """The places as the loop last saw them, and how many heads wait for which reason; a reason that nobody has counts 0."""
+def report_of(
+    snapshot: Snapshot, plan: Plan, whys: tuple[TaskWhy, ...] = (), seats: Sequence[SeatNow] | None = None
+) -> PoolReport:
+    """The places as the loop last saw them, and how many heads wait for which reason; a reason that nobody has counts 0.
+
+    Args:
+        seats: what runs at these places, if the others are to know.
+    """
     waiting = Counter(reason.code for reason in plan.reasons.values())
     places = tuple(
         PlaceReport(
@@ -30,7 +39,8 @@ def report_of(snapshot: Snapshot, plan: Plan, whys: tuple[TaskWhy, ...] = ()) ->
         )
         for _, load in sorted(snapshot.places.items())
     )
-    return PoolReport(places, {code: waiting[code] for code in CODES}, *_told(snapshot, plan), whys)
+    reasons = {code: waiting[code] for code in CODES}
+    return PoolReport(places, reasons, *_told(snapshot, plan), whys, None if seats is None else told(seats, places))
 
 
 def _told(snapshot: Snapshot, plan: Plan) -> tuple[tuple[Reason, ...], dict[str, LineReport], dict[TaskId, int]]:
@@ -39,13 +49,13 @@ def _told(snapshot: Snapshot, plan: Plan) -> tuple[tuple[Reason, ...], dict[str,
     lines: dict[str, LineReport] = {}
     heads: dict[TaskId, int] = {}
     for line in sorted(snapshot.lines.values(), key=lambda one: (BINS[one.bin], one.oldest_ms, one.key))[:LINES_TOLD]:
-        told = [(head.task, plan.reasons[head.task]) for head in line.heads if head.task in plan.reasons]
-        if not told:
+        its = [(head.task, plan.reasons[head.task]) for head in line.heads if head.task in plan.reasons]
+        if not its:
             continue
-        first = numbers.setdefault(told[0][1], len(numbers))
+        first = numbers.setdefault(its[0][1], len(numbers))
         lines[line.key] = LineReport(len(line.heads), first)
-        for task, reason in told[1:]:
-            if reason != told[0][1] and len(heads) < HEADS_TOLD:
+        for task, reason in its[1:]:
+            if reason != its[0][1] and len(heads) < HEADS_TOLD:
                 heads[task] = numbers.setdefault(reason, len(numbers))
     return tuple(numbers), lines, heads
 

@@ -86,7 +86,7 @@ def leading(
     if reason is None or reason.code != IN_LINE or len(pools) < 2:
         return reason
     told = [one.reason for pool in pools if (one := _says(view, pool, now, None, one_tenant)).reason.code != JUST_BEGAN]
-    best = min(told, key=_hope, default=reason)
+    best = min(told, key=hope, default=reason)
     return best if best.code in CODES else reason
 
 
@@ -107,7 +107,7 @@ def each_pool(
     if view.state is not TaskState.READY:
         return ()
     said = [_says(view, pool, now, at, one_tenant) for pool in takers_of(tasks, now, ours)]
-    return tuple(sorted(said, key=lambda one: (_hope(one.reason), one.pool)))
+    return tuple(sorted(said, key=lambda one: (hope(one.reason), one.pool)))
 
 
 def _says(view: TaskView, pool: PoolView, now: Standing, at: tuple[int, int] | None, one_tenant: bool) -> PoolSays:
@@ -139,5 +139,6 @@ def _reason(view: TaskView, pool: PoolView, now: Standing, at: tuple[int, int] |
     return Reason(reason.code, f"{where}, of which this pool sees {line.heads:,}. Of the first it says: {reason.text}")
 
 
-def _hope(reason: Reason) -> int:
+def hope(reason: Reason) -> int:
+    """The lower, the sooner it may start."""
     return HOPE.index(reason.code) if reason.code in HOPE else len(HOPE)

@@ -33,6 +33,8 @@ from vidprocme.queue.views import (
     PoolReport,
     PoolView,
     Position,
+    SeatReport,
+    SeatsReport,
     ServerInfo,
     TaskView,
     TaskWhy,
@@ -66,6 +68,8 @@ __all__ = [
     "Position",
     "Queue",
     "Reservation",
+    "SeatReport",
+    "SeatsReport",
     "ServerInfo",
     "Settlement",
     "Submitted",
@@ -77,9 +81,7 @@ __all__ = [
     "Unreadable",
 ]
 
-JOBS_BATCH = (
-    64  # jobs in one script of submit_many, which has at most ENQUEUE_BATCH tasks; 200 held a busy server for 35 ms
-)
+JOBS_BATCH = 64  # jobs in one script of submit_many, of at most ENQUEUE_BATCH tasks; 200 held a busy server for 35 ms
 ENQUEUE_BATCH = 200  # tasks in one enqueue; bounds how long a script may hold the server
 TEXT_MOST = 1 << 20  # characters of one task, job or outcome as it is kept; what is larger belongs into a blob
 HEADS = 8  # heads that a turn returns for each line, while not very many wait
@@ -151,10 +153,8 @@ class Queue(Rules, Protocol):
         ...
 
     def move(self, job: JobId, bin_: Bin) -> int:
-        """Move a job to another bin. Returns how many tasks that wait were moved.
-
-        They keep their places by age. Running ones go on where they are, and to the new bin should they not end; what is
-        planned later begins there. Raises Fatal JOB_UNKNOWN, JOB_ENDED.
+        """Move a job to another bin. Returns how many tasks that wait were moved. They keep their places by age.
+        Running ones stay, and go there should they not end; what is planned later begins there. Raises Fatal JOB_UNKNOWN, JOB_ENDED.
         """
         ...
 
@@ -198,8 +198,8 @@ class Queue(Rules, Protocol):
         """The pools whose presence holds."""
         ...
 
-    def fleet(self) -> tuple[PoolView, ...]:
-        """The pools whose presence holds, each with what it last said of itself."""
+    def fleet(self, most: int | None = None) -> tuple[PoolView, ...]:
+        """The pools whose presence holds, each with what it last said of itself; of more than `most` only the first ones are asked."""
         ...
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:

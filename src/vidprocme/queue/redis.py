@@ -239,11 +239,12 @@ class RedisQueue(QueueReader):
     def pools(self) -> tuple[PoolInfo, ...]:
         return tuple(pool.info for pool in self.fleet())
 
-    def fleet(self) -> tuple[PoolView, ...]:
+    def fleet(self, most: int | None = None) -> tuple[PoolView, ...]:
         known = self.remembered_pools()
-        present = self.commands(("GET", self._keys.presence(pool.id)) for pool in known)
-        pairs = zip(known, present, strict=True)
-        return tuple(PoolView(pool, codec.report_from(said)) for pool, said in pairs if said is not None)
+        keys = [self._keys.presence(pool.id) for pool in known]
+        heard = self.commands(("GET" if most is None or n < most else "EXISTS", key) for n, key in enumerate(keys))
+        present = [(pool, said) for pool, said in zip(known, heard, strict=True) if said not in (None, 0)]
+        return tuple(PoolView(pool, codec.report_from(said) if said != 1 else None) for pool, said in present)
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
         texts = self.command("HGETALL", self._keys.of("pools"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin, Job, JobState, Outcome, OutcomeKind, Stage, Task, TaskState
-from vidprocme.core.resources import PlaceKind
+from vidprocme.core.resources import PlaceKind, Resources
 from vidprocme.core.snapshot import Reason
 from vidprocme.core.why import Why
 
@@ -45,6 +45,39 @@ class PlaceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatReport:
+    """More of a place, for others that play forward what waits. Numbers count from 0.
+
+    place, sort: which of PoolReport.places it is, and which of SeatsReport.sorts.
+    starts: see core.resources.PlaceLoad.
+    runs: what runs there: which of `amounts` it has, when it will have ended, as predicted (ms since the epoch; -1: nobody knows), and
+        which of `whose` it is (-1: not known).
+    warm: the models that are loaded there when all of that has started.
+    """
+
+    place: int
+    sort: int
+    starts: int
+    runs: tuple[tuple[int, int, int], ...] = ()
+    warm: tuple[str, ...] = ()
+    held_for: TaskId | None = None
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsReport:
+    """A pool's places and what runs there, told while somebody asks when something starts; not all of them when that would be too long.
+
+    sorts: what places have, each with the type of its GPUs. amounts: what attempts have. whose: bins and tenants of what runs.
+    """
+
+    sorts: tuple[tuple[Resources, str], ...] = ()
+    amounts: tuple[Resources, ...] = ()
+    whose: tuple[tuple[Bin, str], ...] = ()
+    seats: tuple[SeatReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LineReport:
     """Of a line: how many of its heads the pool sees, and what the first of them is told (PoolReport.said, from 0)."""
 
@@ -78,6 +111,7 @@ class PoolReport:
     whys: tuple[
         TaskWhy, ...
     ] = ()  # of jobs that somebody asked of lately; of each stage of one the first that is ready
+    seats: SeatsReport | None = None  # None: nobody has asked, or an older vidprocme says nothing of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The smallest change by which a task that waits would start now: tried on a fork, in a fixed order, by the policy itself.
 
-NEXT_DECISION       none: one decision starts no more than so many tasks, and the next one is a moment away
+NEXT_DECISION       none: one decision starts no more than so many tasks, and the next one is a moment away; or the shares that the next turn
+                    tells let it start
 RESUME_BIN          its bin is paused
 RAISE_BIN_LIMIT     `amount`: the limit then
 RAISE_TENANT_LIMIT  the same of its tenant
@@ -17,7 +18,7 @@ MORE, and told with what is to be done besides. Every try is a decision, and DEC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -59,33 +60,50 @@ class Found(NamedTuple):
     plan: Plan
 
 
-def smallest_change(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) -> Found | None:
+def smallest_change(
+    board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS, go_on: Callable[[], bool] = lambda: True
+) -> Found | None:
     """
     Args:
         board: on which the task waits and does not start; what its last decision tried is undone.
         decisions: that may be tried.
+        go_on: asked before each; False: nothing more is tried, and nothing was found.
     """
-    trial, most = Trial(board, task, now_ms, decisions), board.config.most
-    if most is not None and trial.starts():
-        text = (
-            f"Nothing has to change: one decision starts {count(most, 'task')} at most, and one of the next starts it."
-        )
+    if not go_on():
+        return None
+    trial, most = Trial(board, task, now_ms, decisions, go_on), board.config.most
+    if trial.starts():
+        why = "by what everybody has used by now"
+        if most is not None:
+            why = f"one decision starts {count(most, 'task')} at most, and"
+        text = f"Nothing has to change: {why} one of the next starts it."
         return Found((Change(NEXT_DECISION, text),), trial.board, trial.plan)
-    for way in (*RULES, *WAYS):
-        change = way(trial)
-        if change is not None:
-            return Found((change,), trial.board, trial.plan)
+    change = _first(trial, (*RULES, *WAYS))
+    if change is not None:
+        return Found((change,), trial.board, trial.plan)
     for more in MORE:
-        trial = Trial(board, task, now_ms, trial.left)
+        if not trial.goes_on:
+            return None
+        trial = Trial(board, task, now_ms, trial.left, go_on)
         lifted = _lift_all(trial, more)
         if not lifted:
             continue
         if (len(lifted) > 1 or more > 1) and trial.starts():
             return Found(lifted, trial.board, trial.plan)
-        for way in WAYS:
-            change = way(trial)
-            if change is not None:
-                return Found((*lifted, change), trial.board, trial.plan)
+        change = _first(trial, WAYS)
+        if change is not None:
+            return Found((*lifted, change), trial.board, trial.plan)
+    return None
+
+
+def _first(trial: Trial, ways: Iterable[Way]) -> Change | None:
+    """That helps, while there is time."""
+    for way in ways:
+        if not trial.goes_on:
+            return None
+        change = way(trial)
+        if change is not None:
+            return change
     return None
 
 

@@ -37,6 +37,7 @@ def fork(
         _seat(other, seat)
     _lines(other, board, snapshot)
     other.shares(snapshot.shares)
+    _accounts(other, board)
     other.elsewhere(board.others)
     other.recent, other.now_ms = board.recent.copy(), board.now_ms
     held = {seat.id: task for task, seat in board.held.seats.items()}
@@ -56,6 +57,20 @@ def _seat(board: Board, seat: Seat) -> None:
     mine.running.clear()
     mine.running.update(seat.running)
     mine.starts = seat.starts
+
+
+def _accounts(other: Board, board: Board) -> None:
+    """What was used and counted since the queue last told it stands beside what it told: who is compared with whom, and by what, is of then."""
+    mine, theirs = other.ledger, board.ledger
+    mine.mean = theirs.mean
+    for bin_, known in theirs.bins.items():
+        account = mine.bins[bin_]
+        account.told, account.started, account.shut = known.told, known.started, known.shut
+    for name, its in theirs.accounts.items():
+        one = mine.account(name)
+        one.told, one.used, one.started, one.named = its.told, its.used, its.started, its.named
+        one.weighted, one.others, one.full = its.weighted, its.others, its.full
+        one.offset = its.offset if other.config.order == board.config.order else mine.offset_of(one)
 
 
 def _left(state: PlaceState) -> tuple[object, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from vidprocme.core.ids import TaskId, job_of
 from vidprocme.core.snapshot import Line
 from vidprocme.core.why import Start
 from vidprocme.scheduler import explain
+from vidprocme.scheduler.beside import SeatNow, add_seats
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import count
 from vidprocme.scheduler.forks import fork
@@ -20,6 +21,7 @@ DECISIONS = 200
 BEHIND_MOST = (
     256  # tasks that stand behind the heads of their lines, of which nothing more is known: so many are played, too
 )
+NO_TURN = "it is not its turn within"
 # What no end of an attempt takes out of the way.
 NEVER = (
     explain.NO_SUCH_PLACE,
@@ -30,22 +32,37 @@ NEVER = (
 )
 
 
-def play(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) -> Start:
+def play(
+    board: Board,
+    task: TaskId,
+    now_ms: int,
+    decisions: int = DECISIONS,
+    others: Sequence[SeatNow] = (),
+    go_on: Callable[[], bool] = lambda: True,
+) -> Start:
     """
     Args:
         board: on which the task waits; what its last decision tried is undone.
         decisions: that may be made on the way.
+        others: places of other pools, which are taken to decide as this one does, whenever it does.
+        go_on: asked before each decision; False: no more are made.
     """
     other = fork(board)
+    theirs = add_seats(other, others)
     wants = other.waiting.tasks[task].queue.group.wants
     _fill(other)
     moment_ms, before = now_ms, 0
-    how = f"it is not its turn within {count(decisions, 'decision')}"
-    for _ in range(decisions):
+    how = _no_turn(decisions)
+    for made in range(decisions):
+        if not go_on():
+            how = f"{_no_turn(made)}, and there was no time for more"
+            break
         plan = decide(other, moment_ms)
         order = [placement.task for placement in plan.placements]
         if task in order:
-            return _told(before + order.index(task), moment_ms, now_ms)
+            at = order.index(task)
+            place = plan.placements[at].place
+            return _told(before + at, moment_ms, now_ms, place if place in theirs else "")
         before += len(order)
         reason = plan.reasons[task]
         if reason.code in NEVER:
@@ -66,13 +83,17 @@ def play(board: Board, task: TaskId, now_ms: int, decisions: int = DECISIONS) ->
     return Start(_counted(board, task), False, None, how)
 
 
-def _told(before: int, moment_ms: int, now_ms: int) -> Start:
+def _no_turn(decisions: int) -> str:
+    return f"{NO_TURN} {count(decisions, 'decision')}"
+
+
+def _told(before: int, moment_ms: int, now_ms: int, at: str) -> Start:
     if moment_ms == now_ms:
         how = "it starts with the next decision" if not before else f"{_start(before)} with it, before it"
     else:
         first = f"{_start(before)} before it" if before else "nothing starts before it"
         how = f"{first}, when attempts end as predicted and nothing more comes before it"
-    return Start(before, True, moment_ms, how)
+    return Start(before, True, moment_ms, how, at)
 
 
 def _start(number: int) -> str:

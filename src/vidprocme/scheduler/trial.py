@@ -20,10 +20,12 @@ NEW = "~"  # names of places that are tried begin so: they stand behind all that
 
 
 class Trial:
-    """`decisions` may be made; after that nothing starts any more. What has helped stays, and `plan` starts the task."""
+    """`decisions` may be made, while `go_on` says so; after that nothing starts any more. What has helped stays, and `plan` starts the task."""
 
-    def __init__(self, board: Board, task: TaskId, now_ms: int, decisions: int) -> None:
-        self.task, self._now_ms, self.left = task, now_ms, decisions
+    def __init__(
+        self, board: Board, task: TaskId, now_ms: int, decisions: int, go_on: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.task, self._now_ms, self.left, self.go_on = task, now_ms, decisions, go_on
         self.board = fork(board, replace(board.config, most=None))  # the next decision is only a moment away
         self.plan = Plan()
         queue = self.queue
@@ -32,6 +34,8 @@ class Trial:
         bins = {**shares.bins, queue.bin: shares.bins.get(queue.bin, BinShare())}
         tenants = {name: shares.tenants.get(name, ledger.account(name).share) for name in self.board.waiting.by_tenant}
         self._shares = Shares(bins, {**shares.tenants, **tenants})
+        # As the next turn tells them: changes that tell them and changes that do not are tried alike.
+        self.board.shares(self._shares)
 
     @property
     def queue(self) -> Queue:
@@ -46,9 +50,14 @@ class Trial:
     def tenant(self) -> TenantShare:
         return self._shares.tenants[self.queue.tenant]
 
+    @property
+    def goes_on(self) -> bool:
+        """May another decision be made?"""
+        return self.left > 0 and self.go_on()
+
     def starts(self) -> bool:
         """Does it, as things are on the fork?"""
-        if not self.left:
+        if not self.goes_on:
             return False
         self.left -= 1
         self.plan = decide(self.board, self._now_ms)
@@ -74,6 +83,8 @@ class Trial:
 
     def move(self, to: Bin) -> bool:
         """The whole job, as far as it is known here."""
+        if not self.goes_on:
+            return False
         before, self.board = self.board, fork(self.board)
         board, job = self.board, job_of(self.task)
         for queue in list(board.waiting.queues.values()):
@@ -123,6 +134,8 @@ class Trial:
         return False
 
     def settings(self, config: PolicyConfig) -> bool:
+        if not self.goes_on:
+            return False
         before, self.board = self.board, fork(self.board, config)
         if self.starts():
             return True

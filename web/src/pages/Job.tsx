@@ -209,7 +209,7 @@ function Why({ why, isSaid }: { why: Schemas["WhyDocument"]; isSaid: boolean }) 
         <span className="meta">{why.stage}</span> {!isSaid && why.text}{" "}
         {left === null ? words.job.why.startsUnknown(why.position, why.text.startsWith(why.starts_how) ? "" : why.starts_how) : words.job.why.starts(left >= 1 ? age(left) : "", why.starts_how)}
       </p>
-      {why.changes.length === 0 && (left === null || left >= 1) && <p className="meta">{words.job.why.nothing}</p>}
+      {why.changes.length === 0 && !why.changes_cut && (left === null || left >= 1) && <p className="meta">{words.job.why.nothing}</p>}
       {why.changes.length > 0 && (
         <p className="break">
           <b>{words.job.why.now}</b>{" "}

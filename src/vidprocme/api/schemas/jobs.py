@@ -120,7 +120,7 @@ class JobDocument(JobSummary):
     stages: list[StageDocument]
     waiting: list[WaitingDocument]
     why: list[WhyDocument] = Field(
-        description="of stages with a task that is ready, what a pool says of it: there a second or two after the job was first asked for"
+        description="of stages with a task that is ready, what a pool says of it: there one to four seconds after the job was first asked for"
     )
     line: LineDocument | None = Field(description="null when none of its tasks is ready")
     eta_s: float | None = Field(

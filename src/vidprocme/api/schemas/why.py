@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -10,8 +11,20 @@ from vidprocme.api.schemas.base import Document, time_text
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import TaskState
 from vidprocme.core.why import Why
-from vidprocme.dispatch.answers import discreet
+from vidprocme.dispatch.answers import discreet, start_words
+from vidprocme.dispatch.said import hope
 from vidprocme.queue.base import PoolView, TaskView
+
+# So far apart the pools' predictions of one start are told by what each has seen last: a turn comes each second, an answer is 3 s old at most.
+AGREE_MS = 4_000
+
+
+class Answer(NamedTuple):
+    """What a pool says of a task."""
+
+    pool: str
+    task: TaskId
+    why: Why
 
 
 class ChangeDocument(Document):
@@ -41,9 +54,14 @@ class WhyDocument(Document):
     position: int = Field(description="tasks that start before it")
     position_how: str = Field(description="played: by playing the policy forward; counted: by bin and age")
     starts_at: str | None = Field(description="as predicted; null: it cannot be told, and `starts_how` says why")
-    starts_how: str
+    starts_how: str = Field(
+        description="what before it, at which other pool's place, and whose places were counted when not all are known"
+    )
     changes: list[ChangeDocument] = Field(
         description="the smallest change that would start it now; several: all of them together; none: nothing small would, or none is needed"
+    )
+    changes_cut: bool = Field(
+        description="whether there was no time to try all that might start it now, and none was found"
     )
     candidates: list[CandidateDocument] = Field(
         description="the best places then, the one that is taken first; at most three"
@@ -58,28 +76,42 @@ def why_documents(tasks: Iterable[TaskView], fleet: Iterable[PoolView], *, one_t
         one_tenant: for a key that sees one tenant only: others are not named.
     """
     ready = {view.task.id: view for view in tasks if view.state is TaskState.READY}
-    found: dict[str, tuple[tuple[int, int, TaskId], str, Why]] = {}
+    found: dict[str, list[Answer]] = {}
     pools = list(fleet)
-    for pool, task, why in _answers(pools, ready):
-        start_ms = why.start.start_ms
-        key = (start_ms is None, start_ms or 0, task)
-        stage = ready[task].task.stage.value
-        if stage not in found or key < found[stage][0]:
-            found[stage] = key, pool, why
+    for answer in _answers(pools, ready):
+        found.setdefault(ready[answer.task].task.stage.value, []).append(answer)
+    chosen = {stage: _chosen(answers) for stage, answers in sorted(found.items())}
     return [
-        _document(stage, key[2], pool, discreet(why) if one_tenant else why, is_one_of_many=len(pools) > 1)
-        for stage, (key, pool, why) in sorted(found.items())
+        _document(stage, task, pool, discreet(why) if one_tenant else why, len(pools))
+        for stage, (pool, task, why) in chosen.items()
     ]
 
 
-def _answers(fleet: Iterable[PoolView], ready: Mapping[TaskId, TaskView]) -> Iterator[tuple[str, TaskId, Why]]:
+def _chosen(answers: Sequence[Answer]) -> Answer:
+    """What is shown of what the pools say of one stage: the task that starts first, and of those that say so, who starts it.
+
+    A pool that knows of fewer places says it later, never sooner, so the first start is the nearest to the truth. Those that know of the same
+    places differ by what they have seen of the last turns: of them it is the pool at whose own place it starts, and else the most hopeful.
+    """
+    first = min(answers, key=_start)
+    until_ms = (first.why.start.start_ms or 0) + AGREE_MS
+    same = [one for one in answers if one.task == first.task and _start(one)[:2] <= (_start(first)[0], until_ms)]
+    return min(same, key=lambda one: (bool(one.why.start.at), hope(one.why.reason), _start(one), one.pool))
+
+
+def _start(answer: Answer) -> tuple[bool, int, TaskId]:
+    start_ms = answer.why.start.start_ms
+    return start_ms is None, start_ms or 0, answer.task
+
+
+def _answers(fleet: Iterable[PoolView], ready: Mapping[TaskId, TaskView]) -> Iterator[Answer]:
     for pool in sorted(fleet, key=lambda pool: pool.info.id):
         for answer in pool.report.whys if pool.report else ():
             if answer.task in ready:
-                yield pool.info.id, answer.task, answer.why
+                yield Answer(pool.info.id, answer.task, answer.why)
 
 
-def _document(stage: str, task: TaskId, pool: str, why: Why, *, is_one_of_many: bool) -> WhyDocument:
+def _document(stage: str, task: TaskId, pool: str, why: Why, pools: int) -> WhyDocument:
     return WhyDocument(
         stage=stage,
         task=task,
@@ -89,8 +121,9 @@ def _document(stage: str, task: TaskId, pool: str, why: Why, *, is_one_of_many: 
         position=why.start.position,
         position_how="played" if why.start.played else "counted",
         starts_at=None if why.start.start_ms is None else time_text(why.start.start_ms),
-        starts_how=f"{why.start.how}, by the places of this pool alone" if is_one_of_many else why.start.how,
+        starts_how=start_words(why.start, pools),
         changes=[ChangeDocument(code=c.code, text=c.text, command=c.command, amount=c.amount) for c in why.changes],
+        changes_cut=why.cut,
         candidates=[
             CandidateDocument(place=c.place, rank=c.rank, score=c.score, alternative=c.alternative)
             for c in why.candidates

@@ -34,7 +34,7 @@
 --   <p>trimmed, <p>dead:warned  string  with PX: nothing to trim until then; the warning was said lately
 --   <p>keys           hash    idempotency key -> job
 --   <p>pools          hash    pool -> PoolInfo JSON
---   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport), or no JSON object
+--   <p>pool:<pool>    string  with PX: its presence; holds its last report (wire JSON of PoolReport; of its places while somebody asks: 8 KiB at most), or no JSON object
 --   <p>heard          string  when anybody was heard last, see _heard.lua
 --   <p>told           hash    pool -> its own totals as it last told them (JSON); from join until it is forgotten
 --   <p>fence          string  counter of lease tokens;  <p>format  string: see format.py
