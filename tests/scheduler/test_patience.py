@@ -167,3 +167,23 @@ def test_a_line_none_of_whose_tasks_are_shown_keeps_nothing() -> None:
     arrive(board, "other", "cat", 1, 0, LARGE)
     board.lines([Line(Bin.HIGH, "bob", "describe/cat/far", 7, 0, ())], complete=False)
     assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
+
+
+@pytest.mark.parametrize(
+    ("somewhere", "late_ms", "starts"), [(True, 19_999, False), (True, 20_000, True), (False, 1, True)]
+)
+def test_a_turn_waits_for_a_place_with_its_model_while_there_is_one(
+    somewhere: bool, late_ms: int, starts: bool
+) -> None:
+    """It is bulk's turn at `c`, where a cat would go that is more urgent."""
+    config = PolicyConfig(max_wait_ms={Bin.BULK: 0}, late_patience_ms={Bin.BULK: 20_000}, pace_ms={})
+    board = Board(config)
+    board.places([place("a", "ant"), place("c", "cat")] if somewhere else [place("c", "cat")])
+    if somewhere:
+        arrive(board, "before", "ant", 1, 0)
+        assert start(board, THEN_MS) == [("before", "a")]
+    board.seats.all["c"].starts = 7
+    arrive(board, "urgent", "cat", 2, 0)
+    line = Line(Bin.BULK, "ann", "describe/ant/", 1, 0, ())
+    board.arrived(line, Head(TaskId("bulk:describe:0"), THEN_MS, (ANY,), "ant", work_ms=WORK_MS))
+    assert start(board, THEN_MS + late_ms) == [("bulk" if starts else "urgent", "c")]
