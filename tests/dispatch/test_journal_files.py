@@ -48,10 +48,10 @@ def test_every_part_replays_by_itself_to_equal_plans(queue: RedisQueue, blobs: B
         found = list(replay(lines))
         assert all(one.again == one.recorded for one in found)
         placed += sum(len(one.recorded["placements"]) for one in found)
-        running += sum(len(json.loads(line)["placements"]) for line in lines if '"told": "running"' in line)
+        running += sum(len(json.loads(line)["running"]) for line in lines if '"told": "seat"' in line)
     assert placed >= 75 and running > 3
     # A part that did not say what runs where it begins would place attempts where there is no room: the comparison can fail.
-    deaf = [[line for line in path.read_text().splitlines() if '"told": "running"' not in line] for path in parts]
+    deaf = [[line for line in path.read_text().splitlines() if '"told": "seat"' not in line] for path in parts]
     assert any(one.again != one.recorded for lines in deaf for one in replay(lines))
 
 
