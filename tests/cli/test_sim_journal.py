@@ -15,6 +15,7 @@ from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.journal import Journal
+from vidprocme.scheduler.journal_settings import VERSION
 
 CORE = Resources(cpu_milli=1000)
 NEEDS = (Need(PlaceKind.CPU, CORE),)
@@ -123,7 +124,7 @@ def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_told(
 
 def test_a_journal_of_another_version_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "pool_A.0001.jsonl")
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2', 1))
+    path.write_text(path.read_text().replace(f'"version": {VERSION}', f'"version": {VERSION + 1}', 1))
 
     assert "FILE_MISSING" in said(capsys, "sim", "journal", str(tmp_path / "none.jsonl"), status=2)[1]
     assert "another version" in said(capsys, "sim", "journal", str(path), status=2)[1]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.dispatch.things import started, state, step_until, submit_waiting
 from vidprocme.core.job import Bin, Job, JobState
-from vidprocme.dispatch.journal_files import AGAIN_S, PARTS, JournalFiles, recording
+from vidprocme.dispatch.journal_files import AGAIN_S, JournalFiles, recording
+from vidprocme.dispatch.journal_writer import LIVES_S, PARTS
 from vidprocme.library.blobs import BlobStore
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.scheduler.config import PolicyConfig
@@ -22,6 +25,13 @@ MOST = 40_000
 
 def ended(queue: RedisQueue, *jobs: Job) -> bool:
     return all(state(queue, job) is JobState.SUCCEEDED for job in jobs)
+
+
+def all_written(*files: JournalFiles) -> None:
+    deadline = time.monotonic() + 20
+    while not all(one._writer.is_done for one in files):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_every_part_replays_by_itself_to_equal_plans(queue: RedisQueue, blobs: BlobStore, tmp_path: Path) -> None:
@@ -48,10 +58,10 @@ def test_every_part_replays_by_itself_to_equal_plans(queue: RedisQueue, blobs: B
         found = list(replay(lines))
         assert all(one.again == one.recorded for one in found)
         placed += sum(len(one.recorded["placements"]) for one in found)
-        running += sum(len(json.loads(line)["placements"]) for line in lines if '"told": "running"' in line)
+        running += sum(len(json.loads(line)["running"]) for line in lines if '"told": "seat"' in line)
     assert placed >= 75 and running > 3
     # A part that did not say what runs where it begins would place attempts where there is no room: the comparison can fail.
-    deaf = [[line for line in path.read_text().splitlines() if '"told": "running"' not in line] for path in parts]
+    deaf = [[line for line in path.read_text().splitlines() if '"told": "seat"' not in line] for path in parts]
     assert any(one.again != one.recorded for lines in deaf for one in replay(lines))
 
 
@@ -61,9 +71,9 @@ def test_of_a_folder_that_is_full_the_oldest_part_goes(tmp_path: Path) -> None:
     assert old.renew() and not old.renew()
     files = JournalFiles(tmp_path, "pool_NEW", MOST)
     for _ in range(100):
-        files.renew()
-        old.renew()
         for one in (files, old):
+            if one.renew():
+                all_written(files, old)  # so that each finds the other's part as long as it is
             one.write("x" * 999)
     files.close()
     old.close()
@@ -76,6 +86,32 @@ def test_of_a_folder_that_is_full_the_oldest_part_goes(tmp_path: Path) -> None:
     assert not (tmp_path / "pool_OLD.0001.jsonl").exists() and (tmp_path / "notes.txt").exists()
 
 
+def test_what_another_pool_may_still_be_writing_stays(tmp_path: Path) -> None:
+    """It is the oldest; after ten minutes without a line it goes."""
+    other = tmp_path / "pool_OTHER.0001.jsonl"
+    other.write_text("x" * MOST)
+    files = JournalFiles(tmp_path, "pool_MINE", MOST)
+    for changed_s, stays in ((time.time() - LIVES_S + 60, True), (time.time() - LIVES_S - 60, False)):
+        os.utime(other, (changed_s, changed_s))
+        while not files.renew():
+            files.write("x" * 999)
+        all_written(files)
+        assert other.exists() is stays
+    files.close()
+
+
+def test_a_part_that_begins_with_very_much_is_not_all_beginning(tmp_path: Path) -> None:
+    files = JournalFiles(tmp_path, "pool_A", MOST)
+    assert files.renew()
+    files.write("x" * (MOST - 1))  # four times a part
+    turns = 1
+    while not files.renew():
+        files.write("x" * 4_999)
+        turns += 1
+    assert turns == 1 + MOST // 5_000
+    files.close()
+
+
 def test_a_full_disk_is_said_once_and_the_next_part_is_begun_when_there_is_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,18 +122,26 @@ def test_a_full_disk_is_said_once_and_the_next_part_is_begun_when_there_is_room(
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert files.renew()
+            files.write("y" * 999)
+            all_written(files)
             for _ in range(20):
+                assert not files.renew()
                 files.write("y" * 999)
-                files.renew()
             now_s += AGAIN_S
         assert files.renew()  # there is room
         files.write("z")
         assert not files.renew()
+        all_written(files)
+        (told,) = caplog.records
+        assert "No space left on device" in told.getMessage() and str(tmp_path) in told.getMessage()
+
+        (tmp_path / "pool_A.0004.jsonl").symlink_to("/dev/full")
+        while not files.renew():  # the third becomes whole: that the next cannot be written is news
+            files.write("y" * 999)
+        files.write("y")
         files.close()
 
-    (told,) = caplog.records
-    assert "No space left on device" in told.getMessage() and str(tmp_path) in told.getMessage()
-    assert (tmp_path / "pool_A.0003.jsonl").read_text() == "z\n"
+    assert (tmp_path / "pool_A.0003.jsonl").read_text().startswith("z\n") and len(caplog.records) == 2
 
 
 def test_a_pool_works_whose_journal_cannot_be_written(

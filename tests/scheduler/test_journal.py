@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from vidprocme.core.errors import BadWish
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
-from vidprocme.core.resources import Place, PlaceKind, Resources
-from vidprocme.core.shares import Shares
-from vidprocme.core.snapshot import Placement
+from vidprocme.core.resources import Need, Place, PlaceKind, Resources
+from vidprocme.core.snapshot import Head, Line
 from vidprocme.scheduler import orders
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
@@ -78,22 +77,38 @@ def test_settings_of_another_version_are_refused() -> None:
             settings_told(line)
 
 
-def test_what_runs_where_a_journal_begins_has_its_place() -> None:
+def test_what_runs_where_a_part_begins_has_its_place() -> None:
     lines: list[str] = []
     journal = Journal(Board(), lines.append)
-    journal.settings()
-    journal.lines([], complete=True)
-    journal.shares(Shares())
+    head = Head(TaskId("job_1:transcode:0"), 0, (Need(PlaceKind.CPU, CORE),))
+    journal.lines([Line(Bin.NORMAL, "ann", "transcode", 1, 0, (head,))], complete=True)
     journal.places([Place("node/cpu", "node", PlaceKind.CPU, CORE)])
-    runs = [Placement(TaskId("job_1:transcode:0"), place, CORE, "") for place in ("node/cpu", "gone/cpu")]
-    journal.running(
-        runs, {"node/cpu": 15, "gone/cpu": 3}, {"gone/cpu": TaskId("job_2:join:0"), "node/cpu": TaskId("job_3:join:0")}
+    journal.planned(journal.decide(10))
+    before = len(lines)
+    journal.begin()
+    journal.lines(
+        [Line(Bin.NORMAL, "ann", "transcode", 1, 0, (replace(head, task=TaskId("job_2:probe:0")),))], complete=True
     )
+    journal.planned(journal.decide(20))
 
-    assert journal.board.seats.free_slots == 0
-    seat = journal.board.seats.all["node/cpu"]
-    assert (seat.starts, seat.held_for) == (15, "job_3:join:0")
-    assert list(replay(lines)) == []
+    part = lines[before:]
+    (one,) = replay(part)
+    assert one.again == one.recorded and one.again["reasons"] == {"job_2:probe:0": "NO_PLACE_FREE"}
+    (other,) = replay([line for line in part if '"told": "seat"' not in line])
+    assert other.again["reasons"] == {"job_2:probe:0": "NO_SUCH_PLACE"}
     with pytest.raises(BadWish) as caught:
-        list(replay(lines[1:]))
+        list(replay(part[1:]))
     assert caught.value.code == "JOURNAL_UNREADABLE" and caught.value.evidence["line"] == 1
+
+
+def test_what_no_board_knows_is_answered_with_its_line() -> None:
+    lines: list[str] = []
+    Journal(Board(), lines.append).begin()
+    for bad in (
+        {"told": "seat"},
+        {"told": "known", "line": ["no bin", "ann", "t", 0, 0]},
+        {"told": "begins", "now_ms": 1},
+    ):
+        with pytest.raises(BadWish) as caught:
+            list(replay([*lines, json.dumps(bad)]))
+        assert caught.value.code == "JOURNAL_UNREADABLE" and caught.value.evidence["line"] == len(lines) + 1

@@ -1,7 +1,8 @@
 """A live pool's journal on disk: what its scheduler is told and decides (scheduler/journal.py), in files of bounded size.
 
-A part is whole in itself: the pool begins its board anew with it, so that it can be replayed without what came before. A disk that is full or
-a folder that cannot be written stops no pool: it is said once, and a new part is begun when there is room again.
+A part is whole in itself: it begins with all that the pool's board knows, so that it can be replayed without what came before, as far as it goes. No disk
+stops a pool or holds it up (journal_writer.py). One that cannot be written, or is too slow, breaks the part off; that is said once, and a new part is
+begun later.
 """
 
 from __future__ import annotations
@@ -9,97 +10,86 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+
+from vidprocme.dispatch.journal_writer import PARTS, Writer
 
 LOG = logging.getLogger("vidprocme.dispatch")
 
-PARTS = 4  # the bound is for so many of them; the oldest goes when there is no room for another
-AGAIN_S = 60.0  # after a part could not be written, until the next is tried
-LIVES_S = 600.0  # a part of another pool that changed so lately may still be written
-SUFFIX = ".jsonl"
+AGAIN_S = 60.0  # after a part was broken off, until the next is tried
+WAITING_BYTES = 8 << 20  # that are recorded and not on disk yet
+CLOSE_S = 2.0  # so long a pool that stops waits for them
 
 Record = Callable[[str], None]
 Renew = Callable[[], bool]
 
 
 class JournalFiles:
-    """The parts of one pool, `<pool>.<nnnn>.jsonl`. For its loop's thread."""
+    """The parts of one pool, `<pool>.<nnnn>.jsonl`. For its loop's thread, which no method but `close` holds up."""
 
-    def __init__(self, folder: Path, pool: str, most_bytes: int, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pool: str,
+        most_bytes: int,
+        now_s: Callable[[], float] = time.monotonic,
+        waiting_bytes: int = WAITING_BYTES,
+    ) -> None:
         """
         Args:
             most_bytes: of all parts in the folder, those of other pools too, when one is begun. A part ends with the turn that fills it.
+            waiting_bytes: that are not on disk yet, at most.
         """
-        self._folder, self._pool, self._most, self._now_s = folder, pool, most_bytes, now_s
-        self._file: TextIO | None = None
-        self._bytes, self._number = 0, 0
-        self._failed_s = float("-inf")
+        self._folder, self._most, self._now_s = folder, most_bytes, now_s
+        self._writer = Writer(folder, pool, most_bytes, waiting_bytes)
+        self._records = False  # a part is open: what is written is taken
+        self._bytes = 0  # of that part
+        self._first_bytes = 0  # of its first turn, with all that it begins with
+        self._again_s = float("-inf")  # no part is begun before
         self._said = False
 
     def renew(self) -> bool:
-        """Asked before what a turn showed is written: True when a new part has been begun for it."""
-        if self._file is not None:
-            with self._kept_going():
-                self._file.flush()
-        if self._file is not None and self._bytes < self._most // PARTS:
+        """Asked before what a turn showed is written: True when a new part begins with it."""
+        if self._records and self._writer.has_failed:
+            self._break_off()
+        if self._records:
+            self._first_bytes = self._first_bytes or self._bytes
+            # Of a board that knows very much, a part is not all beginning.
+            if self._bytes < max(self._most // PARTS, 2 * self._first_bytes):
+                return False
+            self._said = False  # it became whole
+        elif self._now_s() < self._again_s or not self._writer.is_done:
             return False
-        if self._now_s() - self._failed_s < AGAIN_S:
-            return False
-        self.close()
-        with self._kept_going():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._make_room()
-            self._number += 1
-            path = self._folder / f"{self._pool}.{self._number:04d}{SUFFIX}"
-            self._file, self._bytes = path.open("w", encoding="utf-8"), 0
-        return self._file is not None
+        self._writer.begin()
+        self._records, self._bytes, self._first_bytes = True, 0, 0
+        return True
 
     def write(self, line: str) -> None:
-        if self._file is None:
+        """One line, ASCII, of the part that is open, if one is."""
+        if not self._records:
             return
-        with self._kept_going():
-            self._bytes += self._file.write(line + "\n")  # ASCII: a byte each
+        if self._writer.put(line):
+            self._bytes += len(line) + 1
+            return
+        self._break_off()
+        if not self._said:
+            self._said = True
+            words = (
+                "the disk of the journal in %s is too slow, or hangs: the pool goes on without, and begins again when all is written that waits, "
+                "a minute later at the earliest"
+            )
+            LOG.warning(words, self._folder)
 
     def close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            with self._kept_going():
-                file.close()
-                self._said = False
+        self._records = False
+        if not self._writer.close(CLOSE_S):
+            words = "the journal in %s lacks its end: its disk has not taken it within %d s"
+            LOG.warning(words, self._folder, CLOSE_S)
 
-    def _make_room(self) -> None:
-        """The oldest parts go, also of other pools: but not what one that lives may be writing."""
-        fresh_ns = time.time_ns() - 1_000_000_000 * LIVES_S
-        parts = []
-        for path in self._folder.glob(f"pool_*{SUFFIX}"):
-            with suppress(FileNotFoundError):  # another pool makes room as well
-                found = path.stat()
-                parts.append((found.st_mtime_ns, path, found.st_size))
-        whole = sum(size for _, _, size in parts)
-        for changed_ns, path, size in sorted(parts):
-            if whole <= self._most - self._most // PARTS:
-                return
-            if path.name.startswith(self._pool) or changed_ns < fresh_ns:
-                path.unlink(missing_ok=True)
-                whole -= size
-
-    @contextmanager
-    def _kept_going(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            file, self._file, self._failed_s = self._file, None, self._now_s()
-            if file is not None:
-                with suppress(OSError):
-                    file.close()
-            if not self._said:
-                self._said = True
-                words = (
-                    "the journal in %s cannot be written (%s): the pool goes on without, and tries again each minute"
-                )
-                LOG.warning(words, self._folder, error.strerror or error)
+    def _break_off(self) -> None:
+        """The part ends here: one with a hole could not be replayed."""
+        self._records, self._again_s = False, self._now_s() + AGAIN_S
 
 
 @contextmanager

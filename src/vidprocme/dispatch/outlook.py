@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.ids import JobId
 from vidprocme.core.resources import Place
 from vidprocme.core.snapshot import Placement, Plan, Snapshot
 from vidprocme.dispatch.pace import AHEAD_S, HALVES_FROM
@@ -45,10 +45,9 @@ class Outlook:
             record: writes down a line of what is told and decided (scheduler/journal.py); None: nobody does.
             renew: asked before a turn is told; True: what is recorded from now on is to be replayed without what came before.
         """
-        self._rest, self._policy, self._record, self._renew = rest, policy, record, renew
+        self._rest, self._renew = rest, renew
         self._board = Board(policy)
         self._journal = Journal(self._board, record)
-        self._has: dict[tuple[str, TaskId], Placement] = {}  # who has something of a place, while it is recorded
         self._lock = threading.RLock()  # the board's
         # Decided while a turn was on its way, or asked for in one whose answer never came: it may be granted. The next one claims it.
         self.foreseen: tuple[Placement, ...] = ()
@@ -65,28 +64,17 @@ class Outlook:
             self._durations = Durations(turn.sums)
         lines = with_work(self.unread.without(turn.lines), turn.sizes, turn.left, self._durations)
         with self._lock:
-            before, renewed = self._board, self._renew()
-            if renewed:
-                self._begin_again()
             journal = self._journal
+            if self._renew():
+                journal.begin()
             journal.lines(lines, complete=len(turn.lines) >= turn.lines_total)
             journal.shares(turn.shares)
             if turn.elsewhere != self._board.others:
                 journal.elsewhere(turn.elsewhere)
             journal.places(tuple(places))
-            if renewed:
-                seats = sorted(before.seats.all.items())
-                held = {id_: seat.held_for for id_, seat in seats if seat.held_for is not None}
-                journal.running(tuple(self._has.values()), {id_: seat.starts for id_, seat in seats}, held)
             for placement in self.foreseen:
                 journal.begun(placement)
             self._seen_s, self._seen_ms = time.monotonic(), turn.now_ms
-
-    def _begin_again(self) -> None:
-        """Of what was before only what runs, whose turn it is at each place, and what is held is known."""
-        self._board = Board(self._policy)
-        self._journal = Journal(self._board, self._record)
-        self._journal.settings()
 
     @property
     def is_fresh(self) -> bool:
@@ -140,8 +128,6 @@ class Outlook:
             if len(plan.placements) > most:
                 plan = replace(plan, placements=plan.placements[:most])
             self._journal.planned(plan)
-            if self._record is not None:
-                self._has.update({(one.place, one.task): one for one in plan.placements})
             self._last = plan.placements
             return plan.placements
 
@@ -158,14 +144,12 @@ class Outlook:
         """These claims came to nothing: what they were to have is free again."""
         with self._lock:
             for placement in claims:
-                self._has.pop((placement.place, placement.task), None)
                 self._journal.taken_back(placement)
 
     def free(self, ended: Sequence[Placement]) -> None:
         """Attempts ended that had this."""
         with self._lock:
             for one in ended:
-                self._has.pop((one.place, one.task), None)
                 self._journal.finished(one)
         if self._rest.most(0) == 0:  # what was to be claimed next is not
             self.take_back(self.take_foreseen())

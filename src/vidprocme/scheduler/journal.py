@@ -16,6 +16,7 @@ from vidprocme.core.resources import Place
 from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Line, Placement, Plan
 from vidprocme.core.wire import from_wire, to_wire
+from vidprocme.scheduler import whole
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.journal_settings import VERSION, settings_told, told_settings
@@ -77,11 +78,14 @@ class Journal:
         """The board's, as a first line."""
         self._note("settings", version=VERSION, settings=told_settings(self.board.config) if self._write else None)
 
-    def running(self, placements: Sequence[Placement], starts: Mapping[str, int], held: Mapping[str, TaskId]) -> None:
-        """Where a journal begins: what runs already, how many starts each place has had, and what is held; places that are gone are left out."""
-        told = [to_wire(one) for one in placements] if self._write else ()
-        self._note("running", placements=told, starts=starts, held=held)
-        _run(self.board, placements, starts, held)
+    def begin(self) -> None:
+        """What is written from now on is whole in itself: the board's settings, and all that it knows. The board goes on as it is. A turn's lines and
+        shares are told next."""
+        self._lines, self._places = _lines(), _places()
+        self.settings()
+        if self._write is not None:
+            for line in whole.told(self.board):
+                self._write(json.dumps(line))
 
     def lines(self, lines: Sequence[Line], *, complete: bool) -> None:
         self._note("lines", lines=self._lines.told(lines) if self._write else (), complete=complete)
@@ -172,10 +176,10 @@ def _told_again(board: Board, plan: Plan, line: Mapping[str, Any], same: tuple[S
             one = from_wire(Placement, line["placement"])
             board.finished(one.place, one.resources, one.gpus, one.task)
         case "planned":
-            whole = line["placements"] == len(plan.placements)
-            board.planned(plan if whole else Plan(plan.placements[: line["placements"]], {}, plan.reserved))
-        case "running":
-            _run(board, [from_wire(Placement, one) for one in line["placements"]], line["starts"], line["held"])
+            all_of_it = line["placements"] == len(plan.placements)
+            board.planned(plan if all_of_it else Plan(plan.placements[: line["placements"]], {}, plan.reserved))
+        case whole.BEGINS | whole.KNOWN | whole.SEAT:
+            whole.heard(board, line)
         case "settings":
             pass
         case None:
@@ -185,17 +189,6 @@ def _told_again(board: Board, plan: Plan, line: Mapping[str, Any], same: tuple[S
         case other:
             raise ValueError(f"nothing is known of {other!r}")
     return None
-
-
-def _run(board: Board, placements: Iterable[Placement], starts: Mapping[str, int], held: Mapping[str, TaskId]) -> None:
-    seats = board.seats.all
-    for one in placements:
-        if one.place in seats:
-            board.placed(one)
-    for id_, number in starts.items():
-        if id_ in seats:
-            seats[id_].starts = number
-    board.planned(Plan(reserved={id_: task for id_, task in held.items() if id_ in seats}))
 
 
 def _unreadable(number: int, error: Exception) -> BadWish:

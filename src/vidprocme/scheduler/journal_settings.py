@@ -10,7 +10,7 @@ from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.places import alike, snug
 
-VERSION = 1  # of a journal's form
+VERSION = 2  # of a journal's form
 _HINTS = get_type_hints(PolicyConfig)
 _SCORES = {score.__name__: score for score in (alike, snug)}
 

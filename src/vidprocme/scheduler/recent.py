@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 WINDOW_MS = 600_000
 
@@ -29,6 +30,14 @@ class Recent:
         other = Recent(self._window_ms)
         other._number, other._now, other._before = self._number, self._now.copy(), self._before.copy()
         return other
+
+    def told(self) -> tuple[int, dict[str, int], dict[str, int]]:
+        """All that it knows, for `heard`: the number of the window, what was begun in it and in the one before."""
+        return self._number, {**+self._now}, {**+self._before}
+
+    def heard(self, number: int, now: Mapping[str, int], before: Mapping[str, int]) -> None:
+        """It knows that now, and nothing else."""
+        self._number, self._now, self._before = number, Counter(now), Counter(before)
 
     def take_back(self, model: str, work_ms: int) -> None:
         """What was added last was not begun, after all."""

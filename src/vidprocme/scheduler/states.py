@@ -217,6 +217,10 @@ class States:
         milli, vram = (free.gpu_milli,) * sort.gpus, (free.vram_bytes,) * sort.gpus
         return self._of(sort, free.cpu_milli, free.memory_bytes, milli, vram, slots, place.warm, ())
 
+    def told(self, place: Place, *left: object) -> PlaceState:
+        """The state of such a place of which the rest is known: what PlaceState has from `cpu_milli` to `kinds`, in order."""
+        return self._of(self._sort(place), *left)
+
     def moved(self, old: PlaceState, place: Place) -> PlaceState:
         """The place has become another one (more cores, other models loaded); what runs there goes on."""
         sort, was = self._sort(place), old.spec
