@@ -11,7 +11,7 @@ from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.shares import BinShare, Shares, TenantShare
-from vidprocme.core.snapshot import Head, Line
+from vidprocme.core.snapshot import Head, Line, Plan
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.forks import fork
@@ -178,3 +178,24 @@ def test_a_turn_does_not_drop_a_model_before_what_is_overdue_has_waited_longer(n
 
     (one,) = decide(board, now_ms).placements
     assert (one.task.partition(":")[0], one.place) == (task, "a")
+
+
+def test_what_a_told_plan_starts_counts_as_served_as_what_was_decided() -> None:
+    served = 0
+    for seed in range(200):
+        here, told = case(seed), case(seed)
+        plan = decide(here.board, here.now_ms)
+        here.board.planned(plan)
+        decide(told.board, told.now_ms)
+        told.board.planned(Plan(plan.placements, {}, plan.reserved))
+        known = [
+            {
+                (queue.key, id_): batch.served_ms
+                for queue in board.waiting.queues.values()
+                for id_, batch in queue.batches.items()
+            }
+            for board in (here.board, told.board)
+        ]
+        assert known[0] == known[1]
+        served += sum(ms == here.now_ms for ms in known[0].values())
+    assert served > 20

@@ -96,6 +96,19 @@ def test_parts_of_recent_work() -> None:
     assert recent.models == frozenset() and recent.part("bee", 8, 100) == 0
 
 
+def test_a_clock_that_goes_back_over_the_border_of_a_window_forgets_nothing() -> None:
+    recent = Recent(1_000)
+    recent.add("ant", 300, 1_900)
+    recent.add("bee", 300, 2_010)
+    recent.look(1_990)
+    assert (recent.part("ant", 8, 100), recent.part("bee", 8, 100)) == (4, 4)
+    recent.add("bee", 100, 1_995)
+    recent.look(2_500)
+    assert (recent.part("ant", 11, 100), recent.part("bee", 11, 100)) == (3, 8)
+    recent.look(900)  # a clock that was set back
+    assert recent.models == frozenset()
+
+
 @pytest.mark.parametrize(
     ("spread", "places"), [(frozenset(), ["a", "a", "a", "b"]), ({Bin.HIGH}, ["a", "b", "a", "b"])]
 )

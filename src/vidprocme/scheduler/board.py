@@ -24,8 +24,7 @@ from vidprocme.scheduler.recent import Recent
 from vidprocme.scheduler.states import Ask, PlaceState, States
 from vidprocme.scheduler.waiting import Waiting
 
-# What one start changed, so that it can be undone: the placement; the seat, its state and starts before; the batch, its head and when one of it
-# last started; the cost.
+# What one start changed, to undo it: the placement; seat, state and starts before; batch, head and when it was served; the cost.
 Start = tuple[Placement, Seat, PlaceState, int, Batch, Head, int, int]
 
 
@@ -212,12 +211,13 @@ class Board:
         self.undo()
         seat = self.seats.all[placement.place]
         batch = self.waiting.tasks.get(placement.task)
-        model = batch.queue.model if batch is not None else None
+        model = whose = None
+        if batch is not None:
+            model, whose, batch.served_ms = batch.queue.model, batch.queue.whose, self.now_ms
         if model is not None:
             self.recent.add(model, placement.work_ms or WORK_MS, self.now_ms)
         self._move(seat, self.states.taken(seat.state, placement.resources, placement.gpus, model))
         seat.starts += placement.counted
-        whose = batch.queue.whose if batch is not None else None
         end_ms = self.now_ms + placement.work_ms if placement.work_ms else None
         seat.running[placement.task] = placement.resources, placement.gpus, end_ms, whose
         self.begun(placement)

@@ -21,9 +21,7 @@ class Recent:
 
     def add(self, model: str, work_ms: int, now_ms: int) -> None:
         """So much was begun."""
-        number = now_ms // self._window_ms
-        if number != self._number:
-            self._turn(number)
+        self._turn(now_ms // self._window_ms)
         self._now[model] += work_ms
 
     def copy(self) -> Recent:
@@ -46,9 +44,8 @@ class Recent:
     def look(self, now_ms: int) -> None:
         """What `part` and `models` tell is true at this moment."""
         number, into_ms = divmod(now_ms, self._window_ms)
-        if number != self._number:
-            self._turn(number)
-        self._left = 1000 - 1000 * into_ms // self._window_ms
+        self._turn(number)
+        self._left = 1000 - 1000 * into_ms // self._window_ms if number == self._number else 1000
         self.models = frozenset(model for model in self._now | self._before if self._of(model) > 0)
 
     def part(self, model: str, places: int, percent: int) -> int:
@@ -62,6 +59,7 @@ class Recent:
         return self._now[model] + self._before[model] * self._left // 1000
 
     def _turn(self, number: int) -> None:
-        """Another window has begun."""
-        self._before = self._now if number == self._number + 1 else Counter()
-        self._now, self._number = Counter(), number
+        """It is this window now. A clock that goes back by a little, over the border, begins none."""
+        if number > self._number or number < self._number - 1:
+            self._before = self._now if number == self._number + 1 else Counter()
+            self._now, self._number = Counter(), number
