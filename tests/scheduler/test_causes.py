@@ -19,7 +19,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import CODES
 from vidprocme.scheduler.forks import fork
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import LineQueue
 from vidprocme.scheduler.places import Seat
 from vidprocme.scheduler.policy import decide
 
@@ -32,24 +32,24 @@ Fork = Board  # that may be changed
 # -- taking the cause away -------------------------------------------------------------------------------------------------
 
 
-def place_for_it(board: Fork, queue: Queue) -> None:
+def place_for_it(board: Fork, queue: LineQueue) -> None:
     """One that could hold it, beside those that there are."""
     need = queue.group.wants[0].need
     type_ = need.gpu_types[0] if need.gpu_types else ""
     board.place(Place("a0", "a", need.kind, need.resources, 1, gpu_type=type_))
 
 
-def undrain(board: Fork, queue: Queue) -> None:
+def undrain(board: Fork, queue: LineQueue) -> None:
     for seat in could_hold(board, queue):
         board.place(replace(seat.place, warm=seat.state.warm, draining=False))
 
 
-def resume(board: Fork, queue: Queue) -> None:
+def resume(board: Fork, queue: LineQueue) -> None:
     shares = board.ledger.shares()
     board.shares(replace(shares, bins={**shares.bins, queue.bin: replace(shares.bins[queue.bin], paused=False)}))
 
 
-def no_limits(board: Fork, queue: Queue) -> None:
+def no_limits(board: Fork, queue: LineQueue) -> None:
     shares = board.ledger.shares()
     its_bin = replace(shares.bins.get(queue.bin, BinShare()), limit=None)
     mine = replace(shares.tenants.get(queue.tenant, TenantShare()), limit=None)
@@ -58,7 +58,7 @@ def no_limits(board: Fork, queue: Queue) -> None:
     )
 
 
-def without(board: Fork, is_cause: Callable[[Queue, TaskId], bool]) -> None:
+def without(board: Fork, is_cause: Callable[[LineQueue, TaskId], bool]) -> None:
     """All tasks of which this is true are cancelled, those behind the heads too."""
     for queue in list(board.waiting.queues.values()):
         heads = list(queue.heads)
@@ -69,16 +69,16 @@ def without(board: Fork, is_cause: Callable[[Queue, TaskId], bool]) -> None:
             board.waiting.set_more(queue, 0)
 
 
-def without_more_urgent(board: Fork, queue: Queue) -> None:
+def without_more_urgent(board: Fork, queue: LineQueue) -> None:
     order = list(Bin)
     without(board, lambda other, _task: order.index(other.bin) < order.index(queue.bin))
 
 
-def without_other_tenants(board: Fork, queue: Queue) -> None:
+def without_other_tenants(board: Fork, queue: LineQueue) -> None:
     without(board, lambda other, _task: other.bin is queue.bin and other.tenant != queue.tenant)
 
 
-def room_for_all(board: Fork, queue: Queue) -> None:
+def room_for_all(board: Fork, queue: LineQueue) -> None:
     """So many places for it that whatever goes first cannot take them all."""
     need = queue.group.wants[0].need
     type_ = need.gpu_types[0] if need.gpu_types else ""
@@ -86,7 +86,7 @@ def room_for_all(board: Fork, queue: Queue) -> None:
         board.place(Place(f"a{number}", "a", need.kind, need.resources, 1, gpu_type=type_))
 
 
-def could_hold(board: Board, queue: Queue) -> list[Seat]:
+def could_hold(board: Board, queue: LineQueue) -> list[Seat]:
     return [
         seat
         for seat in board.seats.all.values()
@@ -94,7 +94,7 @@ def could_hold(board: Board, queue: Queue) -> list[Seat]:
     ]
 
 
-CHANGES: dict[str, Callable[[Fork, Queue], None]] = {
+CHANGES: dict[str, Callable[[Fork, LineQueue], None]] = {
     explain.NO_SUCH_PLACE: place_for_it,
     explain.NO_TYPE: place_for_it,
     explain.NO_MEMORY: place_for_it,

@@ -18,7 +18,7 @@ from vidprocme.core.snapshot import Head, Line, Placement, Plan
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.held import Held
 from vidprocme.scheduler.ledger import Ledger
-from vidprocme.scheduler.lines import WORK_MS, Batch, Group, Queue, Wants
+from vidprocme.scheduler.lines import WORK_MS, Batch, Group, LineQueue, Wants
 from vidprocme.scheduler.places import Seat, Seats
 from vidprocme.scheduler.recent import Recent
 from vidprocme.scheduler.states import Ask, PlaceState, States
@@ -261,7 +261,7 @@ class Board:
         seat: Seat,
         ask: Ask,
         gpu: int | None,
-        queue: Queue,
+        queue: LineQueue,
         task: TaskId,
         reason: str,
         now_ms: int,
@@ -330,10 +330,10 @@ class Board:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
-    def _queue(self, line: Line, group: Group, model: str | None) -> Queue:
+    def _queue(self, line: Line, group: Group, model: str | None) -> LineQueue:
         config, ledger, bin_ = self.config, self.ledger, line.bin
         payer = ledger.account(config.order.payer(bin_, line.tenant))
-        queue = Queue(line, group, model, (ledger.bins[bin_], ledger.account(line.tenant), payer))
+        queue = LineQueue(line, group, model, (ledger.bins[bin_], ledger.account(line.tenant), payer))
         queue.late_ms, queue.pace_ms = config.max_wait_ms.get(bin_), config.pace_ms.get(bin_, 0)
         queue.patience_ms = config.patience_ms.get(bin_, 0)
         return queue
@@ -359,7 +359,7 @@ class Board:
         if seat.held_for is not None:
             self.held.moved(seat)
 
-    def _drop(self, queue: Queue) -> None:
+    def _drop(self, queue: LineQueue) -> None:
         for task in list(queue.heads):
             self.waiting.take(task)
         self.waiting.drop(queue)

@@ -7,7 +7,7 @@ from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.core.why import Candidate
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.forks import fork
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import LineQueue
 from vidprocme.scheduler.places import COLD, EMPTY, WARM
 from vidprocme.scheduler.trial import NEW
 
@@ -46,7 +46,7 @@ def candidates(board: Board, plan: Plan, task: TaskId, most: int = MOST) -> tupl
     return best, _chosen(queue, mine, best)
 
 
-def _held(board: Board, queue: Queue, mine: Placement) -> Candidate:
+def _held(board: Board, queue: LineQueue, mine: Placement) -> Candidate:
     """At a place that is held, for it or for another task."""
     state = board.seats.all[mine.place].state
     number = next((n for n, ask in enumerate(queue.group.wants, 1) if ask.resources == mine.resources), 1)
@@ -54,7 +54,7 @@ def _held(board: Board, queue: Queue, mine: Placement) -> Candidate:
     return Candidate(_shown(mine.place), RANKS[rank] if queue.model is not None else NO_MODEL, 0, number)
 
 
-def _chosen(queue: Queue, mine: Placement, best: tuple[Candidate, ...]) -> str:
+def _chosen(queue: LineQueue, mine: Placement, best: tuple[Candidate, ...]) -> str:
     one = best[0]
     if mine.reason.startswith("OVERDUE"):
         return f"{one.place}: the task is overdue, and the next start there is for what is overdue in bin {queue.bin}."

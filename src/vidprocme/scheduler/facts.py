@@ -6,7 +6,7 @@ from vidprocme.core.resources import PlaceLoad, Resources
 from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import LineQueue
 from vidprocme.scheduler.places import Seat
 
 
@@ -42,6 +42,6 @@ def load_of(seat: Seat) -> PlaceLoad:
     return PlaceLoad(seat.place, free, state.slots, seat.starts, seat.held_for)
 
 
-def _line(queue: Queue) -> Line:
+def _line(queue: LineQueue) -> Line:
     heads = tuple(sorted(queue.heads.values(), key=lambda head: (head.ready_ms, head.task)))
     return Line(queue.bin, queue.tenant, queue.shape, len(queue), queue.oldest_ms, heads)

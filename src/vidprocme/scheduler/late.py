@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head
 from vidprocme.scheduler.board import Board
-from vidprocme.scheduler.lines import Batch, Clock, Due, Group, Queue
+from vidprocme.scheduler.lines import Batch, Due, DueClock, Group, LineQueue
 from vidprocme.scheduler.places import Seat
 from vidprocme.scheduler.states import Ask
 
@@ -22,8 +22,8 @@ class Late:
     def __init__(self, board: Board, now_ms: int) -> None:
         self._board, self._now_ms, self._config = board, now_ms, board.config
         self._known: dict[Bin, bool] = {}
-        self._aside: list[tuple[Clock, Batch]] = []
-        self._skipped: list[tuple[Clock, Batch]] = []  # until the first of others is found
+        self._aside: list[tuple[DueClock, Batch]] = []
+        self._skipped: list[tuple[DueClock, Batch]] = []  # until the first of others is found
 
     def any(self, bin_: Bin) -> bool:
         """Was something of a bin overdue when the decision began?"""
@@ -35,16 +35,16 @@ class Late:
             )
         return found
 
-    def first(self, bin_: Bin, seat: Seat) -> tuple[Queue, Head] | None:
+    def first(self, bin_: Bin, seat: Seat) -> tuple[LineQueue, Head] | None:
         """What fell due first of what the place could hold, were it empty. What another pool holds a place for only if it fits now."""
         groups = self._board.waiting.that_could(bin_, seat.state.spec)
         return self._first(groups, seat, self._now_ms - self._config.late_patience_ms.get(bin_, 0))
 
-    def first_of(self, groups: Sequence[Group]) -> tuple[Queue, Head] | None:
+    def first_of(self, groups: Sequence[Group]) -> tuple[LineQueue, Head] | None:
         """What fell due first of some groups, wherever it may go, and of what no other pool holds a place for."""
         return self._first(groups, None, self._now_ms)
 
-    def all_of(self, groups: Sequence[Group]) -> list[tuple[Queue, Head]]:
+    def all_of(self, groups: Sequence[Group]) -> list[tuple[LineQueue, Head]]:
         """All of it, the first first."""
         due = [one for group in groups for one in group.late.all(self._now_ms)]
         heads = [(batch.queue, batch.heap[0][2]) for _, _, batch in sorted(due, key=lambda one: one[:2])]
@@ -62,14 +62,14 @@ class Late:
         """It failed here just now, and had better go elsewhere."""
         return seat.id in head.avoid and self._now_ms - head.ready_ms < ELSEWHERE_HERE_MS
 
-    def _first(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[Queue, Head] | None:
+    def _first(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[LineQueue, Head] | None:
         found = self._find(groups, seat, later_ms)
         for clock, batch in self._skipped:
             clock.push(batch)
         self._skipped.clear()
         return found
 
-    def _find(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[Queue, Head] | None:
+    def _find(self, groups: Sequence[Group], seat: Seat | None, later_ms: int) -> tuple[LineQueue, Head] | None:
         now_ms = self._now_ms
         while True:
             best: Due | None = None
@@ -95,7 +95,7 @@ class Late:
             else:
                 return queue, head
 
-    def _search(self, groups: Sequence[Group], seat: Seat, later_ms: int) -> tuple[Queue, Head] | None:
+    def _search(self, groups: Sequence[Group], seat: Seat, later_ms: int) -> tuple[LineQueue, Head] | None:
         """The same, where the first will not do for this place."""
         due = [
             one for group in groups for one in group.late.all(later_ms if self._drops(group, seat) else self._now_ms)
@@ -110,11 +110,11 @@ class Late:
                 return batch.queue, head
         return None
 
-    def _may_start(self, queue: Queue, head: Head) -> bool:
+    def _may_start(self, queue: LineQueue, head: Head) -> bool:
         """No place is held for it yet, and no rule keeps it back."""
         return queue.is_allowed and head.task not in self._board.held.seats
 
-    def _is_elsewhere(self, queue: Queue, head: Head, seat: Seat | None) -> bool:
+    def _is_elsewhere(self, queue: LineQueue, head: Head, seat: Seat | None) -> bool:
         """Does another pool hold a place for it, and it does not fit here now?"""
         if head.task not in self._board.others:
             return False

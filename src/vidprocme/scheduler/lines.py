@@ -32,7 +32,7 @@ class Batch:
 
     __slots__ = ("heap", "job", "key", "queue", "served_ms")
 
-    def __init__(self, job: Job, queue: Queue, key: int) -> None:
+    def __init__(self, job: Job, queue: LineQueue, key: int) -> None:
         self.job, self.queue, self.key = job, queue, key
         self.served_ms = NEVER_MS  # when one of them last started here
         self.heap: list[tuple[int, TaskId, Head]] = []  # since when it is ready, its id
@@ -44,7 +44,7 @@ class Batch:
         return False  # in a heap beside its like: either may come first
 
 
-class Queue:
+class LineQueue:
     """A line, as far as it is known: its heads, and how many stand behind them."""
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Queue:
     def __len__(self) -> int:
         return self.count + self.more
 
-    def __lt__(self, other: Queue) -> bool:
+    def __lt__(self, other: LineQueue) -> bool:
         return self.key < other.key
 
     @property
@@ -111,7 +111,7 @@ Entry = tuple[int, int, JobId, int, int, TaskId, Batch]
 Due = tuple[int, TaskId, Batch]  # since when, the oldest task, and whose
 
 
-class Clock:
+class DueClock:
     """The batches of a group by when they fall due: so long after their oldest task was ready, and so long after one of them started."""
 
     __slots__ = ("_heap", "_most", "_waits", "fresh", "known", "moved")
@@ -200,9 +200,9 @@ class Group:
 
     def __init__(self, bin_: Bin, wants: Wants) -> None:
         self.bin, self.wants = bin_, wants
-        self.late = Clock(waits=False)  # tells what is overdue
-        self.patience = Clock(waits=True)  # tells what has waited for its model for long enough
-        self.queues: dict[str, Queue] = {}
+        self.late = DueClock(waits=False)  # tells what is overdue
+        self.patience = DueClock(waits=True)  # tells what has waited for its model for long enough
+        self.queues: dict[str, LineQueue] = {}
         self.heap: list[Entry] = []
         self.epoch = 0  # of the ranks in the heap
         self.length = 0  # tasks of its lines, those behind the heads included

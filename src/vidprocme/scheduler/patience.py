@@ -5,7 +5,7 @@ from __future__ import annotations
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head
 from vidprocme.scheduler.board import Board
-from vidprocme.scheduler.lines import WORK_MS, Group, Queue
+from vidprocme.scheduler.lines import WORK_MS, Group, LineQueue
 from vidprocme.scheduler.places import Found
 
 
@@ -16,7 +16,7 @@ class Patience:
         self._board, self._now_ms, self._config = board, now_ms, board.config
         self._seats, self._waiting = board.seats, board.waiting
 
-    def may_drop(self, queue: Queue, head: Head, found: Found) -> bool:
+    def may_drop(self, queue: LineQueue, head: Head, found: Found) -> bool:
         """May it have the place at once, and another model go?"""
         patience_ms = self._config.patience_ms.get(queue.bin, 0)
         # When no place that could take it has its model, patience is for what waits for the other one.
@@ -32,7 +32,7 @@ class Patience:
         unwanted = not self._is_wanted(found)
         return (unserved and unwanted) or ((unserved or unwanted) and self._lags(queue, found))
 
-    def waits_on(self, queue: Queue, found: Found) -> bool:
+    def waits_on(self, queue: LineQueue, found: Found) -> bool:
         """Though it has been patient for long enough, and nothing else may have the place: its model is not worth the loading yet."""
         if not self._seats.can_warm(found.ask):
             return False
@@ -65,7 +65,7 @@ class Patience:
                 break
         return False
 
-    def _lags(self, queue: Queue, found: Found) -> bool:
+    def _lags(self, queue: LineQueue, found: Found) -> bool:
         """Is there so much work for its model, that one place more is worth the loading?"""
         config = self._config
         if not config.lag_ms and not config.lag_times:

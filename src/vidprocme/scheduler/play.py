@@ -14,7 +14,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import count
 from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import LineQueue
 from vidprocme.scheduler.policy import ELSEWHERE_MS, decide
 
 DECISIONS = 200
@@ -107,7 +107,7 @@ def _fill(board: Board) -> None:
         left -= reveal(board, board.waiting.queues[key], left)
 
 
-def reveal(board: Board, queue: Queue, most: int) -> int:
+def reveal(board: Board, queue: LineQueue, most: int) -> int:
     """Let so many at most of those that stand behind a line's heads be heads: like the last of them. Returns how many are."""
     more = min(queue.more, most)
     if not more or not queue.heads:

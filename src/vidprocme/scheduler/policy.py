@@ -15,7 +15,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import amount
 from vidprocme.scheduler.late import ELSEWHERE_HERE_MS, Late
-from vidprocme.scheduler.lines import Batch, Group, Queue, Wants
+from vidprocme.scheduler.lines import Batch, Group, LineQueue, Wants
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.patience import Patience
 from vidprocme.scheduler.places import COLD, WARM, Found, Seat
@@ -113,7 +113,7 @@ class _Decision:
             if group.length and wants not in full and (first := waiting.first(group)) is not None
         ]
         heapify(firsts)
-        parked: list[Queue] = []
+        parked: list[LineQueue] = []
         seen: Group | None = None  # whose first stands as it is
         while firsts and self._left:
             entry, group = firsts[0]
@@ -147,7 +147,7 @@ class _Decision:
         for queue in parked:
             waiting.place(queue)
 
-    def _try(self, queue: Queue, head: Head) -> None:
+    def _try(self, queue: LineQueue, head: Head) -> None:
         """Start a head, if there is room; else note why there is none."""
         task, group = head.task, queue.group
         found = self._find(group, head)
@@ -246,7 +246,7 @@ class _Decision:
         )
         return self._now_ms - head.ready_ms >= (ELSEWHERE_HERE_MS if others else ELSEWHERE_MS)
 
-    def _start(self, queue: Queue, head: Head, found: Found, overdue: bool = False) -> None:
+    def _start(self, queue: LineQueue, head: Head, found: Found, overdue: bool = False) -> None:
         task, seat = head.task, found.seat
         if task in self._held.seats:
             self._release(task)
@@ -300,7 +300,7 @@ class _Decision:
             if ask is not None:
                 self._start(queue, batch.head(task), Found(seat, ask, self._rank(seat, ask), None), overdue=True)
 
-    def _stays_held(self, queue: Queue, head: Head, seat: Seat) -> bool:
+    def _stays_held(self, queue: LineQueue, head: Head, seat: Seat) -> bool:
         bound_ms = self._config.max_wait_ms.get(queue.bin)
         return (
             bound_ms is not None
@@ -326,7 +326,7 @@ class _Decision:
             if not self._left or self._hold_somewhere(queue, head):
                 return
 
-    def _hold_somewhere(self, queue: Queue, head: Head) -> bool:
+    def _hold_somewhere(self, queue: LineQueue, head: Head) -> bool:
         """Hold the first open place that could hold it, were it empty, and whose turn is nobody else's."""
         while self._left and head.task in self._waiting.tasks and head.task not in self._held:
             seat = self._seat_for(queue, head)
@@ -337,7 +337,7 @@ class _Decision:
                 return True
         return True
 
-    def _seat_for(self, queue: Queue, head: Head) -> Seat | None:
+    def _seat_for(self, queue: LineQueue, head: Head) -> Seat | None:
         tops = [
             state.top
             for state in self._seats.live.values()
@@ -352,7 +352,7 @@ class _Decision:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
-    def _queue_of(self, task: TaskId) -> Queue | None:
+    def _queue_of(self, task: TaskId) -> LineQueue | None:
         batch = self._waiting.tasks.get(task)
         return None if batch is None else batch.queue
 
@@ -363,7 +363,7 @@ class _Decision:
     def _rank(self, seat: Seat, ask: Ask) -> int:
         return WARM if ask.model is not None and ask.model in seat.state.warm else COLD
 
-    def _because(self, queue: Queue, found: Found, overdue: bool) -> str:
+    def _because(self, queue: LineQueue, found: Found, overdue: bool) -> str:
         ask, group = found.ask, queue.group
         way = f"alternative {group.wants.index(ask) + 1} of {len(group.wants)}: {amount(ask.resources)}"
         if overdue:

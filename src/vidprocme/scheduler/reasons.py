@@ -19,7 +19,7 @@ from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.explain import amount, count, kinds_in_words, needs_in_words
 from vidprocme.scheduler.held import gpus_free
 from vidprocme.scheduler.ledger import Account
-from vidprocme.scheduler.lines import Entry, Group, Queue, Wants
+from vidprocme.scheduler.lines import Entry, Group, LineQueue, Wants
 from vidprocme.scheduler.orders import Fair
 from vidprocme.scheduler.places import COLD, Seat
 from vidprocme.scheduler.states import Ask
@@ -161,7 +161,7 @@ class Reasons(Mapping[TaskId, Reason]):
 
     # -- of one task ---------------------------------------------------------------------------------------------------
 
-    def _why(self, queue: Queue, head: Head) -> Reason:
+    def _why(self, queue: LineQueue, head: Head) -> Reason:
         board, common = self._board, self.common[queue.group]
         seat = board.held.seats.get(head.task)
         if seat is not None:
@@ -186,7 +186,7 @@ class Reasons(Mapping[TaskId, Reason]):
             self._known[key] = self._others(queue, common)
         return self._known[key]
 
-    def _others(self, queue: Queue, common: _Common) -> Reason:
+    def _others(self, queue: LineQueue, common: _Common) -> Reason:
         """What is in its way."""
         reserved = self._reserved(queue.group.wants)
         if reserved is not None:
@@ -217,7 +217,7 @@ class Reasons(Mapping[TaskId, Reason]):
         seat = self._board.seats.all.get(id_)
         return seat is not None and not seat.place.draining and any(seat.state.holds(ask) for ask in wants)
 
-    def _kept_back(self, queue: Queue) -> Reason | None:
+    def _kept_back(self, queue: LineQueue) -> Reason | None:
         """A rule that a person made keeps it back, whatever is free."""
         if queue.is_allowed:
             return None
@@ -233,7 +233,7 @@ class Reasons(Mapping[TaskId, Reason]):
         text = f"Tenant {tenant.name} runs {count(tenant.running, 'task')}; its limit is {tenant.told.limit}."
         return Reason(explain.QUOTA, text)
 
-    def _wait_warm(self, queue: Queue, head: Head) -> Reason:
+    def _wait_warm(self, queue: LineQueue, head: Head) -> Reason:
         seats, model = self._board.seats, queue.model or ""
         until_ms = head.ready_ms + self._board.config.patience_ms.get(queue.bin, 0)
         n = seats.having(model)
@@ -258,7 +258,7 @@ class Reasons(Mapping[TaskId, Reason]):
         text = f"{seat.id} has {amount(ask.resources)} free, but is held for {seat.held_for}, which is overdue and needs more."
         return Reason(explain.RESERVED_FOR, text)
 
-    def _over_share(self, queue: Queue, able: _Able) -> Reason | None:
+    def _over_share(self, queue: LineQueue, able: _Able) -> Reason | None:
         mine = queue.account.offset
         before = {
             other.account.name: other.account

@@ -13,7 +13,7 @@ from vidprocme.core.snapshot import Line, Plan
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.forks import fork
-from vidprocme.scheduler.lines import Queue
+from vidprocme.scheduler.lines import LineQueue
 from vidprocme.scheduler.policy import decide
 
 NEW = "~"  # names of places that are tried begin so: they stand behind all that there are
@@ -38,7 +38,7 @@ class Trial:
         self.board.shares(self._shares)
 
     @property
-    def queue(self) -> Queue:
+    def queue(self) -> LineQueue:
         self.board.undo()
         return self.board.waiting.tasks[self.task].queue
 

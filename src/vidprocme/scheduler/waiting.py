@@ -3,7 +3,7 @@
 All of it is kept in order while things come and go; nothing is sorted when a decision is made. A heap may hold entries that are no longer
 true: they are found out when they come up.
 
-    Waiting -> Group (a bin, and one way of asking) -> Queue (a line: of one tenant and shape) -> Batch (of one job) -> heads by age
+    Waiting -> Group (a bin, and one way of asking) -> LineQueue (a line: of one tenant and shape) -> Batch (of one job) -> heads by age
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from vidprocme.core.ids import JobId, TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.snapshot import Head, Line
-from vidprocme.scheduler.lines import WORK_MS, Batch, Entry, Group, Job, Queue, Wants
+from vidprocme.scheduler.lines import WORK_MS, Batch, Entry, Group, Job, LineQueue, Wants
 from vidprocme.scheduler.states import Sort
 
 
@@ -24,7 +24,7 @@ class Waiting:
     def __init__(
         self,
         key_of: Callable[[Job], int],
-        new_queue: Callable[[Line, Group, str | None], Queue],
+        new_queue: Callable[[Line, Group, str | None], LineQueue],
         by_key: bool,
         level_of: Callable[[Bin], Bin],
     ) -> None:
@@ -38,14 +38,14 @@ class Waiting:
         self._key_of, self._new_queue, self._level_of = key_of, new_queue, level_of
         self._by_key = int(by_key)
         self.bins: dict[Bin, dict[Wants, Group]] = {}
-        self.queues: dict[str, Queue] = {}
-        self.by_tenant: dict[str, dict[str, Queue]] = {}
+        self.queues: dict[str, LineQueue] = {}
+        self.by_tenant: dict[str, dict[str, LineQueue]] = {}
         self.tasks: dict[TaskId, Batch] = {}  # of all heads
         self.jobs: dict[JobId, Job] = {}
         self.epoch = 0  # grows when payers may have come to have used less than was thought
         self._could: dict[tuple[Bin, int], list[Group]] = {}  # a sort by its identity: states.py keeps them
 
-    def queue_of(self, line: Line, wants: Wants, model: str | None) -> Queue:
+    def queue_of(self, line: Line, wants: Wants, model: str | None) -> LineQueue:
         """The line's, made if there is none."""
         queue = self.queues.get(line.key)
         if queue is not None and queue.group.wants != wants:  # the same name and other needs: another line
@@ -61,7 +61,7 @@ class Waiting:
             self.by_tenant.setdefault(line.tenant, {})[line.key] = queue
         return queue
 
-    def drop(self, queue: Queue) -> None:
+    def drop(self, queue: LineQueue) -> None:
         """The line is gone."""
         for task in list(queue.heads):
             self.take(task)
@@ -71,7 +71,7 @@ class Waiting:
             del self.by_tenant[queue.tenant]
         queue.entry = None
 
-    def add(self, queue: Queue, head: Head, job: Job | None = None) -> None:
+    def add(self, queue: LineQueue, head: Head, job: Job | None = None) -> None:
         """A head.
 
         Args:
@@ -100,7 +100,7 @@ class Waiting:
         if entry is None or batch.key < entry[1] or (batch.key == entry[1] and id_ <= entry[2]):
             self.place(queue)
 
-    def retold(self, queue: Queue, head: Head) -> None:
+    def retold(self, queue: LineQueue, head: Head) -> None:
         """The same head, of which something else is predicted."""
         task = head.task
         batch = self.tasks[task]
@@ -135,7 +135,7 @@ class Waiting:
             self.place(queue)
         return head
 
-    def place(self, queue: Queue) -> None:
+    def place(self, queue: LineQueue) -> None:
         """Let the line stand in its group where its first head, and what its payer has used, put it."""
         heap, old = queue.heap, queue.entry
         group_heap = queue.group.heap
@@ -208,7 +208,7 @@ class Waiting:
         batch.queue.group.late.push(batch)
         batch.queue.group.patience.push(batch)
 
-    def hide(self, queue: Queue) -> None:
+    def hide(self, queue: LineQueue) -> None:
         """Leave the line out until `place` is called again."""
         queue.entry = None
 
@@ -225,7 +225,7 @@ class Waiting:
                 heappush(batch.queue.heap, (key, id_, batch))
                 self.place(batch.queue)
 
-    def set_more(self, queue: Queue, more: int) -> None:
+    def set_more(self, queue: LineQueue, more: int) -> None:
         """So many stand behind the heads."""
         queue.group.length += more - queue.more
         queue.more = more

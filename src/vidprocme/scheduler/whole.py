@@ -15,7 +15,7 @@ from vidprocme.core.shares import Shares
 from vidprocme.core.snapshot import Head, Line
 from vidprocme.core.wire import from_wire, to_wire
 from vidprocme.scheduler.board import Board
-from vidprocme.scheduler.lines import Job, Queue
+from vidprocme.scheduler.lines import Job, LineQueue
 from vidprocme.scheduler.places import Seat
 
 BEGINS, SEAT, KNOWN = "begins", "seat", "known"
@@ -60,7 +60,7 @@ def heard(board: Board, line: Mapping[str, Any]) -> None:
             raise ValueError(f"nothing is known of {other!r}")
 
 
-def _queue(queue: Queue) -> dict[str, Any]:
+def _queue(queue: LineQueue) -> dict[str, Any]:
     ways: dict[tuple[object, ...], int] = {}  # in which its heads can be run: nearly always one for them all
     heads = []
     for head in queue.heads.values():
