@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidprocme.scheduler.demand import demand_of, pressure_of, use_of_whole
+from vidprocme.scheduler.demand import demand_of
 from vidprocme.scheduler.nodes import WHOLE, NodeSpec, Shape
 from vidprocme.scheduler.places import Score, Seat, Seats
-from vidprocme.scheduler.scores import Balanced, Fgd, best_fit, clustering, dot_product, packing
+from vidprocme.scheduler.scores import Balanced, Fgd, Weights, best_fit, clustering, dot_product, packing
 from vidprocme.scheduler.states import Ask, PlaceState, States
 from vidprocme.simulator.replay import need_of, place_of
 
@@ -85,25 +85,47 @@ def test_ours_gives_a_share_where_least_is_left_and_spares_what_few_nodes_have()
     assert lower(ours, PLAIN, used(NodeSpec("cpu", 96_000, 500_000, 0, "")), used(BIG))
 
 
-def test_demand_is_counted_without_memory() -> None:
-    demand = demand_of([Shape(1, 5, 1, 500), Shape(1, 9, 1, 500), Shape(2, 0), Shape(2, 0)])
-    assert demand.shapes == {Shape(1, 0, 1, 500): 500_000, Shape(2, 0): 500_000}
-    assert demand.typical(50) == [(Shape(1, 0, 1, 500), 1.0)]
+# What a weight of one costs by itself, worked out by hand, on a node with 8 GPUs and 96 cores. Of DEMAND's 13.5 GPUs shares want 2.5, whole ones 3.
+@pytest.mark.parametrize(
+    ("runs", "shape", "weights", "cost"),
+    [
+        ([HALF, ONE], HALF, {"cores_left": 1}, 80_000),
+        ([HALF, ONE], HALF, {"gpus_left": 1}, 6_000),
+        ([HALF, ONE], HALF, {"stranded_cores": 1}, 83_280),  # 80/96 of its cores, 6/8 of its GPUs
+        ([HALF, ONE], Shape(84_000, 0, 1, 500), {"stranded_gpus": 1}, 750_000),
+        ([HALF, ONE], HALF, {"uneven": 1}, 666),  # 80 cores are enough for 6,666
+        ([HALF, ONE], Shape(84_000, 0, 1, 500), {"uneven": 1}, 6_000),
+        ([HALF, ONE], HALF, {"large": 1}, 8),
+        ([HALF, ONE], HALF, {"left_on_gpu": 1}, 0),  # it fills the one that was begun
+        ([HALF, ONE], Shape(4_000, 0, 1, 600), {"left_on_gpu": 1}, 400),
+        ([HALF, ONE], HALF, {"begun": 1}, 1),
+        ([HALF, ONE], HALF, {"untouched": 1}, 0),
+        ([], EIGHT, {"untouched": 1}, 1),
+        ([HALF, ONE], ONE, {"broken": 1}, 222),  # 3/13.5 of one
+        ([], EIGHT, {"broken": 1}, 6_519),  # 3/13.5 of eight for ONE, 8/13.5 for EIGHT
+        ([], Shape(8_000, 0, 2, 500), {"broken": 1}, 0),  # halves of two
+        ([], EIGHT, {"scarce": 1}, 6_148),  # for EIGHT 8 * 8/13.5 over the 8/10 that can hold it; 3/13.5 for ONE
+        ([], ONE, {"scarce": 1}, 5_926),  # what it was for EIGHT
+        ([HALF, ONE], ONE, {"scarce": 1}, 0),
+        ([Shape(90_000, 0, 1, 1000)], Shape(1_000, 0, 1, 1000), {"starved": 1}, 7_000),  # 6 cores beside 7 GPUs
+        ([Shape(86_500, 0, 1, 1000)], Shape(1_000, 0, 1, 1000), {"starved": 1}, 2_849),  # EIGHT's do with one core each
+        ([HALF, ONE], ONE, {"starved": 1}, 0),
+        ([], PLAIN, {"cores_left": 1, "large": 1}, 92_008),
+    ],
+)
+def test_a_weight_is_of_what_it_says(runs: list[Shape], shape: Shape, weights: dict[str, int], cost: int) -> None:
+    ours = Balanced(DEMAND, [BIG, SMALL], [Weights(**weights)] * 4)
+    assert ours(used(BIG, *runs), asked(shape))[0] == cost
 
 
-def test_pressure_is_what_picky_tasks_ask_of_a_model() -> None:
-    nodes = [NodeSpec("a", 1, 1, 2, "T4"), NodeSpec("b", 1, 1, 6, "G2")]
-    picky, any_ = Shape(1, 0, 1, 1000, frozenset({"T4"})), Shape(1, 0, 1, 1000)
-    # Half of all that is asked for wants a quarter of the GPUs.
-    assert pressure_of(demand_of([picky, any_]), nodes) == {"T4": 2000, "G2": 0}
-    either = Shape(1, 0, 1, 1000, frozenset({"T4", "G2"}))
-    assert pressure_of(demand_of([either]), nodes) == {"T4": 1000, "G2": 1000}
+def test_each_kind_of_task_goes_by_its_own_weights() -> None:
+    ours = Balanced(DEMAND, [BIG, SMALL], [Weights(large=kind) for kind in (1, 2, 3, 4)])
+    assert [ours(used(BIG), asked(shape))[0] for shape in (HALF, ONE, EIGHT, PLAIN)] == [8, 16, 24, 32]
 
 
-def test_of_whole_gpus_only_what_fills_a_task_is_of_use() -> None:
-    assert use_of_whole(demand_of([TWO]), 4) == [0, 0, 2000, 2000, 4000]
-    assert use_of_whole(demand_of([TWO, ONE, ONE]), 3) == [0, 500, 2000, 2500]
-    assert use_of_whole(demand_of([PLAIN]), 2) == [0, 0, 0]
+def test_ours_keeps_whole_nodes_for_those_who_need_them() -> None:
+    ours = SCORES["default"]
+    assert lower(ours, ONE, used(BIG, ONE), used(BIG)) and lower(ours, TWO, used(BIG, ONE), used(BIG))
 
 
 ASKS = st.sampled_from(

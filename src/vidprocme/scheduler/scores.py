@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from vidprocme.scheduler.demand import Demand, pressure_of, use_of_whole
+from vidprocme.scheduler.demand import HALVES, STEP, Demand, Scarcity, pressure_of, starved_of, use_of_whole
 from vidprocme.scheduler.nodes import NodeSpec
-from vidprocme.scheduler.states import WHOLE, Ask, PlaceState
+from vidprocme.scheduler.states import WHOLE, Ask, PlaceState, Sort
 
 MOST = 100  # of the study's scores
 CPU_MOST, GPU_MOST = 128_000, 8_000  # milli of the largest node, by which the study measures
@@ -122,59 +123,162 @@ def _after(node: PlaceState, ask: Ask) -> Iterator[tuple[int | None, Sequence[in
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each thing costs, per million of the unit beside it. benchmarks/README.md says how they were found."""
+    """What each thing costs a task of one kind. benchmarks/README.md says how they were found."""
 
-    cores_left: int = 451_700  # 128 cores
-    gpus_left: int = -26_900  # a GPU
-    left_on_gpu: int = 1_561_000  # a GPU, on the one that gives a share
-    stranded_gpus: int = 4_767_000  # of the node's GPUs, the part that is free beyond the part of its cores that is
-    stranded_cores: int = 220_900  # the other way round
-    uneven: int = 41_400  # a GPU, by which what is free is off twelve cores for each
-    large: int = 72_000  # a GPU of the node
-    pressed: int = 3_003_000  # the pressure on its GPU model (demand.pressure_of)
-    broken: int = 1_101_000  # a GPU that tasks with whole ones could have used (demand.use_of_whole)
-    untouched: int = -415_700  # a node all of whose GPUs are whole, for whole ones
-    begun: int = 112_900  # a GPU of which a share is given, for whole ones
-    plain_cores_left: int = -188_500  # as cores_left, for tasks without a GPU
-    plain_gpus_left: int = 34_300  # a free GPU, for tasks without one
+    cores_left: int = 0  # a milli core
+    gpus_left: int = 0  # a milli GPU
+    stranded_gpus: int = 0  # a millionth of the node's GPUs, by which more of them is free than of its cores
+    stranded_cores: int = 0  # the other way round
+    uneven: int = 0  # a milli GPU, by which what is free is off twelve cores for each
+    large: int = 0  # a GPU of the node
+    pressed: int = 0  # a thousandth of the pressure on its GPU model (demand.pressure_of)
+    left_on_gpu: int = 0  # a milli GPU, on the one that gives a share
+    broken: int = 0  # a milli GPU that tasks with whole ones could have used (demand.use_of_whole)
+    scarce: int = 0  # a thousandth of what the node was worth to those of them that few can hold (demand.Scarcity)
+    untouched: int = 0  # a node all of whose GPUs are whole
+    begun: int = 0  # a GPU of which a share is given
+    starved: int = 0  # a milli GPU that is free now with too few cores beside it (demand.starved_of)
+
+
+# Of shares of a GPU, of one whole, of several, of none.
+SHARE = Weights(
+    cores_left=3_310,
+    gpus_left=-24_400,
+    stranded_gpus=4_990,
+    uneven=45_000,
+    large=-44_200_000,
+    pressed=3_030_000,
+    left_on_gpu=3_560_000,
+)
+ONE = Weights(
+    cores_left=3_890,
+    gpus_left=-13_800,
+    stranded_gpus=34_200,
+    stranded_cores=160,
+    large=70_300_000,
+    pressed=2_940_000,
+    broken=1_280_000,
+    scarce=1_930_000,
+    untouched=-482_000_000,
+    begun=476_000_000,
+    starved=-152_000,
+)
+SEVERAL = Weights(
+    cores_left=2_740,
+    gpus_left=-25_700,
+    stranded_gpus=8_980,
+    stranded_cores=601,
+    uneven=31_100,
+    large=3_700_000,
+    pressed=3_540,
+    scarce=212_000,
+    untouched=-139_000_000,
+)
+PLAIN = Weights(cores_left=-742, gpus_left=58_600, pressed=-661_000)
+KEPT_MOST = 100_000  # states of which is kept what all asks have in common
 
 
 class Balanced:
-    """What is left stays useful: GPUs have cores beside them, those of models and in numbers that few nodes have are spared, and a share
-    goes where it leaves least of a GPU.
+    """What is left stays useful: GPUs have cores beside them, nodes are spared that hold what few others can, and a share goes where it
+    leaves least of a GPU.
 
-    It looks at the node alone, once: no list of what could come is gone through for each, as in Fgd.
+    It looks at the node alone: no list of what could come is gone through for each, as in Fgd. What all asks of a kind have in common is
+    worked out once for a state.
     """
 
-    def __init__(self, demand: Demand, nodes: Sequence[NodeSpec], weights: Weights | None = None) -> None:
-        self._weights = weights or Weights()
+    def __init__(self, demand: Demand, nodes: Sequence[NodeSpec], weights: Sequence[Weights] | None = None) -> None:
+        """
+        Args:
+            weights: of shares, of one whole GPU, of several, of none.
+        """
+        self._weights = weights or (SHARE, ONE, SEVERAL, PLAIN)
+        self._share, self._one, self._several, self._plain = self._weights
         self._pressure = pressure_of(demand, nodes)
         self._use = use_of_whole(demand, max((node.gpus for node in nodes), default=0))
+        self._starved = starved_of(demand)
+        self._scarcity = Scarcity(demand, nodes)
+        self._kinds: dict[tuple[str, int, int], _Kind] = {}
+        self._known: dict[PlaceState, _Known] = {}
 
     def __call__(self, node: PlaceState, ask: Ask) -> Fit:
-        w, spec = self._weights, node.spec
+        known = self._known.get(node) or self._look(node)
         cores = node.cpu_milli - ask.cpu_milli
-        gpus = node.free_gpu_milli - ask.gpus * ask.gpu_milli
+        gpus = node.free_gpu_milli - ask.total_gpu_milli
+        gpu: int | None = None
         if not ask.gpus:
-            return w.plain_cores_left * cores // CPU_MOST + w.plain_gpus_left * gpus // WHOLE, None
-        # Of a million parts of what the node has.
-        stranded = gpus * 1_000 // spec.gpus - (cores * 1_000_000 // spec.cpu_milli if spec.cpu_milli else 0)
-        whole = node.gpu_milli.count(WHOLE)
-        score = (
-            w.cores_left * cores // CPU_MOST
-            + w.gpus_left * gpus // WHOLE
-            + (w.stranded_gpus * stranded if stranded > 0 else -w.stranded_cores * stranded) // 1_000_000
-            + w.uneven * abs(cores // CORES_PER_GPU - gpus) // WHOLE
-            + w.large * spec.gpus
-            + w.pressed * self._pressure.get(spec.model, 0) // 1_000
-        )
+            w = self._plain
+            return known.plain + w.cores_left * cores + w.gpus_left * gpus, None
         if ask.is_share:
-            asked = ask.gpu_milli
+            w, asked = self._share, ask.gpu_milli
             left = min([free for free in node.gpu_milli if free >= asked])
-            return score + w.left_on_gpu * (left - ask.gpu_milli) // WHOLE, node.gpu_milli.index(left)
-        if ask.gpu_milli >= WHOLE:
-            score += w.broken * (self._use[whole] - self._use[whole - ask.gpus]) // WHOLE
-        if whole == spec.gpus:
-            score += w.untouched
-        begun = spec.gpus - whole - node.gpu_milli.count(0)
-        return score + w.begun * begun, None
+            gpu = node.gpu_milli.index(left)
+            score = known.share + w.left_on_gpu * (left - asked)
+        else:
+            w, score = (self._one, known.one) if ask.gpus == 1 else (self._several, known.several)
+            whole = known.whole - ask.gpus if ask.gpu_milli >= WHOLE else known.whole
+            score -= w.broken * self._use[whole] + w.scarce * known.scarce[whole][cores // STEP]
+        stranded = (gpus * known.gpu_part - cores * known.core_part) // 1_000
+        return (
+            score
+            + w.cores_left * cores
+            + w.gpus_left * gpus
+            + (w.stranded_gpus * stranded if stranded > 0 else -w.stranded_cores * stranded)
+            + w.uneven * abs(cores // CORES_PER_GPU - gpus)
+        ), gpu
+
+    def _look(self, node: PlaceState) -> _Known:
+        """What is known of a state before anything is asked of it."""
+        if len(self._known) >= KEPT_MOST:
+            self._known.clear()
+        spec, cpu = node.spec, node.cpu_milli
+        whole = node.gpu_milli.count(WHOLE)
+        untouched, begun = whole == spec.gpus, spec.gpus - whole - node.gpu_milli.count(0)
+        use, free = self._use[whole], node.free_gpu_milli
+        starving = self._starved[min(2 * cpu // free, HALVES - 1)] * free // 1_000 if free else 0
+        kind = self._kind(spec)
+        worth = kind.scarce[whole][cpu // STEP]
+        costs = [
+            w.broken * use
+            + w.scarce * worth
+            + w.begun * begun
+            + w.starved * starving
+            + (fixed + w.untouched if untouched else fixed)
+            for w, fixed in zip(self._weights, kind.fixed, strict=True)
+        ]
+        found = self._known[node] = _Known(kind.gpu_part, kind.core_part, kind.scarce, whole, *costs)
+        return found
+
+    def _kind(self, spec: Sort) -> _Kind:
+        key = spec.model, spec.gpus, spec.cpu_milli
+        found = self._kinds.get(key)
+        if found is None:
+            pressure = self._pressure.get(spec.model, 0)
+            found = self._kinds[key] = _Kind(
+                1_000_000 // spec.gpus if spec.gpus else 0,
+                1_000_000_000 // spec.cpu_milli if spec.cpu_milli else 0,
+                self._scarcity.of(*key),
+                [w.large * spec.gpus + w.pressed * pressure for w in self._weights],
+            )
+        return found
+
+
+class _Kind(NamedTuple):
+    """What is known of a node by its GPU model, GPUs and cores."""
+
+    gpu_part: int  # a milli GPU, in billionths of all its GPUs
+    core_part: int  # a milli core, of all its cores
+    scarce: list[list[int]]  # Scarcity.of
+    fixed: list[int]  # what is to be paid whatever is free there, by the kind of ask
+
+
+class _Known(NamedTuple):
+    """What is known of a state."""
+
+    gpu_part: int
+    core_part: int
+    scarce: list[list[int]]
+    whole: int  # GPUs
+    share: int  # what is to be paid, by the kind of ask
+    one: int
+    several: int
+    plain: int
