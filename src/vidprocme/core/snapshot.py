@@ -11,9 +11,9 @@ from vidprocme.core.resources import Need, PlaceLoad, Resources
 from vidprocme.core.shares import Shares
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: very many are made, and that costs four times as much
 class Head:
-    """A task near the front of its line."""
+    """A task near the front of its line. Nobody changes one."""
 
     task: TaskId
     ready_ms: int  # since when it could run
@@ -50,7 +50,7 @@ class Snapshot:
     shares: Shares = field(default_factory=Shares)
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen: very many are made, and that costs four times as much
+@dataclass(slots=True, unsafe_hash=True)  # as Head
 class Placement:
     """This task, on this place, now. Nobody changes one. `reason` is a code with its terms, for people.
 

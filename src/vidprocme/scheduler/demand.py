@@ -37,7 +37,9 @@ class Demand:
 
 def demand_of(tasks: Iterable[Shape]) -> Demand:
     """As they came in the past, or stand in a trace."""
-    counts = Counter(replace(shape, memory_mib=0) for shape in tasks)
+    counts: Counter[Shape] = Counter()
+    for shape, count in Counter(tasks).items():
+        counts[replace(shape, memory_mib=0)] += count
     whole = counts.total()
     return Demand({shape: round(SCALE * count / whole) for shape, count in counts.items()})
 

@@ -250,10 +250,11 @@ class Seats:
         else:
             fresh = self._log[start:] if start else self._log
         known.seen = end
-        worth, tops, heap = known.worth, known.tops, known.heap
+        worth, tops, heap, score = known.worth, known.tops, known.heap, known.score
         cpu, memory, milli, gpu = ask.cpu_milli, ask.memory_bytes, ask.total_gpu_milli, ask.gpu_milli
+        kind, model = ask.kind, ask.model if self._warmth else None
+        is_plain = not ask.models and not ask.vram_bytes and ask.gpus <= 1  # the numbers below are all that it asks for
         for state in fresh:
-            # Most do not hold it, and most of those show it by one of these numbers (PlaceState.fits has them all).
             if (
                 cpu > state.cpu_milli
                 or milli > state.free_gpu_milli
@@ -267,7 +268,11 @@ class Seats:
             number = state.number
             value = worth.get(number, UNKNOWN)
             if value is UNKNOWN:
-                value = worth[number] = self._worth(state, ask, known.score)
+                value = None
+                if state.spec.kind is kind and (is_plain or state.fits(ask)):
+                    points, its = score(state, ask)
+                    value = 0 if model is None else _rank(state, model), points, its
+                worth[number] = value
             if value is None:
                 continue
             standing = tops.get(number)
@@ -278,10 +283,7 @@ class Seats:
     def _worth(self, state: PlaceState, ask: Ask, score: Score) -> tuple[int, int, int | None] | None:
         if not state.fits(ask):
             return None
-        rank = 0
-        if ask.model is not None and self._warmth:
-            rank = WARM if ask.model in state.warm else COLD if state.warm else EMPTY
-        return rank, *score(state, ask)
+        return _rank(state, ask.model) if ask.model is not None and self._warmth else 0, *score(state, ask)
 
     def tidy(self) -> None:
         """Forget states that no place is in, when there have been very many. What is found stays the same."""
@@ -312,3 +314,7 @@ class Seats:
         """Is there an open place that has its model, and could hold it, were it empty?"""
         known = self._having.get(ask.model or "", Counter())
         return any(n > 0 and ask.could_be_held(sort) for sort, n in known.items())
+
+
+def _rank(state: PlaceState, model: str) -> int:
+    return WARM if model in state.warm else COLD if state.warm else EMPTY
