@@ -16,8 +16,10 @@ from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, PlaceLoad, Resources
 from vidprocme.core.shares import Shares, TenantShare
 from vidprocme.core.snapshot import Head, Line, Plan, Snapshot
+from vidprocme.scheduler import policy
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import CODES
+from vidprocme.scheduler.facts import board_of
 from vidprocme.scheduler.turns import turn_of
 
 # Tasks of the strategies are ready from 0 to 20: at these moments some bins have overdue tasks, and others none yet.
@@ -216,8 +218,10 @@ def test_ties_go_by_name_whatever_comes_first() -> None:
 @FEWER
 @given(snapshots(), moments)
 def test_nothing_more_to_do_right_after_a_plan(snapshot: Snapshot, now_ms: int) -> None:
-    plan = decide(snapshot, now_ms, CONFIG)
-    again = decide(planned(snapshot, plan), now_ms, CONFIG)
+    board = board_of(snapshot, CONFIG)  # which knows what a place loads for what starts there; a snapshot does not
+    plan = policy.decide(board, now_ms)
+    board.planned(plan)
+    again = policy.decide(board, now_ms)
 
     assert again.placements == () and again.reserved == plan.reserved
 
