@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.check_placements import checked
 from vidprocme.core.errors import BadWish
+from vidprocme.scheduler import scores
 from vidprocme.scheduler.nodes import NodeSpec, Shape
 from vidprocme.scheduler.states import States
 from vidprocme.simulator.chance import Chance
@@ -27,6 +28,13 @@ def test_the_same_seed_gives_the_same_report() -> None:
     assert replay(nodes, pods, 1) == replay(nodes, pods, 1)
     assert replay(nodes, pods, 1) != replay(nodes, pods, 2)
     assert replay(nodes[::-1], pods, 1) == replay(nodes, pods, 1)
+
+
+def test_it_is_the_same_when_little_is_kept_of_what_is_known_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, tasks = synthetic(7)
+    kept = replay(nodes, tasks, 3)
+    monkeypatch.setattr(scores, "KEPT_MOST", 1)
+    assert replay(nodes, tasks, 3) == kept
 
 
 def test_this_seed_gives_this_report_on_every_machine() -> None:
