@@ -12,7 +12,7 @@ from tests.scheduler.strategies import snapshots
 from tests.scheduler.test_policy import GPU, line, place
 from tests.scheduler.values import decide, with_places
 from vidprocme.core.ids import TaskId
-from vidprocme.core.resources import Place, PlaceKind, Resources
+from vidprocme.core.resources import Place, PlaceKind, PlaceLoad
 from vidprocme.core.snapshot import Line, Plan, Snapshot
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.explain import ELSEWHERE, WAIT_WARM
@@ -81,19 +81,20 @@ def test_the_first_alternative_elsewhere_comes_before_the_second_here() -> None:
 
 
 def test_what_may_go_back_waits_for_its_model_and_says_so() -> None:
-    """Its minute is over; where it failed another model is loaded that something as urgent wants."""
-    cat = replace(place("a", PlaceKind.GPU, warm=("cat",)), resources=GPU.resources)
+    """Its minute is over; where it failed another model is loaded that something as urgent wants, for which half of the memory is missing."""
+    large = replace(GPU.resources, memory_bytes=2)
+    cat = replace(place("a", PlaceKind.GPU, warm=("cat",)), resources=large)
     mine = line({"t": READY_MS}, GPU, model="ant")
     mine = replace(mine, heads=tuple(replace(head, avoid=("a",)) for head in mine.heads))
-    other = replace(
-        line({"u": READY_MS}, replace(GPU, resources=Resources(gpu_milli=1001)), model="cat"), shape="other"
-    )
+    other = replace(line({"u": READY_MS}, replace(GPU, resources=large), model="cat"), shape="other")
+    load = PlaceLoad(cat, replace(large, memory_bytes=1), 1)
+    snapshot = Snapshot({one.key: one for one in (mine, other)}, {"a": load})
 
     for late_ms in (0, ELSEWHERE_MS - 1):
-        assert plan_at(READY_MS + late_ms, [cat], mine, other).reasons[TaskId("t")].code == ELSEWHERE
-    waits = plan_at(READY_MS + ELSEWHERE_MS, [cat], mine, other)
+        assert decide(snapshot, READY_MS + late_ms, CONFIG).reasons[TaskId("t")].code == ELSEWHERE
+    waits = decide(snapshot, READY_MS + ELSEWHERE_MS, CONFIG)
     assert went(waits) == [] and waits.reasons[TaskId("t")].code == WAIT_WARM
-    assert went(plan_at(READY_MS + CONFIG.patience_ms[mine.bin], [cat], mine, other)) == ["a"]
+    assert went(decide(snapshot, READY_MS + CONFIG.patience_ms[mine.bin], CONFIG)) == ["a"]
 
 
 @given(snapshots(), st.sets(st.integers(0, 5)))

@@ -199,3 +199,28 @@ def test_what_a_told_plan_starts_counts_as_served_as_what_was_decided() -> None:
         assert known[0] == known[1]
         served += sum(ms == here.now_ms for ms in known[0].values())
     assert served > 20
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_a_decision_that_is_undone_while_the_task_of_a_held_place_is_not_shown_forgets_nothing_of_it(
+    tried: bool,
+) -> None:
+    """Another pool had claimed it, and handed it back: what fits in beside it starts as before."""
+
+    def waits(name: str, cpu_milli: int, ready_ms: int, work_ms: int = 0, bin_: Bin = Bin.URGENT) -> Line:
+        need = (Need(PlaceKind.CPU, Resources(cpu_milli=cpu_milli)),)
+        return line(name, Head(TaskId(f"job_{name}:transcode:0"), ready_ms, need, work_ms=work_ms), bin_=bin_)
+
+    board, large = Board(PolicyConfig()), waits("large", 4_000, 2_000)
+    board.places([Place("a", "a", PlaceKind.CPU, Resources(cpu_milli=4_000), 4)])
+    board.lines([waits("runs", 3_000, 1_000, 60_000)], complete=True)
+    board.planned(decide(board, 1_000))
+    board.lines([large], complete=True)
+    board.planned(decide(board, 2_100))
+    assert list(board.held.seats) == ["job_large:transcode:0"]
+    board.lines([], complete=True)
+    if tried:
+        decide(board, 2_500)
+        board.undo()
+    board.lines([large, waits("small", 1_000, 3_000, 5_000, Bin.NORMAL)], complete=True)
+    assert [one.task for one in decide(board, 3_100).placements] == ["job_small:transcode:0"]

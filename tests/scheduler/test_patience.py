@@ -10,15 +10,16 @@ from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, PlaceKind, Resources
 from vidprocme.core.shares import BinShare, Shares, TenantShare
-from vidprocme.core.snapshot import Head, Line
+from vidprocme.core.snapshot import Head, Line, Placement
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.config import PolicyConfig
 from vidprocme.scheduler.policy import decide
 
 ANY, LARGE = (
     Need(PlaceKind.GPU, Resources(gpu_milli=1000)),
-    Need(PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=1)),
+    Need(PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=2)),
 )
+HUGE = Need(PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=3))  # for which no place is large enough
 PATIENCE_MS, LAG_MS, WORK_MS = 12_000, 25_000, 5_000
 CONFIG = PolicyConfig(
     max_wait_ms={}, patience_ms={Bin.HIGH: PATIENCE_MS}, lag_ms={Bin.HIGH: LAG_MS}, lag_times=2, keep_percent=0
@@ -28,7 +29,12 @@ STATES = list(product((True, False), repeat=3))
 
 
 def place(id_: str, model: str) -> Place:
-    return Place(id_, id_, PlaceKind.GPU, Resources(gpu_milli=1000), 1, (model,))
+    return Place(id_, id_, PlaceKind.GPU, Resources(gpu_milli=1000, memory_bytes=2), 2, (model,))
+
+
+def half_in_use(board: Board, id_: str) -> None:
+    """Its GPU is free, and half of its memory is not: nothing LARGE starts there now."""
+    board.placed(Placement(TaskId(f"at_{id_}:probe:0"), id_, Resources(memory_bytes=1), "", counted=False))
 
 
 def arrive(
@@ -41,7 +47,7 @@ def arrive(
     left_ms: int = 0,
     work_ms: int = WORK_MS,
 ) -> None:
-    line = Line(Bin.HIGH, "ann", f"describe/{model}/{need is LARGE}", 1, 0, ())
+    line = Line(Bin.HIGH, "ann", f"describe/{model}/{need.resources.memory_bytes}", 1, 0, ())
     for number in range(count):
         head = Head(TaskId(f"{job}:describe:{number:03d}"), ready_ms, (need,), model, work_ms=work_ms, left_ms=left_ms)
         board.arrived(line, head)
@@ -62,6 +68,7 @@ def test_two_of_three_must_be(unserved: bool, unwanted: bool, much: bool) -> Non
     arrive(board, "mine", "ant", 1 + (5 if much else 4), 0)  # 25 s of work, as much as it takes, and 20 s
     assert start(board, THEN_MS) == [("mine", "a")]
     board.place(place("c", "cat"))
+    half_in_use(board, "c")
     if not unwanted:  # by something for which there is no room
         arrive(board, "other", "cat", 1, 0, LARGE)
     now_ms = THEN_MS + PATIENCE_MS - (not unserved)
@@ -75,6 +82,7 @@ def test_much_is_twice_as_much_as_what_waits_for_the_other_one(theirs: int, star
     arrive(board, "mine", "ant", 1 + 6, 0)
     assert start(board, THEN_MS) == [("mine", "a")]
     board.place(place("c", "cat"))
+    half_in_use(board, "c")
     arrive(board, "other", "cat", theirs, 0, LARGE)
     assert start(board, THEN_MS + PATIENCE_MS) == ([("mine", "c")] if starts else [])
 
@@ -85,6 +93,7 @@ def test_a_task_is_patient_itself_though_its_job_was_never_served() -> None:
     arrive(board, "before", "ant", 1, 0)
     assert start(board, THEN_MS) == [("before", "a")]
     board.place(place("c", "cat"))
+    half_in_use(board, "c")
     arrive(board, "mine", "ant", 1, THEN_MS)
     assert start(board, THEN_MS + PATIENCE_MS - 1) == []
     assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
@@ -98,6 +107,7 @@ def test_behind_one_that_came_just_now_another_has_been_patient(wanted: bool, mu
     arrive(board, "before", "ant", 1, 0)
     assert start(board, THEN_MS) == [("before", "a")]
     board.place(place("c", "cat"))
+    half_in_use(board, "c")
     now_ms = THEN_MS + PATIENCE_MS
     arrive(board, "patient", "ant", 1, THEN_MS, left_ms=90_000)
     arrive(board, "first", "ant", 4 if much else 1, now_ms, left_ms=1_000)
@@ -129,6 +139,7 @@ def test_where_its_model_is_nowhere_it_waits_for_what_is_as_urgent_and_wants_the
 ) -> None:
     board = Board(CONFIG)
     board.places([place("c", "cat")])
+    half_in_use(board, "c")
     arrive(board, "mine", "ant", 1, THEN_MS)
     line = Line(bin_, "ann", "describe/cat/", 1, 0, ())
     board.arrived(line, Head(TaskId("other:describe:0"), 0, (LARGE,), "cat", work_ms=WORK_MS))
@@ -150,6 +161,7 @@ def test_what_may_not_start_keeps_nothing(nowhere: bool, paused: bool) -> None:
             arrive(board, "mine", "ant", 2, 0)
             assert start(board, THEN_MS) == [("mine", "a")]
             board.place(place("c", "cat"))
+        half_in_use(board, "c")
         line = Line(Bin.URGENT, "bob", "describe/cat/", 1, 0, ())
         board.arrived(line, Head(TaskId("other:describe:0"), 0, (LARGE,), "cat", work_ms=WORK_MS))
         bob = TenantShare(0, 1, 0 if kept_back and not paused else None)
@@ -158,12 +170,43 @@ def test_what_may_not_start_keeps_nothing(nowhere: bool, paused: bool) -> None:
         assert start(board, now_ms) == ([("mine", "c")] if kept_back else [])
 
 
+@pytest.mark.parametrize(("need", "starts"), [(HUGE, True), (LARGE, False)])
+def test_what_no_such_place_could_ever_hold_keeps_nothing(need: Need, starts: bool) -> None:
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "mine", "ant", 1 + 4, 0)
+    assert start(board, THEN_MS) == [("mine", "a")]
+    board.place(place("c", "cat"))
+    half_in_use(board, "c")
+    arrive(board, "other", "cat", 1, 0, need)
+    assert start(board, THEN_MS + PATIENCE_MS) == ([("mine", "c")] if starts else [])
+
+
+@pytest.mark.parametrize("theirs", [0, 50])
+def test_work_that_may_not_start_or_that_no_place_could_hold_is_no_reason_to_load_a_model(theirs: int) -> None:
+    """Of the same group as mine, or of the same model."""
+    board = Board(CONFIG)
+    board.places([place("a", "ant")])
+    arrive(board, "mine", "ant", 1 + 4, 0)
+    assert start(board, THEN_MS) == [("mine", "a")]
+    board.place(place("c", "cat"))
+    half_in_use(board, "c")
+    arrive(board, "other", "cat", 1, 0, LARGE)
+    arrive(board, "huge", "ant", theirs, 0, HUGE)
+    line = Line(Bin.HIGH, "bob", "describe/ant/bob", 1, 0, ())
+    for number in range(theirs):
+        board.arrived(line, Head(TaskId(f"bob:describe:{number:03d}"), 0, (ANY,), "ant", work_ms=WORK_MS))
+    board.shares(Shares(tenants={"bob": TenantShare(0, 1, 0)}))
+    assert start(board, THEN_MS + PATIENCE_MS) == []
+
+
 def test_a_line_none_of_whose_tasks_are_shown_keeps_nothing() -> None:
     board = Board(CONFIG)
     board.places([place("a", "ant")])
     arrive(board, "mine", "ant", 1 + 5, 0)
     assert start(board, THEN_MS) == [("mine", "a")]
     board.place(place("c", "cat"))
+    half_in_use(board, "c")
     arrive(board, "other", "cat", 1, 0, LARGE)
     board.lines([Line(Bin.HIGH, "bob", "describe/cat/far", 7, 0, ())], complete=False)
     assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]

@@ -52,11 +52,25 @@ def may_start(snapshot: Snapshot, line: Line) -> bool:
 
 
 def waits_for_its_model(snapshot: Snapshot, plan: Plan, before: Snapshot, head: Head, there: list[str]) -> bool:
-    """Some place has it loaded, or loads it by this plan; of those where it could start each has another one, or is held."""
+    """Of those where it could start each has another one, or is held; some place has its own, or loads it by this plan, or else
+    something as urgent wants what is loaded."""
     loads, heads = snapshot.places, heads_of(before)
     elsewhere = all(loads[id_].held_for or head.model not in loads[id_].place.warm for id_ in there)
     loaded = any(heads[placement.task].model == head.model for placement in plan.placements)
-    return elsewhere and (loaded or any(head.model in load.place.warm for load in loads.values()))
+    somewhere = loaded or any(head.model in load.place.warm for load in loads.values())
+    return elsewhere and (somewhere or any(is_wanted(loads[id_].place, before, head) for id_ in there))
+
+
+def is_wanted(place: Place, before: Snapshot, by: Head) -> bool:
+    """Does something that is as urgent, and that the place could hold, wait for a model that it has?"""
+    bins, (mine,) = list(Bin), (line.bin for line in before.lines.values() if by.task in {h.task for h in line.heads})
+    return any(
+        head.model in place.warm and need.kind is place.kind and need.resources.fits(place.resources)
+        for line in before.lines.values()
+        for head in line.heads
+        for need in head.needs
+        if bins.index(line.bin) <= bins.index(mine) and may_start(before, line)
+    )
 
 
 @FEWER
@@ -324,7 +338,10 @@ def test_another_model_is_not_dropped_before_a_task_has_been_patient() -> None:
     busy = Place("a", "node", PlaceKind.GPU, Resources(gpu_milli=1000), 1, ("ant",))
     places = {
         "a": PlaceLoad(busy, Resources(), 0),
-        "c": PlaceLoad(place("c", PlaceKind.GPU, warm=("cat",)), Resources(gpu_milli=1000), 1),
+        # In use is what BIG_GPU needs beside the GPU.
+        "c": PlaceLoad(
+            replace(place("c", PlaceKind.GPU, warm=("cat",)), resources=BIG_GPU.resources), GPU.resources, 1
+        ),
     }
     snapshot = Snapshot({waits.key: waits}, places)
 

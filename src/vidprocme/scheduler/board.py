@@ -44,7 +44,7 @@ class Board:
         self._wants: dict[int, tuple[tuple[Need, ...], str | None, Wants]] = {}
         self.tried: list[Start] = []  # what the last decision started, while that can be undone
         self.is_tried = False  # something stands as it was only tried
-        self._held_before: dict[TaskId, Seat] | None = None
+        self._held_before: dict[TaskId, tuple[Seat, Ask | None]] | None = None
         self._plan: Plan | None = None  # that was decided last, and whose starts are tried
         self.now_ms = 0  # of the last decision
         self.filled = False  # the last start was the last that a limit allows
@@ -166,10 +166,9 @@ class Board:
         self.undo()
         seat = self.seats.all.get(id_)
         if seat is not None:
-            if task is not None:
-                ran = seat.running.pop(task, None)
-                if ran is not None:
-                    gpus = gpus or ran[1]
+            ran = seat.running.pop(task, None) if task is not None else None
+            if ran is not None:
+                gpus = gpus or ran[1]
             old = seat.state
             self.seats.move(seat, old.before.get((resources, gpus)) or self.states.give(old, resources, gpus))
             if seat.held_for is not None:
@@ -324,8 +323,9 @@ class Board:
         self.waiting.epoch += 1
         self.tried.clear()
         if self._held_before is not None:
-            for task, seat in self._held_before.items():
-                self._hold(seat, task)
+            for task, (seat, kept) in self._held_before.items():
+                self.seats.unlist(seat)
+                self.held.add(seat, task, kept)  # kept: as it was, whatever is known of the task now
             self._held_before = None
 
     # -- small things --------------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ class Board:
     def _remember_held(self) -> None:
         self.is_tried = True
         if self._held_before is None:
-            self._held_before = dict(self.held.seats)
+            self._held_before = {task: (seat, seat.kept) for task, seat in self.held.seats.items()}
 
     def _release(self, seat: Seat) -> None:
         if seat.held_for is not None:

@@ -52,14 +52,17 @@ class Patience:
         )
 
     def _is_wanted(self, found: Found, by: Bin | None = None) -> bool:
-        """Does anything wait for the models that are loaded there?
+        """Does anything that may start, and that this place could hold, were it empty, wait for the models that are loaded there?
 
         Args:
             by: of this bin or more urgent ones; None: of any.
         """
+        state = found.seat.state
         for bin_ in self._config.bins:
             for group in self._waiting.bins.get(bin_, {}).values():
-                if group.length and group.wants and group.wants[0].model in found.seat.state.warm and _may_start(group):
+                wants = group.wants
+                is_of_it = group.length and wants and wants[0].model in state.warm and _may_start(group)
+                if is_of_it and any(ask.could_be_held(state.spec) for ask in wants):
                     return True
             if bin_ is by:
                 break
@@ -75,11 +78,12 @@ class Patience:
         return mine >= config.lag_ms.get(queue.bin, 0) and mine >= config.lag_times * theirs
 
     def _busy_ms(self, bin_: Bin, model: str) -> int:
-        """How long the work that waits for a model, in this bin and more urgent ones, would keep the places busy that have it."""
+        """How long the work that waits for a model, in this bin and more urgent ones, would keep the places busy that have it and could hold it."""
         work_ms = 0
         for more_urgent in self._config.bins:
             for group in self._waiting.bins.get(more_urgent, {}).values():
-                if group.length and group.wants and group.wants[0].model == model and _may_start(group):
+                wants = group.wants
+                if group.length and wants and wants[0].model == model and any(map(self._seats.can_warm, wants)):
                     work_ms += _work_ms(group)
             if more_urgent is bin_:
                 break
@@ -92,6 +96,10 @@ def _may_start(group: Group) -> bool:
 
 
 def _work_ms(group: Group) -> int:
-    """Of all its tasks: those that stand behind the heads are taken to be like them."""
-    heads = sum(queue.count for queue in group.queues.values())
-    return group.work_ms * group.length // heads if heads else WORK_MS * group.length
+    """Of all its tasks that no rule keeps back: those that stand behind the heads are taken to be like them."""
+    heads = length = 0
+    for queue in group.queues.values():
+        heads += queue.count
+        if queue.is_allowed:
+            length += queue.count + queue.more
+    return group.work_ms * length // heads if heads else WORK_MS * length
