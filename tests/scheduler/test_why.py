@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.scheduler.boards import case
-from tests.scheduler.test_counterfactual import TASK, board_of, cpu, line, running
+from tests.scheduler.test_counterfactual import GPU, TASK, board_of, cpu, line, running
+from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
+from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.shares import BinShare, Shares
-from vidprocme.core.snapshot import Reason
+from vidprocme.core.snapshot import Placement, Reason
 from vidprocme.core.why import Candidate, Change, Start, Why
 from vidprocme.core.wire import dumps, loads
+from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.counterfactual import smallest_change
 from vidprocme.scheduler.explain import CODES
@@ -36,6 +41,34 @@ def test_a_task_that_the_next_decision_starts_needs_no_change() -> None:
 
     assert (said.changes, said.start.start_ms, said.candidates[0].place) == ((), 7, "a")
     assert said.reason == Reason("NEXT_TURN", "a has room for it: the next decision starts it.")
+
+
+def one_gpu_with_another_model(busy_ms: int = 0) -> tuple[Board, SeatNow]:
+    """Ours, which is free after so long; and another pool's, which has the model, and is busy for a minute."""
+    own = Place("alpha/gpu:0", "alpha", PlaceKind.GPU, GPU.resources, 1, ("other",))
+    theirs = replace(own, id="beta/gpu:0", node="beta", warm=("demo",))
+    board = board_of([own], line(TASK, need=GPU, model="demo"))
+    if busy_ms:
+        board.placed(Placement(TaskId("job_r:describe:0"), own.id, GPU.resources, "", work_ms=busy_ms))
+    return board, SeatNow(theirs, 0, ((GPU.resources, (), 60_000, None),), None, "pool_2")
+
+
+def test_a_model_that_is_loaded_at_another_pool_is_nothing_to_wait_for() -> None:
+    """Each pool decides by its own places."""
+    board, theirs = one_gpu_with_another_model()
+    said = why(board, TASK, 7, others=[theirs])
+    assert said.reason.code == "NEXT_TURN"
+    assert (said.start.start_ms, said.start.at, said.start.position) == (7, "", 0)
+
+    board, theirs = one_gpu_with_another_model(busy_ms=10_000)
+    said = why(board, TASK, 7, others=[theirs])
+    assert (said.start.start_ms, said.start.at) == (10_000, "")
+    board.finished("alpha/gpu:0", GPU.resources, (), TaskId("job_r:describe:0"))
+    assert [one.task for one in decide(board, 10_000).placements] == [TASK]
+
+    board, theirs = one_gpu_with_another_model(busy_ms=90_000)
+    said = why(board, TASK, 7, others=[theirs])
+    assert (said.start.start_ms, said.start.at) == (60_000, "beta/gpu:0 of pool_2")
 
 
 def test_nothing_small_would_do() -> None:

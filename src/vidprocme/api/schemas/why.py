@@ -44,7 +44,7 @@ class CandidateDocument(Document):
 
 
 class WhyDocument(Document):
-    """Of a stage the task that is ready for longest: what the pool answers that would start it first."""
+    """Of a stage the task that starts first, as far as it is told: what the pool answers that would start it."""
 
     stage: str
     task: str
@@ -90,8 +90,8 @@ def why_documents(tasks: Iterable[TaskView], fleet: Iterable[PoolView], *, one_t
 def _chosen(answers: Sequence[Answer]) -> Answer:
     """What is shown of what the pools say of one stage: the task that starts first, and of those that say so, who starts it.
 
-    A pool that knows of fewer places says it later, never sooner, so the first start is the nearest to the truth. Those that know of the same
-    places differ by what they have seen of the last turns: of them it is the pool at whose own place it starts, and else the most hopeful.
+    Each has looked at its own places alone, as it decides, and over all that it knows of, so the first start is the nearest to the truth. Those
+    that say the same differ by what they have seen of the last turns: of them it is the pool at whose own place it starts, and else the most hopeful.
     """
     first = min(answers, key=_start)
     until_ms = (first.why.start.start_ms or 0) + AGREE_MS
