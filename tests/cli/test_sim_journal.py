@@ -122,6 +122,24 @@ def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_told(
     assert "2 of 2 decisions are equal" in out and err.count("JOURNAL_UNREADABLE") == 2
 
 
+def test_numbers_that_cannot_be_are_answered_as_any_other_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = written(tmp_path / "good.jsonl"), tmp_path / "bad.jsonl"
+    lines = good.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if '"shares"' in line)
+    told = json.loads(lines[at])
+    told["shares"]["tenants"] = {"default": {"used": 1, "weight": 0, "limit": None, "running": 0}}
+    bad.write_text("\n".join([*lines[:at], json.dumps(told), *lines[at + 1 :]]) + "\n")
+    settings = json.loads(lines[0])
+    settings["settings"]["order"]["bound"] = 1
+    (tmp_path / "endless.jsonl").write_text("\n".join([json.dumps(settings), *lines[1:]]) + "\n")
+
+    for path in (bad, tmp_path / "endless.jsonl"):
+        out, err = said(capsys, "sim", "journal", str(path), str(good), status=2)
+        assert "JOURNAL_UNREADABLE" in err and "2 of 2 decisions are equal" in out
+
+
 def test_a_journal_of_another_version_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "pool_A.0001.jsonl")
     path.write_text(path.read_text().replace(f'"version": {VERSION}', f'"version": {VERSION + 1}', 1))

@@ -23,7 +23,7 @@ from vidprocme.dispatch.reporting import report_of
 from vidprocme.dispatch.rest import Rest
 from vidprocme.dispatch.seats import told
 from vidprocme.library.blobs import BlobStore
-from vidprocme.queue.base import PoolInfo, PoolReport, TaskWhy, Turn
+from vidprocme.queue.base import PoolInfo, PoolReport, PoolView, TaskWhy, Turn
 from vidprocme.queue.redis import RedisQueue
 from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.config import PolicyConfig
@@ -118,6 +118,27 @@ class Watch:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def test_a_queue_that_is_slow_to_answer_takes_no_time_from_the_answers(
+    queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are they rarer for it: what is bounded is work."""
+    watch, fleet = Watch(), queue.fleet
+
+    def slow(most: int | None = None) -> tuple[PoolView, ...]:
+        watch.now_s += 5.0
+        return fleet(most)
+
+    monkeypatch.setattr(queue, "fleet", slow)
+    some = Answers(seen("job_1"), queue, "pool_1", now_s=watch)
+    some.hear([JobId("job_1")])
+    (answer,) = some.told
+    assert not answer.why.cut and NO_TURN not in answer.why.start.how and answer.why.changes
+    at_s = watch.now_s
+    watch.now_s += answers.FRESH_S
+    some.hear([JobId("job_1")])
+    assert watch.now_s > at_s + answers.FRESH_S, "it asked again at once"
 
 
 def test_the_oldest_of_each_job_is_answered_for_a_few_at_a_time(queue: RedisQueue) -> None:

@@ -157,3 +157,23 @@ def test_a_pool_works_whose_journal_cannot_be_written(
         step_until(pool, lambda: ended(queue, job))
 
     assert len([one for one in caplog.records if "journal" in one.getMessage()]) == 1
+
+
+def test_a_part_that_somebody_removed_is_noticed_and_one_to_which_nothing_was_written_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = 0.0
+    files = JournalFiles(tmp_path, "pool_A", MOST, lambda: now_s)
+    assert files.renew()
+    files.write("one")
+    all_written(files)
+    (tmp_path / "pool_A.0001.jsonl").unlink()
+    with caplog.at_level(logging.WARNING):
+        files.write("two")
+        all_written(files)
+        assert not files.renew()
+    assert "somebody removed" in caplog.text or "No such file" in caplog.text
+    now_s += AGAIN_S
+    assert files.renew()
+    files.close()
+    assert list(tmp_path.iterdir()) == [], "nothing was written to the second"

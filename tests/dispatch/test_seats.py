@@ -15,7 +15,7 @@ from vidprocme.core.why import Start
 from vidprocme.core.wire import dumps, loads
 from vidprocme.dispatch.answers import start_words
 from vidprocme.dispatch.reporting import report_of
-from vidprocme.dispatch.seats import BYTES_MOST, OTHERS_MOST, SEATS_MOST, others_of
+from vidprocme.dispatch.seats import BYTES_MOST, LAST_MS, OTHERS_MOST, SEATS_MOST, others_of
 from vidprocme.queue.base import PoolInfo, PoolReport, PoolView, SeatReport, SeatsReport
 from vidprocme.scheduler.beside import SeatNow
 from vidprocme.scheduler.explain import CANNOT_START
@@ -126,3 +126,11 @@ def test_the_words_say_whose_places_were_counted() -> None:
 def test_a_place_that_came_meanwhile_is_told_the_next_time() -> None:
     report = report_of(Snapshot({}, {}), Plan(), (), [cpu()])
     assert report.places == () and report.seats == SeatsReport()
+
+
+def test_an_end_that_could_not_be_makes_a_pool_silent() -> None:
+    """Told on, it would be a time that nobody can write."""
+    for end_ms, silent in ((LAST_MS, 0), (LAST_MS + 1, 1), (10**30, 1)):
+        seat = replace(cpu(), runs=((CORE, (), end_ms, None),))
+        found = others_of([told("pool_2", [seat])], "pool_1")
+        assert len(found.silent) == silent and len(found.seats) == 1 - silent

@@ -83,6 +83,17 @@ def test_of_very_many_pools_only_some_are_asked_what_they_said(queue: RedisQueue
     assert [view.info.id for view in queue.fleet(0)] == ["pool_0", "pool_1", "pool_3", "pool_4"]
 
 
+def test_pools_that_are_gone_are_none_of_those_that_are_asked(queue: RedisQueue) -> None:
+    for n in range(6):
+        queue.join(replace(pool(f"pool_{n}"), started_ms=n + 1), LEASE_MS)
+        queue.beat(f"pool_{n}", [], lease_ms=LEASE_MS, presence_ms=LEASE_MS, report=PoolReport(reasons={"A": n}))
+    for n in range(4):
+        queue.command("DEL", queue.keys.presence(f"pool_{n}"))
+
+    told = [(view.info.id, view.report and view.report.reasons["A"]) for view in queue.fleet(2)]
+    assert told == [("pool_4", 4), ("pool_5", 5)]
+
+
 def test_what_a_pool_says_of_its_places_is_seen_by_all(queue: RedisQueue) -> None:
     queue.join(pool("pool"), LEASE_MS)
     has, run = Resources(cpu_milli=4000), Resources(cpu_milli=1000)

@@ -11,7 +11,7 @@ from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Place, PlaceKind
 from vidprocme.core.shares import BinShare, Shares
-from vidprocme.core.snapshot import Plan
+from vidprocme.core.snapshot import Placement, Plan
 from vidprocme.scheduler.beside import SeatNow, add_seats, seats_of
 from vidprocme.scheduler.board import Board
 from vidprocme.scheduler.facts import snapshot_of
@@ -119,3 +119,13 @@ def test_a_model_that_is_being_loaded_is_told_as_loaded() -> None:
 
     (seat,) = seats_of(board)
     assert (seat.place.warm, [run[0] for run in seat.runs]) == (("demo",), [GPU.resources])
+
+
+def test_a_place_that_is_held_for_a_task_of_which_nothing_is_known_takes_no_other() -> None:
+    board = board_of([cpu("a")], line(TASK))
+    board.placed(Placement(TaskId("job_r:transcode:0"), "a", CORE.resources, "", work_ms=9_000))
+    free = SeatNow(cpu("b"), pool="pool_2")
+
+    assert play(board, TASK, 7, others=[free]).start_ms == 7
+    held = replace(free, held_for=TaskId("job_far:transcode:0"))
+    assert play(board, TASK, 7, others=[held]).start_ms == 9_000

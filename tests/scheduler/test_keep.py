@@ -107,6 +107,9 @@ def test_a_clock_that_goes_back_over_the_border_of_a_window_forgets_nothing() ->
     assert (recent.part("ant", 11, 100), recent.part("bee", 11, 100)) == (3, 8)
     recent.look(900)  # a clock that was set back
     assert recent.models == frozenset()
+    recent.look(9_000)
+    recent.look(2_500)  # to look changes nothing
+    assert (recent.part("ant", 11, 100), recent.part("bee", 11, 100)) == (3, 8)
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,20 @@ SHOWN = 60  # characters of what differs
 def run(files: Sequence[Path], as_json: bool, on_progress: Callable[[int, int], None]) -> int:
     """Tell of each file. 0: every decision of every one is made again as it was; 1: one is not; 2: a file is no journal (on stderr, and the others
     go on)."""
-    whole, done, worst = sum(path.stat().st_size for path in files), 0, 0
-    for path in files:
+    sizes = [_size(path) for path in files]
+    whole, done, worst = sum(sizes), 0, 0
+    for path, size in zip(files, sizes, strict=True):
 
         def told(read: int, before: int = done) -> None:
             on_progress(before + read, whole)
 
-        done += path.stat().st_size
+        done += size
         try:
             found = check(_lines(path, told))
+        except OSError as error:  # a pool makes room meanwhile
+            gone = BadWish("FILE_MISSING", f"{path}: {error.strerror or error}.", "Name one that is there.")
+            worst = max(worst, fail(gone))
+            continue
         except BadWish as error:
             named = BadWish(error.code, f"{path}: {error.message}", error.hint, {**error.evidence, "file": str(path)})
             worst = max(worst, fail(named))
@@ -35,6 +40,13 @@ def run(files: Sequence[Path], as_json: bool, on_progress: Callable[[int, int], 
         worst = max(worst, int(bool(found.unequal)))
         click.echo(json.dumps({"file": str(path), **found.json()}) if as_json else _text(path, found))
     return worst
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _lines(path: Path, told: Callable[[int], None]) -> Iterator[str]:

@@ -79,14 +79,16 @@ class Answers:
             self._known = {}
             return
         board, now_ms = copy
-        others = others_of(self._queue.fleet(POOLS_MOST), self._own, heard=self._only is None)
+        copied_s = self._now_s()
+        others = others_of(self._queue.fleet(POOLS_MOST + 1), self._own, heard=self._only is None)
         wanted = [task for job in jobs for task in self._firsts(board, job)][:TASKS_MOST]
         kept = {task: one for task, one in self._known.items() if task in wanted or now_s - one[0] < KEPT_S}
         self._known = dict(sorted(kept.items(), key=lambda one: -one[1][0])[:TOLD_MOST])
+        began_s = self._now_s()  # what the queue takes to answer is no work
         if not (others.silent and self._only is None and now_s - self._since_s < WAIT_S):
-            self._work_out(board, wanted, now_ms, others, now_s)
+            self._work_out(board, wanted, now_ms, others, began_s)
         over_s = self._now_s()
-        self._rests_until_s = over_s + SHARE * (over_s - now_s)
+        self._rests_until_s = over_s + SHARE * (copied_s - now_s + over_s - began_s)
 
     def _work_out(self, board: Board, wanted: Sequence[TaskId], now_ms: int, others: Others, now_s: float) -> None:
         known = self._known

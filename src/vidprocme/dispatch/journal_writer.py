@@ -5,6 +5,7 @@ What it is given waits in order, and in memory, until it is on disk.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -29,27 +30,35 @@ class Parts:
     def __init__(self, folder: Path, pool: str, most_bytes: int) -> None:
         self._folder, self._pool, self._most = folder, pool, most_bytes
         self._fd: int | None = None
-        self._number = 0
+        self._number, self._written = 0, 0
+        self._path = folder  # of the part that was begun last
 
     def begin(self) -> None:
         """The next one; the one before has ended."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._make_room()
         self._number += 1
-        path = self._folder / f"{self._pool}.{self._number:04d}{SUFFIX}"
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._path, self._written = self._folder / f"{self._pool}.{self._number:04d}{SUFFIX}", 0
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
 
     def write(self, text: str) -> None:
         """To the system, at once: a pool that is killed later has written it. Nothing, where no part is open: one that failed gets no hole."""
         if self._fd is not None:
+            if not os.fstat(self._fd).st_nlink:
+                raise FileNotFoundError(errno.ENOENT, f"somebody removed {self._path.name}")
             left = memoryview(text.encode("ascii"))
             while left:
-                left = left[os.write(self._fd, left) :]
+                count = os.write(self._fd, left)
+                self._written += count
+                left = left[count:]
 
     def end(self) -> None:
+        """A part that nothing was written to goes."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+            if not self._written:
+                self._path.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         """The oldest parts go, also of other pools: but not what one that lives may be writing."""

@@ -20,6 +20,7 @@ POOLS_MOST, OTHERS_MOST = (
     32,
     512,
 )  # pools that are heard, places of all of them: what is played over them takes its time
+LAST_MS = 253_402_300_799_999  # of the year 9999: no end is told that could be later
 FRAME = 128  # bytes of a SeatsReport that has nothing in it, with room to spare
 
 
@@ -131,7 +132,7 @@ def others_of(fleet: Iterable[PoolView], own: str, *, heard: bool = True) -> Oth
 def _seats(view: PoolView) -> list[SeatNow] | None:
     """What a pool has told of its places; None: nothing, or nothing that could be true."""
     report = view.report
-    if report is None or report.seats is None:
+    if report is None or report.seats is None or sum(len(one.runs) for one in report.seats.seats) > BYTES_MOST:
         return None
     told_, places = report.seats, report.places
     try:
@@ -148,6 +149,8 @@ def _seat(pool: str, told_: SeatsReport, one: SeatReport, its: PlaceReport) -> S
 
 def _run(told_: SeatsReport, amount: int, end_ms: int, whose: int) -> Running:
     resources: Resources = told_.amounts[_from_0(amount)]
+    if end_ms > LAST_MS:
+        raise IndexError(end_ms)
     its: tuple[Bin, str] | None = None if whose < 0 else told_.whose[whose]
     return resources, (), None if end_ms < 0 else end_ms, its
 

@@ -241,10 +241,13 @@ class RedisQueue(QueueReader):
 
     def fleet(self, most: int | None = None) -> tuple[PoolView, ...]:
         known = self.remembered_pools()
-        keys = [self._keys.presence(pool.id) for pool in known]
-        heard = self.commands(("GET" if most is None or n < most else "EXISTS", key) for n, key in enumerate(keys))
-        present = [(pool, said) for pool, said in zip(known, heard, strict=True) if said not in (None, 0)]
-        return tuple(PoolView(pool, codec.report_from(said) if said != 1 else None) for pool, said in present)
+        if most is not None and len(known) > most:
+            live = self.commands(("EXISTS", self._keys.presence(pool.id)) for pool in known)
+            known = tuple(pool for pool, is_there in zip(known, live, strict=True) if is_there)
+        heard = self.commands(("GET", self._keys.presence(pool.id)) for pool in known[:most])
+        present = [(pool, said) for pool, said in zip(known, heard, strict=False) if said is not None]
+        first = tuple(PoolView(pool, codec.report_from(said)) for pool, said in present)
+        return first + tuple(PoolView(pool, None) for pool in known[len(heard) :])
 
     def remembered_pools(self) -> tuple[PoolInfo, ...]:
         texts = self.command("HGETALL", self._keys.of("pools"))

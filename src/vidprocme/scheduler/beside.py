@@ -44,12 +44,15 @@ def seats_of(board: Board) -> tuple[SeatNow, ...]:
 
 
 def add_seats(board: Board, seats: Iterable[SeatNow]) -> frozenset[str]:
-    """Let a fork have these places, too: what runs there ends as theirs does, and what they are held for is held there.
+    """Let a fork have these places, too: what runs there ends as theirs does, and what they are held for is held there. One that is held for a task of
+    which nothing is known is left out: it takes no other.
 
     Returns:
         Their ids there.
     """
-    new = {one.name: one for one in seats if one.name not in board.seats.all}
+    tasks = board.waiting.tasks
+    known = [one for one in seats if one.held_for is None or one.held_for in tasks]
+    new = {one.name: one for one in known if one.name not in board.seats.all}
     for name, one in new.items():
         _add(board, name, one)
     _hold(board, new)
@@ -81,9 +84,7 @@ def _taken(
 def _hold(board: Board, new: Mapping[str, SeatNow]) -> None:
     held = {seat.id: task for task, seat in board.held.seats.items()}
     theirs = {
-        name: one.held_for
-        for name, one in new.items()
-        if one.held_for is not None and one.held_for in board.waiting.tasks and one.held_for not in board.held
+        name: one.held_for for name, one in new.items() if one.held_for is not None and one.held_for not in board.held
     }
     theirs = {name: task for task, name in {task: name for name, task in theirs.items()}.items()}  # one for each task
     board.elsewhere(board.others - set(theirs.values()))

@@ -149,12 +149,12 @@ def replay(lines: Iterable[str], config: PolicyConfig | None = None) -> Iterator
                 board = Board(settings_told(line))
                 continue
             again = _told_again(board, plan, line, same)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, Fatal) as error:
+            told = None if again is None else json.loads(json.dumps(_told(again)))
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, Fatal) as error:
             raise _unreadable(number, error) from error
-        if again is None:
-            continue
-        plan = again
-        yield Replayed(number, line["decided"], json.loads(json.dumps(_told(plan))))
+        if again is not None and told is not None:
+            plan = again
+            yield Replayed(number, line["decided"], told)
 
 
 def _told_again(board: Board, plan: Plan, line: Mapping[str, Any], same: tuple[Same[Line], Same[Place]]) -> Plan | None:

@@ -34,7 +34,10 @@ def settings_told(line: Mapping[str, Any]) -> PolicyConfig:
     unknown = told.keys() ^ (_HINTS.keys() - {"score"})
     if line.get("version") != VERSION or unknown or score is None:
         raise ValueError("it was written by another version of vidprocme")
-    return PolicyConfig(score=score, **{name: _value(_HINTS[name], value) for name, value in told.items()})
+    config = PolicyConfig(score=score, **{name: _value(_HINTS[name], value) for name, value in told.items()})
+    if config.order.bound < 2 or config.order.even_ms < 0:
+        raise ValueError("no pool decides by such an order")
+    return config
 
 
 def _value(kind: Any, told: Any) -> Any:

@@ -16,7 +16,8 @@ class Recent:
         self._number = 0  # of the window that `_now` counts
         self._now: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
-        self._left = 0  # thousandths of the window before that are in the last one
+        # As `look` has found it: what was begun in the window that it is, in the one before, and how many thousandths of that count.
+        self._seen: tuple[Mapping[str, int], Mapping[str, int], int] = {}, {}, 0
         self.models: frozenset[str] = frozenset()
 
     def add(self, model: str, work_ms: int, now_ms: int) -> None:
@@ -42,11 +43,19 @@ class Recent:
         self._now[model] -= work_ms
 
     def look(self, now_ms: int) -> None:
-        """What `part` and `models` tell is true at this moment."""
+        """What `part` and `models` tell is true at this moment. Nothing that is known changes."""
         number, into_ms = divmod(now_ms, self._window_ms)
-        self._turn(number)
-        self._left = 1000 - 1000 * into_ms // self._window_ms if number == self._number else 1000
-        self.models = frozenset(model for model in self._now | self._before if self._of(model) > 0)
+        left = 1000 - 1000 * into_ms // self._window_ms
+        match number - self._number:
+            case 0:
+                self._seen = self._now, self._before, left
+            case 1:
+                self._seen = {}, self._now, left
+            case -1:  # the clock went back by a little
+                self._seen = self._now, self._before, 1000
+            case _:
+                self._seen = {}, {}, 0
+        self.models = frozenset(model for one in self._seen[:2] for model in one if self._of(model) > 0)
 
     def part(self, model: str, places: int, percent: int) -> int:
         """Of so many places, `percent` of those that a model's part of the work would fill; one at least, if there was any."""
@@ -56,7 +65,8 @@ class Recent:
         return max(1, places * mine * percent // (100 * sum(self._of(one) for one in self.models)))
 
     def _of(self, model: str) -> int:
-        return self._now[model] + self._before[model] * self._left // 1000
+        now, before, left = self._seen
+        return now.get(model, 0) + before.get(model, 0) * left // 1000
 
     def _turn(self, number: int) -> None:
         """It is this window now. A clock that goes back by a little, over the border, begins none."""

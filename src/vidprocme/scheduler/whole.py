@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vidprocme.core.ids import JobId, TaskId
+from vidprocme.core.ids import TaskId, job_of
 from vidprocme.core.job import Bin
 from vidprocme.core.resources import Need, Place, Resources
 from vidprocme.core.shares import Shares
@@ -88,7 +88,7 @@ def _hear_queue(board: Board, line: Mapping[str, Any]) -> None:
     waiting, jobs = board.waiting, line["jobs"]
     queue = waiting.queue_of(of_line, board.wants(needs, line["model"]), line["model"])
     for head in heads:
-        id_ = JobId(head.task.rsplit(":", 2)[0])
+        id_ = job_of(head.task)
         since_ms, left_ms, _ = jobs[id_]
         waiting.add(queue, head, Job(id_, since_ms, left_ms))
     waiting.set_more(queue, more)
