@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime
 
@@ -172,6 +173,9 @@ def test_a_pool_tells_of_its_seats_only_while_somebody_asks(connect: Connect, bl
 
         queue.ask_why(job.id)
         step_all([pool], lambda: tell(pool) == [True])
+        step_all([pool, other], lambda: other._answering.are_asked)
+        until_s = time.monotonic() + 2.5  # it has beaten twice since then
+        step_all([pool, other], lambda: time.monotonic() > until_s)
         assert tell(other) == [False], "for what it does not serve nobody can count on it"
         queue.command("DEL", queue.keys.of("asked"))
         step_all([pool], lambda: tell(pool) == [False])
