@@ -60,15 +60,21 @@ def start(board: Board, now_ms: int) -> list[tuple[str, str]]:
     return [(one.task.split(":")[0], one.place) for one in plan.placements]
 
 
-@pytest.mark.parametrize(("unserved", "unwanted", "much"), STATES)
-def test_two_of_three_must_be(unserved: bool, unwanted: bool, much: bool) -> None:
-    """Its job is served nowhere; nothing waits for what is loaded there; there is much work for its own model."""
+def beside_a_cat(more: int) -> Board:
+    """`a` has the ant, and has begun a task of job `mine` at THEN_MS; so many more of it wait. `c` has the cat, and half of its memory is in use."""
     board = Board(CONFIG)
     board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + (5 if much else 4), 0)  # 25 s of work, as much as it takes, and 20 s
+    arrive(board, "mine", "ant", 1 + more, 0)
     assert start(board, THEN_MS) == [("mine", "a")]
     board.place(place("c", "cat"))
     half_in_use(board, "c")
+    return board
+
+
+@pytest.mark.parametrize(("unserved", "unwanted", "much"), STATES)
+def test_two_of_three_must_be(unserved: bool, unwanted: bool, much: bool) -> None:
+    """Its job is served nowhere; nothing waits for what is loaded there; there is much work for its own model."""
+    board = beside_a_cat(5 if much else 4)  # 25 s of work, as much as it takes, and 20 s
     if not unwanted:  # by something for which there is no room
         arrive(board, "other", "cat", 1, 0, LARGE)
     now_ms = THEN_MS + PATIENCE_MS - (not unserved)
@@ -77,12 +83,7 @@ def test_two_of_three_must_be(unserved: bool, unwanted: bool, much: bool) -> Non
 
 @pytest.mark.parametrize(("theirs", "starts"), [(3, True), (4, False)])
 def test_much_is_twice_as_much_as_what_waits_for_the_other_one(theirs: int, starts: bool) -> None:
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + 6, 0)
-    assert start(board, THEN_MS) == [("mine", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(6)
     arrive(board, "other", "cat", theirs, 0, LARGE)
     assert start(board, THEN_MS + PATIENCE_MS) == ([("mine", "c")] if starts else [])
 
@@ -172,12 +173,7 @@ def test_what_may_not_start_keeps_nothing(nowhere: bool, paused: bool) -> None:
 
 @pytest.mark.parametrize(("need", "starts"), [(HUGE, True), (LARGE, False)])
 def test_what_no_such_place_could_ever_hold_keeps_nothing(need: Need, starts: bool) -> None:
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + 4, 0)
-    assert start(board, THEN_MS) == [("mine", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(4)
     arrive(board, "other", "cat", 1, 0, need)
     assert start(board, THEN_MS + PATIENCE_MS) == ([("mine", "c")] if starts else [])
 
@@ -185,12 +181,7 @@ def test_what_no_such_place_could_ever_hold_keeps_nothing(need: Need, starts: bo
 @pytest.mark.parametrize("theirs", [0, 50])
 def test_work_that_may_not_start_or_that_no_place_could_hold_is_no_reason_to_load_a_model(theirs: int) -> None:
     """Of the same group as mine, or of the same model."""
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + 4, 0)
-    assert start(board, THEN_MS) == [("mine", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(4)
     arrive(board, "other", "cat", 1, 0, LARGE)
     arrive(board, "huge", "ant", theirs, 0, HUGE)
     line = Line(Bin.HIGH, "bob", "describe/ant/bob", 1, 0, ())
@@ -201,12 +192,7 @@ def test_work_that_may_not_start_or_that_no_place_could_hold_is_no_reason_to_loa
 
 
 def test_a_line_none_of_whose_tasks_are_shown_keeps_nothing() -> None:
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + 5, 0)
-    assert start(board, THEN_MS) == [("mine", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(5)
     arrive(board, "other", "cat", 1, 0, LARGE)
     board.lines([Line(Bin.HIGH, "bob", "describe/cat/far", 7, 0, ())], complete=False)
     assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
