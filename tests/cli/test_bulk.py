@@ -261,6 +261,7 @@ def test_a_job_says_where_it_stands_and_that_nobody_knows_when(house: House, tmp
     assert document["eta_s"] is None and document["eta_how"] == "no pool is at work"
 
 
+@pytest.mark.slow
 def test_with_a_pool_and_a_past_it_says_when(house: House, tmp_path: Path, capsys: Capsys) -> None:
     from tests.queue.things import pool
     from vidprocme.core.resources import PlaceKind, Resources

@@ -26,7 +26,7 @@ from vidprocme.simulator.live import scaled
 from vidprocme.simulator.queueing import POLICIES
 from vidprocme.simulator.scenario import HOUR_MS, SCENARIOS, VP1, Film, films
 
-pytestmark = pytest.mark.xdist_group("sim_scenario")  # one process plays it and answers for it
+pytestmark = pytest.mark.xdist_group("sim_scenario")
 SPEED, MINUTES = 40.0, 6.0
 # One machine, so that there is a line: what is urgent has to be seen to go first.
 SMALL = replace(VP1, name="small", nodes=1, longest_ms=240_000, dump_at_ms=2 * HOUR_MS)
@@ -60,6 +60,7 @@ def test_every_task_is_done_once_and_in_order(told: Told) -> None:
             assert chunk.start_ms >= max(ends[:waits_for])
 
 
+@pytest.mark.slow
 def test_a_gpu_does_one_thing_at_a_time_and_loads_what_it_does_not_have(told: Told) -> None:
     strips = told.play.run.strips
 
@@ -72,6 +73,7 @@ def test_a_gpu_does_one_thing_at_a_time_and_loads_what_it_does_not_have(told: To
             model, end_ms = other, stop_ms
 
 
+@pytest.mark.slow
 def test_bins_go_in_order(told: Told) -> None:
     """Most urgent first: their tasks wait less, on average. A few less urgent ones have turns, so that none waits for ever."""
     waits: dict[Bin, list[int]] = {}
@@ -82,6 +84,7 @@ def test_bins_go_in_order(told: Told) -> None:
     assert means == sorted(means) and means[0] * 2 < means[2]
 
 
+@pytest.mark.slow
 def test_it_takes_about_as_long_as_predicted(told: Told) -> None:
     """Wide enough for a busy machine; a model that is loaded at each chunk, or a chunk that waits for its whole film, is far outside."""
     rows = {row.name: row for row in told.rows}
@@ -91,6 +94,7 @@ def test_it_takes_about_as_long_as_predicted(told: Told) -> None:
     assert abs(rows["useful_percent"].live - rows["useful_percent"].predicted) < 15
 
 
+@pytest.mark.slow
 def test_what_its_pool_decided_is_decided_again(told: Told, log: list[str]) -> None:
     found = list(replay(log, scaled(POLICIES["default"], told.speed)))
 
@@ -146,6 +150,7 @@ def test_the_command_tells_live_and_predicted(capsys: pytest.CaptureFixture[str]
     assert set(document["figures"]["mean_s"]) == {"live", "predicted", "ratio", "within"}
 
 
+@pytest.mark.slow
 def test_what_is_not_complete_is_told_by_the_status(capsys: pytest.CaptureFixture[str], told: Told) -> None:
     with mock.patch.object(sim_scenario, "played", return_value=replace(told, active=1)):
         out, _ = said(capsys, "sim", "live", "--scenario", "vp1", status=1)

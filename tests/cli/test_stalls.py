@@ -118,7 +118,7 @@ def within(said: list[str], word: str, limit_s: float) -> str:
     return found[0]
 
 
-@pytest.mark.parametrize("options", [(), ("--quiet",)])
+@pytest.mark.parametrize("options", [(), pytest.param(("--quiet",), marks=pytest.mark.slow)])
 def test_a_run_on_a_paused_bin_says_so_and_goes_on_when_it_is_resumed(
     house: House, tmp_path: Path, options: tuple[str, ...]
 ) -> None:

@@ -119,6 +119,7 @@ def test_alive_says_that_server_and_pool_move(server: Up) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["pool", "server"]
 
 
+@pytest.mark.slow
 def test_alive_says_who_stands_still(tmp_path: Path) -> None:
     with up(tmp_path) as server:
         await_(lambda: server.ready()["parts"].get("pools", {}).get("ok"), "no pool")

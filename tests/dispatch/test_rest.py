@@ -108,6 +108,7 @@ def test_every_head_is_told_why_it_waits() -> None:
     assert all(reason.code == CANNOT_START and "no room" in reason.text for reason in plan.reasons.values())
 
 
+@pytest.mark.slow
 def test_alone_it_leaves_the_work_waiting_and_goes_on_when_it_can(
     queue: RedisQueue, blobs: BlobStore, caplog: pytest.LogCaptureFixture
 ) -> None:

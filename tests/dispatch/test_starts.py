@@ -95,6 +95,7 @@ def test_it_starts_on_the_other_pools_place_when_both_have_said_it_would(connect
             assert start_ms is not None and abs(start_ms - began) <= TURN_MS, (start_ms, began)
 
 
+@pytest.mark.slow
 def test_behind_others_that_either_pool_may_take_it_starts_within_a_turn_of_what_both_say(
     connect: Connect, blobs: BlobStore
 ) -> None:

@@ -81,7 +81,13 @@ def each_was_done_once(queue: RedisQueue, jobs: list[Job]) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    "how", ["killed by the server", "cut on the way", "torn in the middle of an answer", "away for a while"]
+    "how",
+    [
+        "killed by the server",
+        pytest.param("cut on the way", marks=pytest.mark.slow),
+        pytest.param("torn in the middle of an answer", marks=pytest.mark.slow),
+        "away for a while",
+    ],
 )
 def test_all_connections_are_cut_again_and_again(server: RedisServer, blobs: BlobStore, how: str) -> None:
     prefix = f"{{storm{os.getpid()}{how[:4].strip()}}}:"

@@ -87,7 +87,9 @@ def _socket(person: Person) -> str | None:
         return str(server.socket)
 
 
-@pytest.mark.parametrize("victim", ["forkserver", "redis-server", "keeper", "ffmpeg"])
+@pytest.mark.parametrize(
+    "victim", ["forkserver", "redis-server", pytest.param("keeper", marks=pytest.mark.slow), "ffmpeg"]
+)
 def test_one_process_killed_and_the_run_goes_on(person: Person, long_clip: Path, victim: str) -> None:
     run = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
     until(lambda: _at_least(person, 1), "the first chunk")
