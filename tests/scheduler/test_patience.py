@@ -60,12 +60,12 @@ def start(board: Board, now_ms: int) -> list[tuple[str, str]]:
     return [(one.task.split(":")[0], one.place) for one in plan.placements]
 
 
-def beside_a_cat(more: int) -> Board:
-    """`a` has the ant, and has begun a task of job `mine` at THEN_MS; so many more of it wait. `c` has the cat, and half of its memory is in use."""
+def beside_a_cat(more: int, job: str = "mine") -> Board:
+    """`a` has the ant, and has begun a task of a job at THEN_MS; so many more of it wait. `c` has the cat, and half of its memory is in use."""
     board = Board(CONFIG)
     board.places([place("a", "ant")])
-    arrive(board, "mine", "ant", 1 + more, 0)
-    assert start(board, THEN_MS) == [("mine", "a")]
+    arrive(board, job, "ant", 1 + more, 0)
+    assert start(board, THEN_MS) == [(job, "a")]
     board.place(place("c", "cat"))
     half_in_use(board, "c")
     return board
@@ -89,12 +89,7 @@ def test_much_is_twice_as_much_as_what_waits_for_the_other_one(theirs: int, star
 
 
 def test_a_task_is_patient_itself_though_its_job_was_never_served() -> None:
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "before", "ant", 1, 0)
-    assert start(board, THEN_MS) == [("before", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(0, "before")
     arrive(board, "mine", "ant", 1, THEN_MS)
     assert start(board, THEN_MS + PATIENCE_MS - 1) == []
     assert start(board, THEN_MS + PATIENCE_MS) == [("mine", "c")]
@@ -103,12 +98,7 @@ def test_a_task_is_patient_itself_though_its_job_was_never_served() -> None:
 @pytest.mark.parametrize(("wanted", "much", "starts"), [(False, False, True), (True, True, True), (True, False, False)])
 def test_behind_one_that_came_just_now_another_has_been_patient(wanted: bool, much: bool, starts: bool) -> None:
     """The first of the line is not; the place is for whoever is, by the same rules."""
-    board = Board(CONFIG)
-    board.places([place("a", "ant")])
-    arrive(board, "before", "ant", 1, 0)
-    assert start(board, THEN_MS) == [("before", "a")]
-    board.place(place("c", "cat"))
-    half_in_use(board, "c")
+    board = beside_a_cat(0, "before")
     now_ms = THEN_MS + PATIENCE_MS
     arrive(board, "patient", "ant", 1, THEN_MS, left_ms=90_000)
     arrive(board, "first", "ant", 4 if much else 1, now_ms, left_ms=1_000)
