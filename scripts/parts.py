@@ -124,7 +124,7 @@ def main(argv: list[str]) -> int:
     expression = " and ".join(word for word in words if word)
     # One more than there are cores: the tests wait for processes more than half of the time (vmstat: 55 to 70 % idle with as many).
     workers = str(len(os.sched_getaffinity(0)) + 1)
-    command = [sys.executable, "-m", "pytest", "-n", workers, "--dist", "loadgroup", "-q", "-m", expression, *rest]
+    command = [sys.executable, "-m", "pytest", "-n", workers, "-q", "-m", expression, *rest]
     for part in deselected:
         print(f"not run here, marker {part.marker}: needs {part.what} ({part.fix})", flush=True)
     if verb == "test":

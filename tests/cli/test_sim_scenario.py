@@ -26,7 +26,6 @@ from vidprocme.simulator.live import scaled
 from vidprocme.simulator.queueing import POLICIES
 from vidprocme.simulator.scenario import HOUR_MS, SCENARIOS, VP1, Film, films
 
-pytestmark = pytest.mark.xdist_group("sim_scenario")
 SPEED, MINUTES = 40.0, 6.0
 # One machine, so that there is a line: what is urgent has to be seen to go first.
 SMALL = replace(VP1, name="small", nodes=1, longest_ms=240_000, dump_at_ms=2 * HOUR_MS)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.docker.engine import ROOT, built_image, docker, free_port
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
 def smoke(image: str, *services: str, **variables: str) -> subprocess.CompletedProcess[str]:

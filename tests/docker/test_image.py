@@ -15,7 +15,7 @@ import pytest
 from tests.cli.served import draw
 from tests.docker.engine import ROOT, Stack, await_, built_image, docker, stack
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 HARDENED = ["--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none"]
 

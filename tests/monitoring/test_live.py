@@ -15,7 +15,6 @@ pytestmark = [
     pytest.mark.prometheus,
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.xdist_group("monitoring"),  # one process lives through the story and answers for it
 ]
 
 
