@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -22,6 +21,7 @@ import psutil
 
 from scripts.drawn import random_scenes
 from scripts.make_sample import MISREAD, make, plan
+from tests.processes import kill, left
 
 DEADLINE_S = 90.0
 
@@ -136,14 +136,7 @@ def up(folder: Path, *options: str, **variables: str) -> Iterator[Up]:
             process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        left = gone(running)
+        still_there = left(running)
         for one in running:  # a test that fails leaves nothing behind either
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        assert left == []
-
-
-def gone(processes: list[psutil.Process], timeout_s: float = 30.0) -> list[str]:
-    """Those that are still there after a while; empty when all have ended."""
-    _, alive = psutil.wait_procs(processes, timeout=timeout_s)
-    return [f"{process.pid} {process.cmdline()}" for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+            kill(one)
+        assert still_there == []

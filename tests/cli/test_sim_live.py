@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.cli.things import said
+from tests.processes import left
 from tests.simlive import Live, sim_live
 
 JOBS = 16
@@ -130,8 +131,7 @@ def test_a_machine_that_dies_is_gone_and_what_it_ran_goes_on_elsewhere(
         family = psutil.Process(live.process.pid).children(recursive=True)
         assert live.stop() == 0
 
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert alive == []
+    assert left(family) == []
 
 
 def test_wrong_words_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

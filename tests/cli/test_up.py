@@ -18,7 +18,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cli.served import Up, await_, draw, environment, gone, noise, up
+from tests.cli.served import Up, await_, draw, environment, noise, up
+from tests.processes import left
 from vidprocme.monitor.alive import Mark
 from vidprocme.queue.sockets import socket_path
 
@@ -222,7 +223,7 @@ def test_a_pool_killed_amid_a_job_comes_back_and_finishes_it_once(server: Up, tm
     assert set(ended["tasks"]) == {"succeeded"}
     assert counter(server, "vidprocme_jobs_total", state="succeeded") == succeeded + 1
     assert server.pool().pid != pool.pid
-    assert gone(below) == []
+    assert left(below) == []
 
 
 def test_a_killed_server_comes_back_at_the_same_address(server: Up) -> None:
@@ -259,14 +260,14 @@ def test_term_lets_running_attempts_end_and_leaves_no_process(tmp_path: Path) ->
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
 
-        assert gone(processes) == []
+        assert left(processes) == []
         assert not (server.data / "server.json").exists()
         with pytest.raises(httpx.ConnectError):
             httpx.get(server.url, trust_env=False)
-    left = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
-    assert "running" not in left["tasks"]
-    assert transcode(left)["done"] == 1
-    assert left["troubles"] == []
+    shown = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
+    assert "running" not in shown["tasks"]
+    assert transcode(shown)["done"] == 1
+    assert shown["troubles"] == []
 
 
 def test_a_second_term_hands_running_work_back_uncharged(tmp_path: Path) -> None:
@@ -281,13 +282,13 @@ def test_a_second_term_hands_running_work_back_uncharged(tmp_path: Path) -> None
         server.process.send_signal(signal.SIGTERM)
 
         assert server.process.wait(60) == 0
-        assert gone(processes) == []
-    left = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
-    assert left["state"] == "running"
-    assert left["tasks"].get("ready", 0) >= 1, left
-    assert "running" not in left["tasks"]
-    assert transcode(left)["done"] == 0
-    assert left["troubles"] == []
+        assert left(processes) == []
+    shown = json.loads(run("jobs", "show", job, "--json", data=server.data).stdout)
+    assert shown["state"] == "running"
+    assert shown["tasks"].get("ready", 0) >= 1, shown
+    assert "running" not in shown["tasks"]
+    assert transcode(shown)["done"] == 0
+    assert shown["troubles"] == []
 
 
 def test_when_the_supervisor_is_killed_its_children_end(tmp_path: Path) -> None:
@@ -296,7 +297,7 @@ def test_when_the_supervisor_is_killed_its_children_end(tmp_path: Path) -> None:
 
         server.process.kill()
 
-        assert gone(processes) == []
+        assert left(processes) == []
 
 
 def test_a_worker_drains(tmp_path: Path) -> None:
@@ -309,7 +310,7 @@ def test_a_worker_drains(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(30) == 0
-        assert gone(below) == []
+        assert left(below) == []
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

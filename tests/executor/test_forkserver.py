@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.executor.things import all_gone
+from tests.processes import kill, left
 
 # Its attempt starts a process of its own group that nothing ties to it, says its pid, and ends.
 LEAVING = """
@@ -39,15 +38,14 @@ def test_whoever_an_attempt_leaves_behind_is_killed_when_it_has_ended(tmp_path: 
         order = {"start": "one", "kind": "attempt", "log": str(tmp_path / "log")}
         socket.send_fds(ours, [json.dumps(order).encode()], [channel.fileno()])
         channel.close()
-        left = psutil.Process(json.loads(said.makefile().readline())["pid"])
+        orphan = psutil.Process(json.loads(said.makefile().readline())["pid"])
         told: list[dict[str, object]] = []
         while not told or "ended" not in told[-1]:
             told.append(json.loads(ours.recv(1 << 16)))
         assert told[-1] == {"ended": "one", "status": 0}
         try:
-            assert all_gone([left], 5) and server.poll() is None
+            assert not left([orphan], 5) and server.poll() is None
         finally:
-            if left.is_running():
-                os.kill(left.pid, 9)
+            kill(orphan)
         ours.close()
         assert server.wait(10) == 0

@@ -19,7 +19,6 @@ from tests.executor.things import (
     EXPECTED,
     MODEL,
     PLACES,
-    all_gone,
     allow,
     attempt,
     captions_of,
@@ -35,6 +34,7 @@ from tests.executor.things import (
     words_of,
     workers,
 )
+from tests.processes import left
 from vidprocme.core.errors import Fate
 from vidprocme.core.ids import TaskId
 from vidprocme.core.job import Artifact, Limits, Outcome, OutcomeKind, Source, Stage
@@ -201,7 +201,7 @@ def test_a_stopped_process_is_noticed_and_ended(executor: LocalExecutor, tmp_pat
     os.kill(process.pid, signal.SIGSTOP)
 
     assert failure(outcome_of(executor, one)) == (OutcomeKind.TIMEOUT, "STALLED", Fate.RETRY)
-    assert all_gone([process])
+    assert not left([process])
 
 
 def test_what_does_not_hear_a_cancel_is_killed_and_its_place_is_free(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_what_does_not_hear_a_cancel_is_killed_and_its_place_is_free(tmp_path: P
 
         assert outcome_of(executor, deaf, within_s=10).kind is OutcomeKind.CANCELLED
         assert KILL_AFTER_S <= time.monotonic() - began_s < KILL_AFTER_S + 5
-        assert all_gone([process])
+        assert not left([process])
         executor.submit(after)
         assert outcome_of(executor, after).kind is OutcomeKind.OK
 
@@ -240,7 +240,7 @@ def test_the_fork_server_is_killed(executor: LocalExecutor, tmp_path: Path) -> N
     before[0].kill()
 
     assert failure(outcome_of(executor, hangs)) == (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)
-    assert all_gone(before) and warm(executor) == ()
+    assert not left(before) and warm(executor) == ()
     executor.submit(after)
     assert outcome_of(executor, after).kind is OutcomeKind.OK
 
@@ -256,7 +256,7 @@ def test_a_stopped_fork_server_is_replaced(tmp_path: Path) -> None:
         executor.cancel(stuck.id)
 
         assert outcome_of(executor, stuck).kind is OutcomeKind.CANCELLED
-        assert all_gone(before)
+        assert not left(before)
         executor.submit(after)
         assert outcome_of(executor, after).kind is OutcomeKind.OK
 
@@ -314,7 +314,7 @@ def test_the_resident_is_killed(executor: LocalExecutor, tmp_path: Path) -> None
     resident.kill()
 
     assert failure(outcome_of(executor, struck)) == (OutcomeKind.LOST, "PROCESS_KILLED", Fate.LOST)
-    assert all_gone(below) and warm(executor) == ()
+    assert not left(below) and warm(executor) == ()
     executor.submit(after)
     assert words_of(tmp_path, outcome_of(executor, after)) == [EXPECTED]
 
@@ -361,7 +361,7 @@ def test_close_leaves_no_process(tmp_path: Path) -> None:
 
     # The attempts' own processes are gone when close returns; their engines follow, by their parent's death.
     assert not any(process.is_running() for process in before[:3])
-    assert all_gone(before) and not (tmp_path / "scratch").exists()
+    assert not left(before) and not (tmp_path / "scratch").exists()
 
 
 def test_the_pool_process_is_killed(tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_the_pool_process_is_killed(tmp_path: Path) -> None:
         pool.kill()
         pool.wait()
 
-    assert all_gone(below)
+    assert not left(below)
 
 
 def test_places_are_what_was_given(executor: LocalExecutor) -> None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,23 +167,6 @@ def family(executor: LocalExecutor) -> list[psutil.Process]:
     assert executor._server is not None
     server = psutil.Process(executor._server.pid)
     return [server, *server.children(recursive=True)]
-
-
-def all_gone(processes: Iterable[psutil.Process], within_s: float = 10) -> bool:
-    """Whether all of them end in time (a zombie has ended)."""
-    deadline = time.monotonic() + within_s
-    while [one for one in processes if lives(one)]:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)  # the end of a process that is not ours cannot be awaited
-    return True
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def waits_in_pipe(executor: LocalExecutor, count: int = 1) -> Callable[[], Sequence[psutil.Process]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from scripts.drawn import random_scenes
 from scripts.make_sample import Shown, make, plan
+from tests.processes import kill, lives
 
 LIMIT_S = 150.0
 
@@ -80,16 +80,14 @@ def processes_of(data: Path) -> list[psutil.Process]:
 
 def kill_all(data: Path) -> None:
     """SIGKILL to everything of a data folder, as a power cut would; returns when nothing is left."""
-    for _ in range(50):
-        alive = [p for p in processes_of(data) if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        alive = [process for process in processes_of(data) if lives(process)]
         if not alive:
             return
         for process in alive:
-            try:
-                process.send_signal(signal.SIGKILL)
-            except psutil.Error:
-                continue
-        psutil.wait_procs(alive, timeout=2)
+            kill(process)
+        time.sleep(0.02)
     raise AssertionError("processes outlived SIGKILL")
 
 

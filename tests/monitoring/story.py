@@ -23,6 +23,7 @@ from tests.cli.served import draw, environment, noise
 from tests.monitoring.files import FOLDER
 from tests.monitoring.serving import Server, serving
 from tests.monitoring.watching import Watch, await_, program, watching
+from tests.processes import kill
 from tests.servers import RedisServer
 
 MANY = 8  # more than VidprocmeManyLost asks for
@@ -135,7 +136,7 @@ def _count(server: Server, name: str) -> float:
 def _killed_so_far(server: Server) -> int:
     """Kill what runs now; how many attempts the queue has counted as lost."""
     for process in server.attempts():
-        process.kill()
+        kill(process)
     counts = re.findall(r'^vidprocme_attempts_total\{outcome="lost",stage="\w+"\} (\S+)$', server.metrics(), re.M)
     return sum(int(float(count)) for count in counts)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import left
 from tests.transcoder.helpers import quiet
 from vidprocme.core.errors import BadWish, Cancelled, Fate, Retryable, VidprocmeError
 from vidprocme.transcoder import ffmpeg, sandbox
@@ -122,9 +123,7 @@ def test_ffmpeg_dies_with_its_parent(bundled: Ffmpeg, tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     gone = int(done.stdout)
     if psutil.pid_exists(gone):
-        child = psutil.Process(gone)
-        if child.status() != psutil.STATUS_ZOMBIE:
-            child.wait(timeout=10)
+        assert not left([psutil.Process(gone)], 10)
 
 
 def test_a_full_disk_says_so(tool: Ffmpeg, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, CDPSession, Dialog, Page, Request, Route, expect
 
-from tests.cli.served import Up, await_, draw, gone, up
+from tests.cli.served import Up, await_, draw, up
+from tests.processes import left
 from tests.web.conftest import asked, axe, windows
 from tests.web.test_flows_upload import LONG_MS, drop
 from vidprocme.core.ids import video_id
@@ -272,7 +273,7 @@ def end_hard(server: Up) -> None:
     server.process.kill()
     child.kill()
     server.process.wait()
-    assert gone(running) == []
+    assert left(running) == []
 
 
 def test_what_others_began_is_not_offered_here(browser: Browser, alone: Up) -> None:
