@@ -53,8 +53,12 @@ class Hands:
         """Whether somebody else's pool does the work."""
         return self._own is None and self._others
 
-    def step(self, needed: bool) -> None:
-        """Work or wait for a moment. `needed`: there are jobs that somebody should be working on.
+    def step(self, needed: bool, most_s: float = STEP_S) -> None:
+        """Work or wait for a moment.
+
+        Args:
+            needed: there are jobs that somebody should be working on.
+            most_s: how long to wait for something to happen.
 
         Raises:
             Retryable: the queue could not be reached for QUEUE_PATIENCE_S.
@@ -64,10 +68,10 @@ class Hands:
             if self._own is None and needed and not self._others_work():
                 self._own = self._exits.enter_context(self._house.pool(only=self._jobs))
             if self._own is not None:
-                self._own.step(STEP_S)
+                self._own.step(most_s)
                 self._reached_s = max(self._reached_s, self._own.reached_s)
             else:
-                time.sleep(WAIT_S)
+                time.sleep(min(WAIT_S, most_s))
                 self._reached_s = time.monotonic()
             if time.monotonic() - self._reached_s > QUEUE_PATIENCE_S:
                 raise Retryable(

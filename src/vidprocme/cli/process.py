@@ -40,7 +40,7 @@ from vidprocme.wiring import House
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = (0.05, 0.5)  # a tenth of the time since the run began, within these: a short one is not kept waiting
 GONE = frozenset({"BLOB_MISSING", "FRAMES_BROKEN"})
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
@@ -177,11 +177,13 @@ class Run:
 
     def _work(self, workers: ThreadPoolExecutor, submitting: Future[None], hands: Hands) -> None:
         """Until every item is delivered, or somebody stops the run."""
-        looked_s = float("-inf")
+        began_s, looked_s = time.monotonic(), float("-inf")
         while not self._stop and not (submitting.done() and all(item.document for item in self._items)):
-            hands.step(any(item.job and item.delivery is None for item in self._items))
+            soonest_s, latest_s = LOOK_EVERY_S
+            pace_s = min(latest_s, max(soonest_s, (time.monotonic() - began_s) / 10))
+            hands.step(any(item.job and item.delivery is None for item in self._items), min(STEP_S, pace_s))
             self._owns_pool = not hands.others
-            if time.monotonic() - looked_s >= LOOK_EVERY_S:
+            if time.monotonic() - looked_s >= pace_s:
                 looked_s = time.monotonic()
                 with suppress(Retryable):  # the queue is away; `hands` knows for how long that may be
                     self._look(workers)
