@@ -7,12 +7,14 @@ from __future__ import annotations
 import functools
 import re
 import signal
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parent.parent
 # Rooms with one browser, or one engine, for all their files.
@@ -28,12 +30,34 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 class Together(LoadScopeScheduling):  # type: ignore[misc]
     """Each test goes to whichever process is free, but those of a file with fixtures of the module, and those of a room that is
     TOGETHER, to one. (xdist's own `loadgroup` writes the group into the item's name, which pytest 9.2 no longer reads:
-    https://github.com/pytest-dev/pytest-xdist/issues/1386.)"""
+    https://github.com/pytest-dev/pytest-xdist/issues/1386.)
+
+    Rooms go first, being long, and files early. The rest is mixed, always in the same way: beside a test that waits for processes
+    one that computes finds a core free.
+    """
+
+    _mixed = False
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         room = next((room for room in TOGETHER if file.startswith(room)), None)
         return room or (file if _shares(file) else nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if not self._mixed:
+            self._mixed = True
+            units = sorted(self.workqueue.items(), key=lambda unit: _turn(unit[0]))
+            self.workqueue.clear()
+            self.workqueue.update(units)
+        super()._assign_work_unit(node)
+
+
+def _turn(scope: str) -> float:
+    """Where a unit of work comes between the first (0) and the last (1)."""
+    if scope in TOGETHER:
+        return 0.0
+    place = zlib.crc32(scope.encode()) / 2**32
+    return place if "::" in scope else place / 2
 
 
 @functools.cache
