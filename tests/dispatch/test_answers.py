@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,7 @@ from vidprocme.core.snapshot import Head, Line, Plan, Reason, Snapshot
 from vidprocme.core.why import Start, Why
 from vidprocme.dispatch import answers
 from vidprocme.dispatch.answers import Answers, discreet
-from vidprocme.dispatch.outlook import Outlook
+from vidprocme.dispatch.outlook import COPIED_HEADS, COPIED_LINES, Outlook
 from vidprocme.dispatch.reporting import report_of
 from vidprocme.dispatch.rest import Rest
 from vidprocme.dispatch.seats import told
@@ -241,13 +240,36 @@ def test_a_pool_that_has_seen_nothing_or_can_start_nothing_says_nothing(queue: R
     assert some.told == ()
 
 
-def test_what_it_takes_with_many_heads(queue: RedisQueue) -> None:
-    """As many as a turn shows, twice: the figure of docs/architecture.md, with much room for a busy machine."""
-    some = Answers(seen(*(f"job_{n}" for n in range(96)), each=4), queue, "pool_1")
-    began_s = time.perf_counter()
-    some.hear([JobId("job_95")])
-    assert len(some.told) == 1
-    assert time.perf_counter() - began_s < 2
+def test_of_a_long_line_the_oldest_are_copied_and_those_asked_for(queue: RedisQueue) -> None:
+    """All that is tried for an answer is tried on the copy: it is as small for a line that has no end."""
+    outlook = seen(*(f"job_{n}" for n in range(500)), each=4)
+    copied = outlook.copy([JobId("job_499")])
+    assert copied is not None
+    heads = set(copied[0].waiting.tasks)
+    asked = {f"job_499:transcode:{n}" for n in range(4)}
+    (line,) = outlook.snapshot.lines.values()
+    oldest = {head.task for head in line.heads[:COPIED_HEADS]}
+    assert len(oldest) == COPIED_HEADS and not asked <= oldest and heads == oldest | asked
+    some = Answers(outlook, queue, "pool_1")
+    some.hear([JobId("job_499")])
+    assert [answer.task for answer in some.told] == ["job_499:transcode:0"]
+
+
+def test_nothing_is_tried_on_more_lines_than_can_be_tried_in_time(queue: RedisQueue) -> None:
+    outlook = Outlook(PolicyConfig(), Rest())
+
+    def see(lines: int) -> None:
+        heads = [Head(TaskId(f"job_{n}:transcode:0"), n, (CORE,)) for n in range(lines)]
+        told = tuple(Line(Bin.NORMAL, f"t{n}", "transcode", 1, 0, (head,)) for n, head in enumerate(heads))
+        outlook.see(Turn(now_ms=1_000, lines=told, lines_total=lines), [cpu("a")])
+
+    see(COPIED_LINES)
+    assert outlook.copy([]) is not None
+    see(COPIED_LINES + 1)
+    assert outlook.copy([]) is None
+    some = Answers(outlook, queue, "pool_1")
+    some.hear([JobId("job_1")])
+    assert some.told == ()
 
 
 def test_other_tenants_are_not_named_to_one_of_them() -> None:

@@ -79,6 +79,13 @@ def test_nothing_small_would_do() -> None:
     assert (said.changes, said.candidates, said.chosen) == ((), (), "")
 
 
+def test_a_place_that_is_not_there_yet_is_told_as_a_change_and_not_as_a_choice() -> None:
+    said = why(board_of([cpu("a")], line(TASK, need=GPU, model="demo")), TASK, 7)
+
+    assert [one.code for one in said.changes] == ["MORE_PLACES"]
+    assert (said.candidates, said.chosen) == ((), "")
+
+
 def test_on_random_boards() -> None:
     told = 0
     for seed in range(60):

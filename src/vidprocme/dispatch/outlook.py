@@ -24,10 +24,8 @@ from vidprocme.scheduler.forks import fork
 from vidprocme.scheduler.journal import Journal
 from vidprocme.scheduler.policy import decide
 
-COPIED, COPIED_LINES = (
-    1_000,
-    1_000,
-)  # heads, lines: a copy and all that is tried on it are to take tenths of a second at most
+# Of a board that is copied: a copy and all that is tried on it are to take tenths of a second at most.
+COPIED_HEADS, COPIED_LINES = 1_000, 1_000
 
 
 class Outlook:
@@ -163,7 +161,7 @@ class Outlook:
             many = len(self._board.waiting.queues) > COPIED_LINES
             if self._rests or many or self._seen_s == float("-inf"):
                 return None
-            return fork(self._board, heads=COPIED, keep=jobs), self._now_ms()
+            return fork(self._board, heads=COPIED_HEADS, keep=jobs), self._now_ms()
 
     @property
     def plan(self) -> Plan:
