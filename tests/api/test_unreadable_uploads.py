@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from httpx import Client
 
+from tests.api.keyed import Keyed
 from tests.api.test_tus import CONTENT, until
 from tests.api.test_tus_limits import set_up
-from tests.api.tusing import create, created, send
+from tests.api.test_videos import assert_problem
+from tests.api.tusing import TUS, create, created, send
 from tests.cli.things import documents
 from vidprocme.api import arriving
+from vidprocme.api.schemas.access import Scope
 from vidprocme.wiring import House
 
 BAD = [b"{}", b"", b"\xff\xfe not text", b'{"v": 999, "d": {"content": "%s"}}' % (b"ab" * 32)]
@@ -52,6 +55,27 @@ def test_others_come_in(
 
     told = [line for line in caplog.messages if path.stem in line]
     assert len(told) == 1 and str(path) in told[0]
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_it_is_told_of_by_name_and_can_be_deleted(house: House, client: Client, what: bytes) -> None:
+    path = spoil(house, client, what)
+
+    said = client.get(f"/v1/uploads/{path.stem}")
+    assert_problem(said, 500, "UPLOAD_DAMAGED")
+    assert path.stem in said.json()["detail"] and said.json()["evidence"]["file"] == str(path)
+    assert client.delete(f"/v1/uploads/{path.stem}", headers=TUS).status_code == 204
+    assert_problem(client.get(f"/v1/uploads/{path.stem}"), 404, "UPLOAD_UNKNOWN")
+    assert not list(path.parent.glob(f"{path.stem}*"))
+
+
+def test_a_tenant_is_not_told_of_what_may_be_anothers(asking: Keyed) -> None:
+    ann = asking.with_key(Scope.SUBMIT, "ann")
+    path = spoil(asking.house, ann, b"{}")
+    for client, status, code in ((ann, 404, "UPLOAD_UNKNOWN"), (asking.admin, 500, "UPLOAD_DAMAGED")):
+        assert_problem(client.get(f"/v1/uploads/{path.stem}"), status, code)
+    assert_problem(ann.delete(f"/v1/uploads/{path.stem}", headers=TUS), 404, "UPLOAD_UNKNOWN")
+    assert path.exists()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vidprocme.core.clock import ManualClock, SystemClock
 from vidprocme.core.errors import BadWish, Cancelled, Fatal, Fate, LeaseLost, Retryable, describe_exception
-from vidprocme.core.ids import JobId, attempt_id, new_job_id, task_id, ulid, video_id
+from vidprocme.core.ids import JobId, attempt_id, event_order, new_job_id, task_id, ulid, video_id
 from vidprocme.core.media import seconds, timestamp
 from vidprocme.core.resources import Place, PlaceKind, PlaceLoad, Resources
 
@@ -88,6 +88,17 @@ def test_ids_are_made_of_what_they_name() -> None:
     assert video_id("ab" * 32, "default") == "vid_" + "ab" * 12
     others = {video_id("ab" * 32, tenant) for tenant in ("default", "a", "b")} | {video_id("cd" * 32, "a")}
     assert len(others) == 4 and all(re.fullmatch("vid_[0-9a-f]{24}", other) for other in others)
+
+
+def test_ids_of_events_are_ordered_by_time_and_then_by_number() -> None:
+    assert sorted(["10-10", "100-0", "10-9", "9-99", "10-0"], key=event_order) == [
+        "9-99",
+        "10-0",
+        "10-9",
+        "10-10",
+        "100-0",
+    ]
+    assert event_order("1700000000000-3") == (1_700_000_000_000, 3) and event_order("0") == (0, 0)
 
 
 @given(moments)

@@ -94,9 +94,14 @@ class Arriving:
     def seen(self, caller: Caller, id_: str) -> Arrival:
         """
         Raises:
-            Fatal: UPLOAD_UNKNOWN, also when it is another tenant's; UPLOAD_EXPIRED.
+            Fatal: UPLOAD_UNKNOWN, also when it is another tenant's; UPLOAD_EXPIRED; UPLOAD_DAMAGED, to who sees all tenants'.
         """
-        arrival = self.arrivals.find(id_)
+        try:
+            arrival = self.arrivals.find(id_)
+        except Fatal:
+            if caller.tenant is None:
+                raise
+            raise unknown(id_) from None  # nobody knows whose it is
         if arrival is None or not caller.sees(arrival.tenant):
             raise unknown(id_)
         if arrival.state is ArrivalState.RECEIVING and id_ not in self.writers and self.is_expired(arrival):

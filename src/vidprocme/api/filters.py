@@ -10,6 +10,7 @@ from vidprocme.api.desk import Desk
 from vidprocme.api.schemas.base import time_text
 from vidprocme.api.schemas.bulk import JobFilter
 from vidprocme.core.errors import BadWish
+from vidprocme.core.ids import event_order
 from vidprocme.core.job import Bin, JobState, Stage
 from vidprocme.core.when import moment_ms
 from vidprocme.dispatch.follower import catch_up_jobs
@@ -58,16 +59,12 @@ def as_of(desk: Desk) -> str | None:
         catch_up_jobs(desk.queue, desk.house.open_index, desk.house.follower_lock)
     until = time.monotonic() + CATCH_UP_S
     while newest is not None and (last := index.last_job_event()) != newest:
-        if last != NOTHING_YET and _after(last, newest):
+        if last != NOTHING_YET and event_order(last) > event_order(newest):
             break
         if time.monotonic() > until:
-            return None if last == NOTHING_YET else time_text(int(last.partition("-")[0]))
+            return None if last == NOTHING_YET else time_text(event_order(last)[0])
         time.sleep(LOOK_EVERY_S)
     return time_text(now_ms)
-
-
-def _after(left: str, right: str) -> bool:
-    return tuple(map(int, left.split("-"))) > tuple(map(int, right.split("-")))
 
 
 def _known(said: Iterable[str], all_: Iterable[str], what: str) -> frozenset[str]:

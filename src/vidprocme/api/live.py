@@ -18,7 +18,7 @@ from vidprocme.api.hub import BATCH, Hub, Listener, Message, diary, encoded
 from vidprocme.api.problems import documented
 from vidprocme.api.schemas.access import Scope
 from vidprocme.core.errors import BadWish, Retryable, VidprocmeError
-from vidprocme.core.ids import JobId
+from vidprocme.core.ids import JobId, event_order
 
 router = APIRouter(dependencies=[needs(Scope.READ)])
 
@@ -86,12 +86,7 @@ def _gap(desk: Desk, after: str) -> str | None:
     oldest, newest = desk.queue.oldest_event(), desk.queue.newest_event()
     if oldest is None or newest is None:
         return ""
-    return None if _key(oldest) <= _key(after) <= _key(newest) else oldest
-
-
-def _key(id_: str) -> tuple[int, int]:
-    ms, _, number = id_.partition("-")
-    return int(ms), int(number)
+    return None if event_order(oldest) <= event_order(after) <= event_order(newest) else oldest
 
 
 async def _stream(
@@ -122,12 +117,12 @@ async def _stream(
 
 async def _missed(desk: Desk, after: str, until: str) -> AsyncIterator[Message]:
     """What happened after an id, up to what the listener hears by itself."""
-    while until and _key(after) < _key(until):
+    while until and event_order(after) < event_order(until):
         events = await run_in_threadpool(desk.queue.events, after, BATCH)
         if not events:
             return
         for event in events:
-            if _key(event.id) > _key(until):
+            if event_order(event.id) > event_order(until):
                 return
             yield diary(event)
         after = events[-1].id
@@ -194,11 +189,11 @@ class _Sight:
             after: the last event that the listener has. It may have it from another server, which was ahead of this one.
         """
         self._desk, self._caller = desk, caller
-        self._after = _key(after) if after else (0, 0)
+        self._after = event_order(after) if after else (0, 0)
         self._known: dict[str, bool] = {}
 
     async def see(self, message: Message) -> bool:
-        if message.id and _key(message.id) <= self._after:
+        if message.id and event_order(message.id) <= self._after:
             return False
         if self._caller.tenant is None or not message.topic:
             return True

@@ -200,9 +200,11 @@ async def send_upload(request: Request, upload_id: str, arriving: AtArriving, ca
 async def delete_upload(request: Request, upload_id: str, arriving: AtArriving, caller: AsCaller) -> Response:
     """Give it up: what came is thrown away. The job of one that is done stays."""
     _speaks(request)
-    arrival = arriving.arrivals.find(upload_id)  # one that has expired can be deleted, too
-    if arrival is None or not caller.sees(arrival.tenant):
+    try:
         arriving.seen(caller, upload_id)
+    except Fatal as error:
+        if error.code not in ("UPLOAD_EXPIRED", "UPLOAD_DAMAGED"):  # these can be deleted, too
+            raise
     held = await arriving.take_over(upload_id)
     with contextlib.closing(held):
         await asyncio.to_thread(arriving.arrivals.forget, upload_id)

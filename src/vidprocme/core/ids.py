@@ -49,6 +49,12 @@ def job_of(task: TaskId) -> JobId:
     return JobId(task.rsplit(":", 2)[0])
 
 
+def event_order(id_: str) -> tuple[int, int]:
+    """What ids of events and journal lines, `<ms>-<n>`, are ordered by; `<ms>` alone is `<ms>-0`."""
+    ms, _, number = id_.partition("-")
+    return int(ms), int(number or 0)
+
+
 def attempt_id(task: TaskId, token: int) -> AttemptId:
     """A task and the fencing token of one lease on it. Unique for ever: tokens only grow."""
     return AttemptId(f"{task}:t{token}")

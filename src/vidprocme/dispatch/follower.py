@@ -17,11 +17,11 @@ from pathlib import Path
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId, VideoId
+from vidprocme.core.ids import JobId, VideoId, event_order
 from vidprocme.core.media import Caption
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
-from vidprocme.dispatch.jobs_follower import NOTHING_YET, before, follow_jobs
+from vidprocme.dispatch.jobs_follower import NOTHING_YET, follow_jobs
 from vidprocme.dispatch.results import JobResult, begun, collect, media_document
 from vidprocme.library.base import Blobs, SearchIndex, VideoRecord
 from vidprocme.queue.base import Queue
@@ -193,7 +193,7 @@ def follow(
 def _follow(queue: Queue, blobs: Blobs, index: SearchIndex, block_ms: int, at: Failpoint) -> bool:
     after = index.last_event()
     oldest = queue.oldest_event()
-    if oldest is not None and (after == NOTHING_YET or before(after, oldest)):
+    if oldest is not None and (after == NOTHING_YET or event_order(after) < event_order(oldest)):
         rebuild(queue, blobs, index, at=at)
         return True
     events = queue.events(after, 500, block_ms)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from vidprocme.core.errors import Fatal, VidprocmeError
 from vidprocme.core.event import Event
-from vidprocme.core.ids import JobId
+from vidprocme.core.ids import JobId, event_order
 from vidprocme.core.job import JobState, OutcomeKind, Stage, TaskState
 from vidprocme.core.wire import UNREADABLE
 from vidprocme.dispatch.advance import Failpoint
@@ -48,7 +48,7 @@ def follow_jobs(queue: Queue, index: SearchIndex, *, block_ms: int, at: Failpoin
 def _follow(queue: Queue, index: SearchIndex, block_ms: int, at: Failpoint) -> bool:
     after = index.last_job_event()
     oldest = queue.oldest_event()
-    if oldest is not None and (after == NOTHING_YET or before(after, oldest)):
+    if oldest is not None and (after == NOTHING_YET or event_order(after) < event_order(oldest)):
         rebuild_jobs(queue, index, at=at)
         return True
     events = queue.events(after, BATCH, block_ms)
@@ -94,11 +94,6 @@ def rebuild_jobs(
     if index.cleared == cleared:  # else somebody found it damaged meanwhile: it is made anew by the next
         index.end_rewrite(generation, mark)
     return done + len(page)
-
-
-def before(left: str, right: str) -> bool:
-    """Whether this event came before that one."""
-    return tuple(map(int, left.split("-"))) < tuple(map(int, right.split("-")))
 
 
 def _started(events: Sequence[Event]) -> dict[JobId, str]:

@@ -123,12 +123,26 @@ class Arrivals:
             self.put_away(arrival.id, part)
 
     def find(self, id_: str) -> Arrival | None:
+        """
+        Raises:
+            Fatal: UPLOAD_DAMAGED.
+        """
         if _ID.fullmatch(id_) is None:
             return None
         try:
             return wire.loads(Arrival, self._json(id_).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError, Fatal) as error:
+            raise Fatal(
+                "UPLOAD_DAMAGED",
+                f"What this server keeps of the upload {id_} cannot be read: it is damaged, or a newer vidprocme wrote it.",
+                f"Delete it (DELETE /v1/uploads/{id_} with Tus-Resumable: 1.0.0) and send the video again, or ask a newer server.",
+                {"file": str(self._json(id_)), "reason": str(error)},
+            ) from error
+
+    def _is_there(self, id_: str) -> bool:
+        return _ID.fullmatch(id_) is not None and self._json(id_).exists()
 
     def all(self) -> list[Arrival]:
         """By id, which is by age. What cannot be read is left out."""
@@ -141,9 +155,10 @@ class Arrivals:
         """None also for one that is damaged, or of a newer version: the others go on, and the log says so once."""
         try:
             found = self.find(id_)
-        except (OSError, UnicodeDecodeError, Fatal) as error:
+        except Fatal as error:
             if id_ not in self._unreadable:
-                LOG.warning("the upload %s is left out: %s cannot be read: %s", id_, self._json(id_), error)
+                reason = error.evidence["reason"]
+                LOG.warning("the upload %s is left out: %s cannot be read: %s", id_, self._json(id_), reason)
             self._unreadable.add(id_)
             return None
         self._unreadable.discard(id_)
@@ -225,12 +240,12 @@ class Arrivals:
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def hold(self, id_: str) -> Held | None:
-        """The right to write to it; None: somebody else has it.
+        """The right to write to it, also to one that is damaged; None: somebody else has it.
 
         Raises:
             Fatal: UPLOAD_UNKNOWN.
         """
-        if self.find(id_) is None:
+        if not self._is_there(id_):
             raise unknown(id_)
         with disk_errors(self.folder):
             descriptor = os.open(self._lock(id_), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -239,7 +254,7 @@ class Arrivals:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if self.find(id_) is None:  # deleted meanwhile: this is a file of nobody
+        if not self._is_there(id_):  # deleted meanwhile: this is a file of nobody
             self._lock(id_).unlink(missing_ok=True)
             os.close(descriptor)
             raise unknown(id_)

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from vidprocme.core import wire
 from vidprocme.core.errors import Fatal
+from vidprocme.core.ids import event_order
 from vidprocme.queue.kept import Entry
 from vidprocme.queue.redis import RedisQueue
 
@@ -57,18 +58,16 @@ class RedisJournal(Generic[T]):
 
     def append(self, doc: T) -> Entry[T]:
         line = self._queue.command("XADD", self._key, "MAXLEN", "~", JOURNAL_KEPT, "*", "d", wire.dumps(doc))
-        return Entry(line, _ms(line), doc)
+        return Entry(line, event_order(line)[0], doc)
 
     def page(self, limit: int = 100, before: str | None = None) -> tuple[Entry[T], ...]:
         newest = f"({before}" if before else "+"
         rows: Any = self._queue.command("XREVRANGE", self._key, newest, "-", "COUNT", max(limit, 1))
-        return tuple(Entry(id_, _ms(id_), wire.loads(self._document, fields["d"])) for id_, fields in map(_row, rows))
+        return tuple(
+            Entry(id_, event_order(id_)[0], wire.loads(self._document, fields["d"])) for id_, fields in map(_row, rows)
+        )
 
 
 def _row(row: Any) -> tuple[str, dict[str, str]]:
     id_, fields = row
     return id_, fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-
-
-def _ms(id_: str) -> int:
-    return int(id_.partition("-")[0])
