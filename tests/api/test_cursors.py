@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from httpx import Client
 
-from tests.api.shelved import jpeg, shelve
+from tests.api.shelved import jpeg, listed, shelve
 from tests.api.test_videos import assert_problem
 from vidprocme.api.paging import cursor_of
 from vidprocme.wiring import House
@@ -19,9 +19,9 @@ LINES = ["zzz", "", "1", "1-", "-1-0", "1-0-0", "１-0", "9" * 20 + "-0", "1-1\n
 @pytest.fixture
 def paths(house: House, client: Client, tmp_path: Path) -> dict[str, str]:
     """Each list with the name of its order."""
-    shelve(house, tmp_path, [jpeg(99)])
+    video = shelve(house, tmp_path, [jpeg(99)])
+    listed(client, 1)
     made = client.post("/v1/webhooks", json={"name": "x", "url": "http://example.org/", "events": ["*"]})
-    video = client.get("/v1/videos").json()["items"][0]["id"]
     return {
         "alerts": "/v1/alerts?state=resolved",
         "deliveries": f"/v1/webhooks/{made.json()['id']}/deliveries?",
