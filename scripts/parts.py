@@ -129,7 +129,16 @@ def main(argv: list[str]) -> int:
         print(f"not run here, marker {part.marker}: needs {part.what} ({part.fix})", flush=True)
     if verb == "test":
         print("not run here, marker slow: `make test-all` runs them", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment(os.environ), check=False).returncode
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Who wants no bytecode beside the code (many images set that) gets it beside the interpreter: each of the hundreds of processes
+    that the tests start would compile all of the code anew."""
+    variables = dict(given)
+    if variables.pop("PYTHONDONTWRITEBYTECODE", ""):
+        variables.setdefault("PYTHONPYCACHEPREFIX", str(Path(sys.prefix) / "pycache"))
+    return variables
 
 
 def _ok(*words: str) -> bool:

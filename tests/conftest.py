@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import re
 import signal
-import zlib
 from pathlib import Path
 
 import pytest
@@ -32,11 +31,10 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     TOGETHER, to one. (xdist's own `loadgroup` writes the group into the item's name, which pytest 9.2 no longer reads:
     https://github.com/pytest-dev/pytest-xdist/issues/1386.)
 
-    Rooms go first, being long, and files early. The rest is mixed, always in the same way: beside a test that waits for processes
-    one that computes finds a core free.
+    The order is pytest's own, but rooms go first, being long: at the end one process would be left with them.
     """
 
-    _mixed = False
+    _ordered = False
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -44,20 +42,12 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
         return room or (file if _shares(file) else nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if not self._mixed:
-            self._mixed = True
-            units = sorted(self.workqueue.items(), key=lambda unit: _turn(unit[0]))
-            self.workqueue.clear()
-            self.workqueue.update(units)
+        if not self._ordered:
+            self._ordered = True
+            for room in reversed(TOGETHER):
+                if room in self.workqueue:
+                    self.workqueue.move_to_end(room, last=False)
         super()._assign_work_unit(node)
-
-
-def _turn(scope: str) -> float:
-    """Where a unit of work comes between the first (0) and the last (1)."""
-    if scope in TOGETHER:
-        return 0.0
-    place = zlib.crc32(scope.encode()) / 2**32
-    return place if "::" in scope else place / 2
 
 
 @functools.cache
@@ -67,4 +57,7 @@ def _shares(file: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    config.option.loadscopereorder = (
+        False  # else what has many tests goes first, which is mostly what waits, and the cores rest
+    )
     return Together(config, log)

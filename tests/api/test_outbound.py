@@ -37,10 +37,14 @@ class Web(Answers):
         self.say(200, page)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_asked_yet() -> None:
+    Web.pages, Web.asked = {"/secret": b"of this house"}, []
+
+
 @pytest.fixture
 def web() -> Iterator[str]:
     """A server inside: its address with its port."""
-    Web.pages, Web.asked = {"/secret": b"of this house"}, []
     with answering(Web) as address:
         yield address
 

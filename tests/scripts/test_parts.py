@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
-from scripts.parts import ONLY_IN_ALL, PARTS, WANTED_BY_ALL
+from scripts.parts import ONLY_IN_ALL, PARTS, WANTED_BY_ALL, environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -21,3 +22,9 @@ def test_every_marker_is_a_part_and_every_part_a_marker() -> None:
 
 def test_every_part_can_be_looked_for() -> None:
     assert {part.is_here() for part in PARTS} <= {True, False}
+
+
+def test_bytecode_is_written_somewhere() -> None:
+    assert environment({"A": "b"}) == {"A": "b"}
+    assert environment({"PYTHONDONTWRITEBYTECODE": "1"}) == {"PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "pycache")}
+    assert environment({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/x"}) == {"PYTHONPYCACHEPREFIX": "/x"}
