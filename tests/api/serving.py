@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,15 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from vidprocme.api import hub
 from vidprocme.api.server import Ending
+from vidprocme.dispatch import follower
+
+hub.BLOCK_MS = follower.BLOCK_MS = 25  # also how long the end of a server waits for its threads
 
 
 class _Server(Ending):
-    """Says when it answers."""
+    """Says when it answers, and sees soon that it is to end: hundreds of them begin and end here."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -24,6 +29,12 @@ class _Server(Ending):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            await asyncio.sleep(0.01)
 
 
 @contextmanager
