@@ -88,7 +88,8 @@ def _socket(person: Person) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "victim", ["forkserver", "redis-server", pytest.param("keeper", marks=pytest.mark.slow), "ffmpeg"]
+    "victim",
+    ["redis-server", *(pytest.param(one, marks=pytest.mark.slow) for one in ("forkserver", "keeper", "ffmpeg"))],
 )
 def test_one_process_killed_and_the_run_goes_on(person: Person, long_clip: Path, victim: str) -> None:
     run = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)
@@ -121,6 +122,7 @@ def _below(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_queue_that_hangs(person: Person, long_clip: Path) -> None:
     run = person.start("process", str(long_clip), "--out", str(person.out), *WORDS)
     until(lambda: _at_least(person, 1), "the first chunk")
@@ -158,6 +160,7 @@ def test_ctrl_c_hands_everything_back_and_the_next_run_goes_on(person: Person, l
     assert set(tries) == {1}  # the try that succeeded; what was handed back is not charged
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_folder(person: Person, long_clip: Path, draw: Callable[..., Clip]) -> None:
     clip = draw(101, 12)
     first = person.start("process", str(long_clip), "--out", str(person.out), "--json", *WORDS)

@@ -71,6 +71,7 @@ def test_a_full_disk_for_results_fails_that_video_and_loses_nothing(person: Pers
         assert status == 0 and document["renditions"][0]["frames"] == 360
 
 
+@pytest.mark.slow
 @pytest.mark.mounts
 def test_a_full_disk_for_blobs_ends_in_a_sentence_and_goes_on_later(person: Person, draw: Draw, tmp_path: Path) -> None:
     clip = draw(101, 12)

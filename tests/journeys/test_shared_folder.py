@@ -8,6 +8,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 from scripts.numbered import Numbered, make, numbers
 from tests.cli.served import up
 from tests.journeys.conftest import Clip, Person, until
@@ -31,6 +33,7 @@ def test_a_live_pool_does_the_work_of_a_run(draw: Draw, tmp_path: Path) -> None:
         assert holders <= pools  # all of it was run by the server's pool, which is still there
 
 
+@pytest.mark.slow
 def test_a_server_and_two_runs_on_one_folder_each_killed_in_turn(draw: Draw, tmp_path: Path) -> None:
     person = Person(tmp_path / "data", tmp_path / "out")
     source = make(

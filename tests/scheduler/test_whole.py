@@ -18,7 +18,7 @@ TURNS, EVERY = 40, 9
 BEGIN = ("begins", "known", "seat")
 
 
-@pytest.mark.parametrize("first", range(0, 48, 24))
+@pytest.mark.parametrize("first", [0, pytest.param(24, marks=pytest.mark.slow)])
 def test_what_is_decided_from_where_a_part_begins_is_decided_again_from_it_alone(first: int) -> None:
     """To the end of the world, not only of the part: what it did not know would come out at last. And parts change no decision."""
     seen: Counter[str] = Counter()
