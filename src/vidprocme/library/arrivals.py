@@ -126,6 +126,7 @@ class Arrivals:
         """
         Raises:
             Fatal: UPLOAD_DAMAGED.
+            OSError: the disk.
         """
         if _ID.fullmatch(id_) is None:
             return None
@@ -133,7 +134,7 @@ class Arrivals:
             return wire.loads(Arrival, self._json(id_).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError, Fatal) as error:
+        except (UnicodeDecodeError, Fatal) as error:
             raise Fatal(
                 "UPLOAD_DAMAGED",
                 f"What this server keeps of the upload {id_} cannot be read: it is damaged, or a newer vidprocme wrote it.",
@@ -155,9 +156,9 @@ class Arrivals:
         """None also for one that is damaged, or of a newer version: the others go on, and the log says so once."""
         try:
             found = self.find(id_)
-        except Fatal as error:
+        except (OSError, Fatal) as error:
             if id_ not in self._unreadable:
-                reason = error.evidence["reason"]
+                reason = error.evidence["reason"] if isinstance(error, Fatal) else error
                 LOG.warning("the upload %s is left out: %s cannot be read: %s", id_, self._json(id_), reason)
             self._unreadable.add(id_)
             return None
