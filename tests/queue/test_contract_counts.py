@@ -56,11 +56,11 @@ def test_how_long_a_task_stood_in_line_is_counted_by_bin_each_time_it_starts(que
     assert first.count == 1 and 0.25 < first.sum_s < 5 and dict(first.upto)[0.25] == 0
 
     # It keeps its place in the line, but what it ran is no waiting.
-    time.sleep(0.3)
+    time.sleep(1)
     end(queue, lease, Next.HAND_BACK, STOPPED)
     lease_of(queue, probe)
     second = WAIT.read(queue.counters(), "wait.high")
-    assert second.count == 2 and second.sum_s - first.sum_s < 0.2
+    assert second.count == 2 and second.sum_s - first.sum_s < 0.9
 
 
 def test_what_was_lost_has_not_waited_while_it_ran(queue: RedisQueue) -> None:
@@ -69,11 +69,11 @@ def test_what_was_lost_has_not_waited_while_it_ran(queue: RedisQueue) -> None:
     probe = new_task(job, Stage.PROBE)
     queue.submit(job, [probe])
     lease = lease_of(queue, probe)
-    time.sleep(0.5)
+    time.sleep(1)
     end(queue, lease, Next.HAND_BACK, STOPPED)
     assert count(queue, "task.") == count(queue, "error.") == {}  # a pool that stops is no trouble to be alerted of
     now_ms = time.time() * 1000
-    assert now_ms - queue.depth().oldest_by_bin_ms[Bin.HIGH] < 400
+    assert now_ms - queue.depth().oldest_by_bin_ms[Bin.HIGH] < 900
 
     time.sleep(0.5)
     assert 400 < time.time() * 1000 - queue.depth().oldest_by_bin_ms[Bin.HIGH] < 5000
