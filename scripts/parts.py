@@ -122,7 +122,7 @@ def main(argv: list[str]) -> int:
         selected, deselected = "not slow", missing
     words = [selected, *(f"not {part.marker}" for part in deselected)]
     expression = " and ".join(word for word in words if word)
-    # One more than there are cores: the tests wait for processes more than half of the time (vmstat: 55 to 70 % idle with as many).
+    # One more than there are cores, for tests wait for processes (vmstat: 30 % idle with one more); with two more it takes as long.
     workers = str(len(os.sched_getaffinity(0)) + 1)
     command = [sys.executable, "-m", "pytest", "-n", workers, "-q", "-m", expression, *rest]
     for part in deselected:

@@ -57,7 +57,6 @@ def _shares(file: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
-    config.option.loadscopereorder = (
-        False  # else what has many tests goes first, which is mostly what waits, and the cores rest
-    )
+    # Else what has many tests goes first, which is mostly what waits, and the cores rest.
+    config.option.loadscopereorder = False
     return Together(config, log)
