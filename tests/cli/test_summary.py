@@ -25,7 +25,7 @@ def document(texts: list[str]) -> dict[str, Any]:
 def test_equal_captions_are_one_moment_and_counted_as_one() -> None:
     texts = [f"a goat {at // 2}" for at in range(2 * (CAPTIONS_SHOWN + 3))]
     said = summary(document(texts), Path("out"), known=False)
-    assert f"captions  {len(texts)} of {CAPTIONS_SHOWN + 3} moments, by model demo" in said
+    assert f"captions  {len(texts)} in {CAPTIONS_SHOWN + 3} moments, by model demo" in said
     assert "... 3 more moments; captions.vtt has all captions" in said
     assert "moments" not in summary(document(["a goat", "a boat"]), Path("out"), known=False)
 

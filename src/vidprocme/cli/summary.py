@@ -103,7 +103,7 @@ def _caption_lines(captions: list[dict[str, Any]]) -> list[str]:
     for caption in captions:
         if not merged or merged[-1][1] != caption["text"]:
             merged.append((caption["start_s"], caption["text"]))
-    moments = "" if len(merged) == len(captions) else f" of {len(merged)} moments"
+    moments = "" if len(merged) == len(captions) else f" in {len(merged)} moments"
     lines = [f"  captions  {len(captions)}{moments}, by model {_label(captions[0]['model'])}"]
     for start, text in merged[:CAPTIONS_SHOWN]:
         lines += wrapped(text, f"    {clock(start):>7}  ")
